@@ -1,0 +1,56 @@
+"""WaveMesh: pictures of an object become a 3D mesh through diffusion over wavelet coefficients.
+
+Importing the package does no work: the names below are loaded when they are first used (PEP 562).
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from wavemesh.diffusion.gaussian import GaussianDiffusion as GaussianDiffusion
+    from wavemesh.errors import InputError as InputError
+    from wavemesh.geometry.camera import Camera as Camera
+    from wavemesh.models.multiview_encoder import MultiViewEncoder as MultiViewEncoder
+    from wavemesh.models.wavemesh_unet import WaveMeshUNet as WaveMeshUNet
+    from wavemesh.pipelines.wavemesh import View as View
+    from wavemesh.pipelines.wavemesh import WaveMeshPipeline as WaveMeshPipeline
+    from wavemesh.wavelets.transform import WaveletTransform as WaveletTransform
+
+__version__ = "0.1.0"
+
+_EXPORTS = {
+    "Camera": "wavemesh.geometry.camera",
+    "GaussianDiffusion": "wavemesh.diffusion.gaussian",
+    "InputError": "wavemesh.errors",
+    "MultiViewEncoder": "wavemesh.models.multiview_encoder",
+    "View": "wavemesh.pipelines.wavemesh",
+    "WaveMeshPipeline": "wavemesh.pipelines.wavemesh",
+    "WaveMeshUNet": "wavemesh.models.wavemesh_unet",
+    "WaveletTransform": "wavemesh.wavelets.transform",
+}
+
+__all__ = [
+    "Camera",
+    "GaussianDiffusion",
+    "InputError",
+    "MultiViewEncoder",
+    "View",
+    "WaveMeshPipeline",
+    "WaveMeshUNet",
+    "WaveletTransform",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _EXPORTS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(_EXPORTS[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
