@@ -1,0 +1,186 @@
+"""The two denoisers of WaveMesh-Diff: a WaveMeshUNet each, with what the pictures say at every site beside the noise.
+
+`CoarseDenoiser` works on the full 32^3 grid of LL and level-2 details, `DetailDenoiser` on the active sites of the 64^3
+grid of finest details. Sites are projected into the pictures at the centres of their wavelet atoms.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from wavemesh.models.multiview_encoder import ViewFeatures
+from wavemesh.models.projection import ProjectiveFeatures, grid_points, soft_hull
+from wavemesh.models.wavemesh_unet import WaveMeshUNet
+from wavemesh.sparse.tensor import SparseTensor
+from wavemesh.wavelets.filters import get_bank
+
+HULL_CHANNELS = 8
+
+
+@dataclass
+class Condition:
+    """What a denoiser is told besides its noisy input, computed once per object and reused in every step.
+
+    sites: (M, C), M sites of all objects in order. context: (B, T, D) tokens. keep: (B,) float, 0 where it is dropped.
+    """
+
+    sites: Tensor
+    context: Tensor
+    keep: Tensor
+
+    def dropped(self, keep: Tensor) -> Condition:
+        """The same condition with some objects' dropped (keep = 0), for classifier-free guidance."""
+        return Condition(self.sites, self.context, self.keep * keep)
+
+    def doubled(self) -> Condition:
+        """Conditional and unconditional side by side, to evaluate both in one pass."""
+        none = torch.zeros_like(self.keep)
+        return Condition(torch.cat([self.sites] * 2), torch.cat([self.context] * 2), torch.cat([self.keep, none]))
+
+
+class CoarseDenoiser(nn.Module):
+    """Predicts the diffusion target of the dense coarse bands (B, bands, n, n, n).
+
+    conditioning: "projective" samples the feature maps at every cell's projection; "global" sees only pooled vectors, for
+    the ablation.
+    """
+
+    def __init__(
+        self,
+        bands: int = 8,
+        resolution: int = 32,
+        widths: tuple[int, ...] = (48, 96, 192),
+        blocks: tuple[int, ...] = (2, 2, 2),
+        map_channels: int = 48,
+        hidden: int = 24,
+        condition_channels: int = 32,
+        context_dim: int = 192,
+        time_dim: int = 192,
+        bank: str = "bior2.2",
+        conditioning: str = "projective",
+        backend: str = "auto",
+    ) -> None:
+        super().__init__()
+        self.bands, self.resolution, self.conditioning = bands, resolution, conditioning
+        # The atoms' displacement is given in finest cells; a coarse cell is four of them wide.
+        self.shift = get_bank(bank).atom_shift(2) / 4.0
+        self.project = ProjectiveFeatures(map_channels, hidden, condition_channels)
+        self.condition_channels = condition_channels + HULL_CHANNELS
+        self.unet = WaveMeshUNet(
+            in_channels=bands + self.condition_channels + 1,
+            out_channels=bands,
+            encoder_channels=tuple(widths),
+            decoder_channels=tuple(reversed(widths)),
+            blocks_per_level=tuple(blocks),
+            time_emb_dim=time_dim,
+            context_dim=context_dim,
+            backend=backend,
+        )
+
+    def condition(self, features: ViewFeatures) -> Condition:
+        """The condition of all cells, from encoded views."""
+        batch, n = features.poses.shape[0], self.resolution
+        device = features.poses.device
+        if self.conditioning == "projective":
+            sampled = self.project(features, grid_points(n, self.shift, device))
+            hull = soft_hull(features, grid_points(2 * n, 2 * self.shift, device)) * 2.0 - 1.0
+            hull = hull.reshape(batch, n, 2, n, 2, n, 2).permute(0, 1, 3, 5, 2, 4, 6).reshape(batch, n**3, HULL_CHANNELS)
+            sites = torch.cat([sampled, hull.to(sampled.dtype)], dim=-1).flatten(0, 1)
+        else:
+            sites = features.global_features.new_zeros(batch * n**3, self.condition_channels)
+        return Condition(sites, features.tokens, features.poses.new_ones(batch))
+
+    def forward(self, x_t: Float[Tensor, "b c x y z"], t: Tensor, condition: Condition) -> Float[Tensor, "b c x y z"]:
+        """The raw prediction for noisy bands at timesteps t (B,)."""
+        batch, n = len(x_t), self.resolution
+        keep = condition.keep.to(condition.sites.dtype)
+        noisy = x_t.permute(0, 2, 3, 4, 1).reshape(batch, n**3, self.bands)
+        sites = condition.sites.view(batch, n**3, -1) * keep[:, None, None]
+        flag = keep[:, None, None].expand(batch, n**3, 1)
+        tokens = torch.cat([noisy.to(sites.dtype), sites, flag], dim=-1).flatten(0, 1)
+        grid = SparseTensor.full(batch, (n, n, n), tokens)
+        context = condition.context * keep[:, None, None].to(condition.context.dtype)
+        out = self.unet(grid, t, context).features
+        return out.view(batch, n, n, n, self.bands).permute(0, 4, 1, 2, 3).float()
+
+
+class DetailDenoiser(nn.Module):
+    """Predicts the diffusion target of the finest details at the active sites, features (M, 7).
+
+    It sees the coarse field in the 3^3 neighbourhood of each site and the pictures' features at its projection.
+    """
+
+    NEIGHBOURS = 27
+
+    def __init__(
+        self,
+        bands: int = 7,
+        resolution: int = 64,
+        widths: tuple[int, ...] = (32, 64, 96),
+        blocks: tuple[int, ...] = (1, 1, 1),
+        map_channels: int = 48,
+        hidden: int = 16,
+        condition_channels: int = 16,
+        context_dim: int = 192,
+        time_dim: int = 128,
+        bank: str = "bior2.2",
+        truncation: float = 0.09,
+        backend: str = "auto",
+    ) -> None:
+        super().__init__()
+        self.bands, self.resolution, self.truncation = bands, resolution, truncation
+        self.shift = get_bank(bank).atom_shift(1) / 2.0
+        self.project = ProjectiveFeatures(map_channels, hidden, condition_channels)
+        self.unet = WaveMeshUNet(
+            in_channels=bands + self.NEIGHBOURS + condition_channels + 1 + 1,
+            out_channels=bands,
+            encoder_channels=tuple(widths),
+            decoder_channels=tuple(reversed(widths)),
+            blocks_per_level=tuple(blocks),
+            time_emb_dim=time_dim,
+            context_dim=context_dim,
+            num_levels=4,
+            backend=backend,
+        )
+
+    def condition(
+        self, features: ViewFeatures, field: Float[Tensor, "b x y z"], coords: Int[Tensor, "m 4"]
+    ) -> Condition:
+        """The condition at the active sites. field: decoded coarse field in world units. coords: batch, x, y, z."""
+        padded = F.pad(field.unsqueeze(1), (1,) * 6, mode="replicate")[:, 0] / self.truncation
+        batch, x, y, z = coords.unbind(1)
+        steps = range(3)
+        local = torch.stack([padded[batch, x + i, y + j, z + k] for i in steps for j in steps for k in steps], dim=1)
+        points = (coords[:, 1:].float() + 0.5 + self.shift) / self.resolution * 2.0 - 1.0
+        sampled = []
+        for index in range(len(field)):
+            view = ViewFeatures(
+                features.maps[index : index + 1],
+                features.alpha[index : index + 1],
+                features.tokens[index : index + 1],
+                features.global_features[index : index + 1],
+                features.poses[index : index + 1],
+                features.intrinsics[index : index + 1],
+            )
+            own = points[batch == index]
+            hull = soft_hull(view, own)[0, :, None]
+            projected = self.project(view, own)[0]
+            sampled.append(torch.cat([projected, hull.to(projected.dtype) * 2.0 - 1.0], dim=1))
+        sites = torch.cat([local.to(sampled[0].dtype), torch.cat(sampled)], dim=1)
+        return Condition(sites, features.tokens, features.poses.new_ones(len(field)))
+
+    def forward(
+        self, x_t: Float[Tensor, "m c"], t: Tensor, condition: Condition, sites: SparseTensor, level: int = 0
+    ) -> Float[Tensor, "m c"]:
+        """The raw prediction for noisy details at timesteps t (B,). sites: carries coordinates and their kernel maps."""
+        keep = condition.keep.to(condition.sites.dtype)[sites.coords[:, 0], None]
+        # The coarse field is what the details refine, so it stays when the pictures are dropped.
+        local = condition.sites[:, : self.NEIGHBOURS]
+        tokens = torch.cat([x_t.to(local.dtype), local, condition.sites[:, self.NEIGHBOURS :] * keep, keep], dim=1)
+        context = condition.context * condition.keep[:, None, None].to(condition.context.dtype)
+        return self.unet(sites.replace(tokens), t, context, level=level).features.float()

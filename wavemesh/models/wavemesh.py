@@ -1,0 +1,204 @@
+"""WaveMesh-Diff as one module: encoder, coarse and detail denoiser, and how a field becomes what they diffuse.
+
+The whole story in one place: a truncated SDF of 128^3 is split into 32^3 x 8 coarse bands (LL and the level-2 details) and
+the level-1 details on the 64^3 grid; each band is divided by its standard deviation over the training set and diffused.
+Training (`training/wavemesh.py`) and sampling (`pipelines/wavemesh.py`) both go through this class.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from wavemesh.checkpoint import load_weights, save_weights
+from wavemesh.config import from_dict, to_dict
+from wavemesh.diffusion import GaussianDiffusion
+from wavemesh.errors import InputError
+from wavemesh.models.denoiser import CoarseDenoiser, DetailDenoiser
+from wavemesh.models.multiview_encoder import MultiViewEncoder
+from wavemesh.wavelets.sparse import active_sites
+from wavemesh.wavelets.transform import Pyramid, idwt3d, wavedec3d
+
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    """Arguments of `MultiViewEncoder`."""
+
+    image_size: int = 128
+    feature_dim: int = 192
+    widths: tuple[int, ...] = (64, 128, 192)
+    map_channels: int = 48
+    blocks: int = 2
+    token_blocks: int = 2
+    backbone: str = "pyramid"
+    freeze_vision: bool = True
+    scales: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True)
+class DenoiserConfig:
+    """Size of a denoiser: U-Net widths and blocks from fine to coarse, channels of the projected features."""
+
+    widths: tuple[int, ...] = (48, 96, 192)
+    blocks: tuple[int, ...] = (1, 2, 2)
+    hidden: int = 24
+    condition_channels: int = 32
+    time_dim: int = 192
+
+
+@dataclass(frozen=True)
+class DiffusionConfig:
+    """Arguments of `GaussianDiffusion`."""
+
+    timesteps: int = 1000
+    beta_schedule: Literal["linear", "cosine"] = "cosine"
+    prediction_type: Literal["epsilon", "x0", "v"] = "v"
+    zero_terminal_snr: bool = True
+
+
+@dataclass(frozen=True)
+class SamplingConfig:
+    """The shipped defaults of the pipeline."""
+
+    coarse_steps: int = 5
+    detail_steps: int = 2
+    guidance_scale: float = 1.0
+    sampler: Literal["ddpm", "ddim", "dpmpp_2m"] = "ddim"
+
+
+@dataclass(frozen=True)
+class WaveMeshConfig:
+    """Everything that the weights need to be used; stored beside them.
+
+    coarse_scale, detail_scale: standard deviations of the bands over the training set, in the wavelets' units.
+    active_threshold: sites are also active where the coarse field is closer to the surface than this, world units.
+    """
+
+    resolution: int = 128
+    bank: str = "bior2.2"
+    truncation: float = 0.09
+    conditioning: Literal["projective", "global"] = "projective"
+    active_threshold: float | None = None
+    coarse_scale: tuple[float, ...] = (0.35, *(0.04,) * 7)
+    detail_scale: tuple[float, ...] = (0.01,) * 7
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    coarse: DenoiserConfig = field(default_factory=DenoiserConfig)
+    detail: DenoiserConfig = field(
+        default_factory=lambda: DenoiserConfig((32, 64, 96), (1, 1, 1), hidden=16, condition_channels=16, time_dim=128)
+    )
+    diffusion: DiffusionConfig = field(default_factory=DiffusionConfig)
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
+
+    def __post_init__(self) -> None:
+        if len(self.coarse_scale) != 8 or len(self.detail_scale) != 7:
+            raise InputError(f"Band scales need 8 and 7 values, not {len(self.coarse_scale)} and {len(self.detail_scale)}.")
+        if self.resolution % 16:
+            raise InputError(f"The resolution must be divisible by 16, not {self.resolution}.")
+
+
+class WaveMeshModel(nn.Module):
+    """Encoder, denoisers and the scaling of bands. Methods return tensors in world units unless they say "bands"."""
+
+    coarse_scale: Tensor
+    detail_scale: Tensor
+
+    def __init__(self, config: WaveMeshConfig, backend: str = "auto") -> None:
+        super().__init__()
+        self.config = config
+        e, c, d = config.encoder, config.coarse, config.detail
+        self.encoder = MultiViewEncoder(
+            image_size=e.image_size,
+            feature_dim=e.feature_dim,
+            freeze_vision=e.freeze_vision,
+            backbone=e.backbone,
+            widths=e.widths,
+            map_channels=e.map_channels,
+            blocks=e.blocks,
+            token_blocks=e.token_blocks,
+            scales=e.scales,
+        )
+        shared = {"map_channels": e.map_channels, "context_dim": e.feature_dim, "bank": config.bank, "backend": backend}
+        self.coarse = CoarseDenoiser(
+            resolution=config.resolution // 4,
+            widths=c.widths,
+            blocks=c.blocks,
+            hidden=c.hidden,
+            condition_channels=c.condition_channels,
+            time_dim=c.time_dim,
+            conditioning=config.conditioning,
+            **shared,
+        )
+        self.detail = DetailDenoiser(
+            resolution=config.resolution // 2,
+            widths=d.widths,
+            blocks=d.blocks,
+            hidden=d.hidden,
+            condition_channels=d.condition_channels,
+            time_dim=d.time_dim,
+            truncation=config.truncation,
+            **shared,
+        )
+        self.diffusion = GaussianDiffusion(
+            config.diffusion.timesteps,
+            config.diffusion.beta_schedule,
+            config.diffusion.prediction_type,
+            config.diffusion.zero_terminal_snr,
+        )
+        self.register_buffer("coarse_scale", torch.tensor(config.coarse_scale).view(1, 8, 1, 1, 1), persistent=False)
+        self.register_buffer("detail_scale", torch.tensor(config.detail_scale).view(1, 7), persistent=False)
+
+    def analyse(
+        self, sdf: Float[Tensor, "b n n n"]
+    ) -> tuple[Float[Tensor, "b 8 m m m"], Float[Tensor, "b 7 k k k"]]:
+        """Scaled coarse bands and unscaled finest details of truncated SDFs."""
+        pyramid = wavedec3d(sdf.unsqueeze(1), self.config.bank, 2)
+        coarse = torch.cat([pyramid.approximation, pyramid.details[0]], dim=1)
+        return coarse / self.coarse_scale, pyramid.details[1]
+
+    def coarse_field(self, bands: Float[Tensor, "b 8 m m m"]) -> Float[Tensor, "b k k k"]:
+        """The field of half resolution that scaled coarse bands decode to, in world units."""
+        return self.coarse_lowpass(bands)[:, 0] / 2.0**1.5
+
+    def coarse_lowpass(self, bands: Float[Tensor, "b 8 m m m"]) -> Float[Tensor, "b 1 k k k"]:
+        """The LL band of level 1: the field of half resolution in the wavelets' units."""
+        unscaled = bands.float() * self.coarse_scale
+        return idwt3d(unscaled[:, :1], unscaled[:, 1:], self.config.bank)
+
+    def active(self, field: Float[Tensor, "b k k k"]) -> Tensor:
+        """(B, k, k, k) bool: the sites whose finest details are diffused."""
+        return active_sites(field.unsqueeze(1), self.config.bank, threshold=self.config.active_threshold)
+
+    def decode(self, bands: Float[Tensor, "b 8 m m m"], features: Tensor, coords: Tensor) -> Float[Tensor, "b n n n"]:
+        """The SDF of scaled coarse bands and scaled details (M, 7) at coords (M, 4)."""
+        low = self.coarse_lowpass(bands)
+        details = low.new_zeros(len(low), *low.shape[2:], 7)
+        batch, x, y, z = coords.unbind(1)
+        details[batch, x, y, z] = features.float() * self.detail_scale
+        return idwt3d(low, details.permute(0, 4, 1, 2, 3), self.config.bank)[:, 0]
+
+    def save(self, folder: str | Path) -> None:
+        """Write configuration, fp16 weights and manifest."""
+        parts = {name: getattr(self, name).state_dict() for name in ("encoder", "coarse", "detail")}
+        save_weights(folder, parts, to_dict(self.config))
+
+    @classmethod
+    def load(cls, folder: str | Path, backend: str = "auto") -> WaveMeshModel:
+        """The model stored in a folder. Raises InputError where files are missing, damaged or do not fit."""
+        parts, config = load_weights(folder)
+        model = cls(from_dict(WaveMeshConfig, config), backend)
+        for name in ("encoder", "coarse", "detail"):
+            if name not in parts:
+                raise InputError(f"The weights in {folder} have no part {name!r}.")
+            try:
+                getattr(model, name).load_state_dict(parts[name])
+            except RuntimeError as error:
+                raise InputError(f"The weights of {name!r} in {folder} do not fit their configuration.") from error
+        return model.eval()
+
+
+__all__ = ["DenoiserConfig", "DiffusionConfig", "EncoderConfig", "Pyramid", "SamplingConfig", "WaveMeshConfig", "WaveMeshModel"]
