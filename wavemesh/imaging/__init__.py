@@ -1,0 +1,16 @@
+"""Untrusted pictures become clean RGBA: reading, background removal, and crops that remember where they were."""
+
+from wavemesh.imaging.background import METHODS, remove_background
+from wavemesh.imaging.cropping import Crop, crop_foreground, pad_to_square
+from wavemesh.imaging.reading import MAX_MEGAPIXELS, MAX_SIDE, read_picture
+
+__all__ = [
+    "MAX_MEGAPIXELS",
+    "MAX_SIDE",
+    "METHODS",
+    "Crop",
+    "crop_foreground",
+    "pad_to_square",
+    "read_picture",
+    "remove_background",
+]

@@ -1,0 +1,122 @@
+"""Background removal: drawn objects on drawn backgrounds, compared with the shape that was drawn."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from wavemesh.errors import InputError
+from wavemesh.imaging import METHODS, remove_background
+
+SIDE = 240
+
+
+def scene(kind: str, seed: int = 0) -> tuple[Image.Image, np.ndarray]:
+    """A picture without alpha and the true mask of its object."""
+    rng = np.random.default_rng(seed)
+    ramp = np.linspace(0, 1, SIDE)[:, None, None]
+    backgrounds = {
+        "white": np.full((SIDE, SIDE, 3), 245.0),
+        "gradient": np.array([225.0, 225, 230]) * (1 - ramp)
+        + np.array([150.0, 155, 165]) * ramp
+        + np.zeros((SIDE, SIDE, 3)),
+        "wall and floor": np.where(ramp < 0.6, [205.0, 200, 190], [120.0, 90, 60]) + np.zeros((SIDE, SIDE, 3)),
+    }
+    picture = backgrounds[kind] + rng.normal(0, 3, (SIDE, SIDE, 3))
+    mask = np.zeros((SIDE, SIDE), dtype=np.uint8)
+    cv2.rectangle(mask, (80, 60), (160, 130), 1, -1)
+    for x in (80, 148):  # legs with an opening between them
+        cv2.rectangle(mask, (x, 130), (x + 12, 195), 1, -1)
+    picture = np.where(mask[..., None] > 0, np.array([40.0, 90, 160]) + rng.normal(0, 8, picture.shape), picture)
+    return Image.fromarray(picture.clip(0, 255).astype(np.uint8), "RGB"), mask > 0
+
+
+def overlap(found: Image.Image, truth: np.ndarray) -> float:
+    mask = np.asarray(found)[..., 3] >= 128
+    return float((mask & truth).sum() / (mask | truth).sum())
+
+
+@pytest.mark.parametrize("kind", ["white", "gradient", "wall and floor"])
+def test_grabcut_finds_the_object(kind: str) -> None:
+    picture, truth = scene(kind)
+    found = remove_background(picture, "grabcut")
+    assert found.mode == "RGBA"
+    assert found.size == picture.size
+    assert overlap(found, truth) > 0.93
+    assert np.asarray(found)[165, 120, 3] == 0  # the opening between the legs
+    # Straight alpha: colours are the picture's own, not darkened.
+    assert np.array_equal(np.asarray(found)[..., :3], np.asarray(picture))
+
+
+def test_grabcut_is_repeatable_and_works_at_full_size() -> None:
+    picture, truth = scene("gradient")
+    large = picture.resize((1200, 1200), Image.Resampling.BICUBIC)
+    first, second = (np.asarray(remove_background(large, "grabcut")) for _ in range(2))
+    assert np.array_equal(first, second)
+    truth = np.kron(truth, np.ones((5, 5))) > 0
+    assert overlap(Image.fromarray(first, "RGBA"), truth) > 0.93
+
+
+def test_an_object_that_touches_the_border() -> None:
+    picture, truth = scene("white")
+    cut = picture.crop((100, 0, SIDE, SIDE))
+    assert overlap(remove_background(cut, "grabcut"), truth[:, 100:]) > 0.9
+
+
+def test_auto_keeps_the_alpha_that_is_there() -> None:
+    picture, truth = scene("white")
+    picture.putalpha(Image.fromarray((truth * 200).astype(np.uint8)))
+    for method in ("auto", "alpha"):
+        assert np.array_equal(np.asarray(remove_background(picture, method)), np.asarray(picture))
+
+
+def test_auto_without_rembg_takes_grabcut(monkeypatch: pytest.MonkeyPatch) -> None:
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "rembg" else find_spec(name))
+    picture, truth = scene("white")
+    assert overlap(remove_background(picture), truth) > 0.93
+    with pytest.raises(InputError, match="rembg, which is not installed"):
+        remove_background(picture, "rembg")
+
+
+def test_none_changes_nothing() -> None:
+    picture, _ = scene("white")
+    assert np.array_equal(np.asarray(remove_background(picture, "none")), np.asarray(picture.convert("RGBA")))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 200), (7, 7), (64, 48)])
+@pytest.mark.parametrize("method", ["auto", "grabcut"])
+def test_no_foreground_is_said_plainly(size: tuple[int, int], method: str) -> None:
+    with pytest.raises(InputError) as error:
+        remove_background(Image.new("RGB", size, (90, 120, 60)), method, name="grass.png")
+    message = str(error.value)
+    assert "grass.png" in message
+    assert f"{size[0]} x {size[1]} pixels" in message
+    assert "no foreground" in message
+
+
+def test_a_wholly_transparent_picture_has_no_foreground() -> None:
+    with pytest.raises(InputError, match="no foreground"):
+        remove_background(Image.new("RGBA", (16, 16)))
+
+
+def test_bad_requests() -> None:
+    with pytest.raises(InputError, match=r"'magic'.*grabcut"):
+        remove_background(Image.new("RGB", (8, 8)), "magic")
+    with pytest.raises(InputError, match="no transparent background"):
+        remove_background(Image.new("RGB", (8, 8)), "alpha")
+    assert set(METHODS) == {"auto", "alpha", "rembg", "grabcut", "none"}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_pure_noise_works_or_is_refused(seed: int) -> None:
+    noise = np.random.default_rng(seed).integers(0, 255, (60, 90, 3), dtype=np.uint8)
+    try:
+        outcome = str(remove_background(Image.fromarray(noise), "grabcut").size)
+    except InputError as error:
+        outcome = str(error)
+    assert outcome == "(90, 60)" or "no foreground" in outcome

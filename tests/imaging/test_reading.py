@@ -1,0 +1,234 @@
+"""Hostile pictures: each one either opens as RGBA or is refused with one plain sentence."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from wavemesh.errors import InputError
+from wavemesh.imaging import MAX_SIDE, read_picture
+
+RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
+
+
+def encoded(picture: Image.Image, kind: str = "PNG", **options: object) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def png_chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png_header(width: int, height: int, depth: int = 8, colour: int = 2) -> bytes:
+    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header)
+
+
+def sentence(error: pytest.ExceptionInfo[InputError]) -> str:
+    """The message, after checking that it is one plain line."""
+    message = str(error.value)
+    assert message.endswith(".")
+    assert "\n" not in message
+    assert len(message) < 250
+    return message
+
+
+def pixel(picture: Image.Image, x: int = 0, y: int = 0) -> tuple[int, ...]:
+    assert picture.mode == "RGBA"
+    return tuple(picture.getpixel((x, y)))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+def test_reads_each_format_from_path_and_bytes(tmp_path: Path, kind: str) -> None:
+    data = encoded(Image.new("RGB", (9, 5), (200, 40, 90)), kind, **({} if kind == "PNG" else {"quality": 100}))
+    path = tmp_path / "picture.bin"  # the content decides, not the name
+    path.write_bytes(data)
+    for source in (data, path, str(path)):
+        picture = read_picture(source)
+        assert picture.size == (9, 5)
+        assert np.allclose(pixel(picture), (200, 40, 90, 255), atol=6)
+
+
+def test_deep_grey_is_scaled_not_clipped() -> None:
+    ramp = np.array([[0, 257 * 10, 257 * 128, 65535]], dtype=np.uint16)
+    picture = read_picture(encoded(Image.fromarray(ramp)))
+    assert [pixel(picture, x) for x in range(4)] == [(v, v, v, 255) for v in (0, 10, 128, 255)]
+
+
+def test_deep_colour_is_scaled() -> None:
+    row = b"\x00" + struct.pack(">6H", 65535, 257 * 100, 0, 0, 65535, 257 * 7)
+    data = png_header(2, 1, depth=16) + png_chunk(b"IDAT", zlib.compress(row)) + png_chunk(b"IEND", b"")
+    picture = read_picture(data)
+    assert pixel(picture, 0) == (255, 100, 0, 255)
+    assert pixel(picture, 1) == (0, 255, 7, 255)
+
+
+def test_cmyk_becomes_colour() -> None:
+    picture = read_picture(encoded(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "JPEG", quality=100))
+    red, green, blue, alpha = pixel(picture, 4, 4)
+    assert red > 200
+    assert green < 60
+    assert blue < 60
+    assert alpha == 255
+
+
+def test_palette_with_a_transparent_colour() -> None:
+    palette = Image.new("P", (2, 1))
+    palette.putpalette([*RED, *GREEN])
+    palette.putpixel((1, 0), 1)
+    picture = read_picture(encoded(palette, transparency=1))
+    assert pixel(picture, 0) == (*RED, 255)
+    assert pixel(picture, 1)[3] == 0
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "I;16", "I", "F"])
+def test_takes_any_pil_mode(mode: str) -> None:
+    assert read_picture(Image.new(mode, (3, 2))).size == (3, 2)
+
+
+def test_alpha_stays_straight() -> None:
+    picture = read_picture(encoded(Image.new("RGBA", (2, 2), (200, 100, 50, 40))))
+    assert pixel(picture) == (200, 100, 50, 40)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+def test_first_frame_of_an_animation(kind: str) -> None:
+    frames = [Image.new("RGB", (8, 8), colour) for colour in (RED, GREEN, BLUE)]
+    options = {"lossless": True} if kind == "WEBP" else {}
+    data = encoded(frames[0], kind, save_all=True, append_images=frames[1:], **options)
+    assert pixel(read_picture(data)) == (*RED, 255)
+
+
+def test_exif_rotation_is_applied() -> None:
+    stored = Image.new("RGB", (16, 8), RED)
+    stored.paste(BLUE, (0, 0, 8, 8))  # the left half; shown turned clockwise it is the upper half
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    picture = read_picture(encoded(stored, "JPEG", exif=exif, quality=100, subsampling=0))
+    assert picture.size == (8, 16)
+    assert pixel(picture, 4, 2)[2] > 200
+    assert pixel(picture, 4, 13)[0] > 200
+
+
+def test_one_pixel_is_a_picture() -> None:
+    assert read_picture(encoded(Image.new("RGB", (1, 1), RED))).size == (1, 1)
+
+
+def test_too_wide_is_refused_with_its_size(tmp_path: Path) -> None:
+    path = tmp_path / "wide.png"
+    Image.new("1", (30000, 4)).save(path)
+    with pytest.raises(InputError) as error:
+        read_picture(path)
+    assert "wide.png" in sentence(error)
+    assert "30000 x 4" in sentence(error)
+    assert str(MAX_SIDE) in sentence(error)
+
+
+@pytest.mark.parametrize(("width", "height"), [(6000, 6000), (11000, 11000), (60000, 60000), (2**30, 2**30)])
+def test_a_bomb_is_refused_by_its_header(width: int, height: int) -> None:
+    data = png_header(width, height) + png_chunk(b"IDAT", zlib.compress(b"\0" * 100)) + png_chunk(b"IEND", b"")
+    with pytest.raises(InputError) as error:
+        read_picture(data, name="bomb.png")
+    assert "bomb.png" in sentence(error)
+    assert "16 megapixels" in sentence(error)
+
+
+def test_a_text_chunk_bomb_is_refused() -> None:
+    text = png_chunk(b"zTXt", b"Comment\0\0" + zlib.compress(b"a" * 80_000_000, 1))
+    with pytest.raises(InputError) as error:
+        read_picture(png_header(4, 4) + text + png_chunk(b"IEND", b""), name="text.png")
+    assert "text.png" in sentence(error)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+def test_a_truncated_file_is_refused(tmp_path: Path, kind: str) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
+    data = encoded(Image.fromarray(noise), kind)
+    path = tmp_path / f"cut.{kind.lower()}"
+    path.write_bytes(data[: len(data) // 2])
+    with pytest.raises(InputError) as error:
+        read_picture(path)
+    assert path.name in sentence(error)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"), [(b"", "empty (0 bytes)"), (b"hello, world", "12 bytes"), (b"\x89PNG\r\n\x1a\n", "8 bytes")]
+)
+def test_not_an_image_is_refused(tmp_path: Path, content: bytes, words: str) -> None:
+    path = tmp_path / "note.png"
+    path.write_bytes(content)
+    with pytest.raises(InputError) as error:
+        read_picture(path)
+    assert "note.png" in sentence(error)
+    assert words in sentence(error)
+
+
+@pytest.mark.parametrize("kind", ["GIF", "TIFF", "BMP", "PPM", "EPS"])
+def test_other_formats_are_refused(kind: str) -> None:
+    with pytest.raises(InputError, match="not a PNG, JPEG or WebP"):
+        read_picture(encoded(Image.new("RGB", (4, 4)), kind))
+
+
+def test_missing_file_folder_and_odd_names(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"^gone\.png does not exist\.$"):
+        read_picture(tmp_path / "gone.png")
+    with pytest.raises(InputError, match="is not a file"):
+        read_picture(tmp_path)
+    for odd in ("nul\0byte.png", "two\nlines.png", "x" * 5000):
+        with pytest.raises(InputError) as error:
+            read_picture(str(tmp_path / odd))
+        sentence(error)
+
+
+def test_arrays_of_all_kinds() -> None:
+    assert pixel(read_picture(np.full((2, 3, 3), 0.5, dtype=np.float32))) == (128, 128, 128, 255)
+    assert pixel(read_picture(np.full((2, 3), 65535, dtype=np.uint16))) == (255, 255, 255, 255)
+    assert pixel(read_picture(np.ones((2, 3), dtype=bool))) == (255, 255, 255, 255)
+    assert pixel(read_picture(np.full((2, 3, 4), 7, dtype=np.uint8))) == (7, 7, 7, 7)
+    assert read_picture(np.zeros((2, 3, 1), dtype=np.uint8)).size == (3, 2)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.zeros((0, 4, 3), dtype=np.uint8),
+        np.zeros((3, 4, 4, 4), dtype=np.uint8),
+        np.zeros((3, 8, 8), dtype=np.uint8),
+        np.full((4, 4), 2.0),
+        np.full((4, 4), np.nan),
+        np.zeros((4, 4), dtype=np.int64),
+        np.zeros((2, 40000), dtype=np.uint8),
+    ],
+)
+def test_bad_arrays_are_refused(array: np.ndarray) -> None:
+    with pytest.raises(InputError) as error:
+        read_picture(array)
+    sentence(error)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    kind=st.sampled_from(["PNG", "JPEG", "WEBP"]), at=st.floats(0, 1), flip=st.integers(1, 255), cut=st.floats(0.1, 1)
+)
+def test_damaged_bytes_open_or_are_refused(kind: str, at: float, flip: int, cut: float) -> None:
+    gradient = np.arange(32 * 32 * 3, dtype=np.uint32).reshape(32, 32, 3).astype(np.uint8)
+    data = bytearray(encoded(Image.fromarray(gradient), kind))
+    data[min(len(data) - 1, int(at * len(data)))] ^= flip
+    try:
+        picture = read_picture(bytes(data[: int(cut * len(data))]))
+    except InputError as error:
+        outcome = str(error)
+    else:
+        outcome = f"{picture.mode}."
+    assert outcome.endswith(".")
+    assert "\n" not in outcome
