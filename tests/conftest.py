@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -21,6 +22,24 @@ import torch  # noqa: E402
 torch.set_num_threads(1)
 hypothesis.settings.register_profile("wavemesh", deadline=None, max_examples=20, derandomize=True)
 hypothesis.settings.load_profile("wavemesh")
+
+MACHINE = {
+    "gpu": torch.cuda.is_available(),
+    "browser": shutil.which("chromium") is not None,
+}
+
+
+def pytest_report_header() -> list[str]:
+    return [f"left out here, no {name} on this machine" for name, present in MACHINE.items() if not present]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Take out the tests that this machine cannot run; pytest counts them as deselected."""
+    absent = [name for name, present in MACHINE.items() if not present]
+    left_out = [item for item in items if any(item.get_closest_marker(name) for name in absent)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.fixture(autouse=True)

@@ -1,8 +1,8 @@
 """Strict conversion between configuration dataclasses and JSON.
 
 Every model, preset and bundle is described by a dataclass of plain values. A file that was written by hand or by
-another version is read with the types checked, so that a typing error is a sentence and not a network of the wrong width.
-Stands at the bottom of the package: checkpoints, training and the pipelines read their settings through it.
+another version is read with the types checked, so that a typing error is a sentence and not a network of the wrong
+width. Stands at the bottom of the package: checkpoints, training and the pipelines read their settings through it.
 """
 
 from __future__ import annotations

@@ -1,0 +1,60 @@
+# make app       an environment in .venv, everything installed, the page served
+# make test      the same environment, then the tests (all but the slow ones)
+# make test-all  the slow tests as well
+# make check     formatting, lint, types, import layers and the fast tests, in under two minutes
+# make format    formats the code
+
+PYTHON ?= $(shell for name in python3.12 python3.11 python3; do \
+	if $$name -c 'import ensurepip, sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' >/dev/null 2>&1; \
+	then echo $$name; break; fi; done)
+WORKERS ?= 2
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet
+
+.PHONY: app test test-all check lint format system clean
+
+app: .venv/stamp-app
+	$(BIN)/python app.py
+
+test: .venv/stamp-dev system
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow"
+
+test-all: .venv/stamp-dev system
+	$(BIN)/python -m pytest -n $(WORKERS)
+
+check: lint
+	$(BIN)/python -m pytest -q -n $(WORKERS) -m "not slow and not browser"
+
+lint: .venv/stamp-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: .venv/stamp-dev
+	$(BIN)/ruff check --fix --quiet . || true
+	$(BIN)/ruff format .
+
+# Chromium and a software OpenGL, where apt can bring them; elsewhere their tests stay out and pytest says so.
+system:
+	@.ci/system
+
+clean:
+	rm -rf .venv build dist *.egg-info
+
+.venv/bin/python:
+	@test -n "$(PYTHON)" || { echo "WaveMesh needs Python 3.11 or 3.12 with venv; none was found." >&2; exit 2; }
+	$(PYTHON) -m venv .venv
+
+# torch by itself and pinned: a range would let pip choose a build that is several GB larger.
+.venv/stamp-torch: constraints.txt | .venv/bin/python
+	$(PIP) "$$(grep '^torch==' constraints.txt)"
+	@touch $@
+
+.venv/stamp-app: requirements.txt constraints.txt | .venv/stamp-torch
+	$(PIP) -r requirements.txt -c constraints.txt
+	@touch $@
+
+.venv/stamp-dev: requirements-dev.txt .venv/stamp-app
+	$(PIP) -r requirements-dev.txt -c constraints.txt
+	@touch $@
