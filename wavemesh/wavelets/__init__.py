@@ -1,1 +1,55 @@
 """Wavelets: filter banks, 2D and 3D transforms, and sparse coefficients of signed distance fields."""
+
+from wavemesh.wavelets.filters import BANK_NAMES, Bank, get_bank
+from wavemesh.wavelets.sparse import (
+    SparseCoefficients,
+    active_sites,
+    create_sparse_tensor_from_wavelet,
+    decode_coarse,
+    gather_sites,
+    scatter_sites,
+    sdf_to_sparse_wavelet,
+    sparse_wavelet_to_sdf,
+)
+from wavemesh.wavelets.transform import (
+    DETAIL_KEYS_2D,
+    DETAIL_KEYS_3D,
+    Pyramid,
+    WaveletTransform,
+    dwt2d,
+    dwt3d,
+    field_scale,
+    idwt2d,
+    idwt3d,
+    wavedec2d,
+    wavedec3d,
+    waverec2d,
+    waverec3d,
+)
+
+__all__ = [
+    "BANK_NAMES",
+    "DETAIL_KEYS_2D",
+    "DETAIL_KEYS_3D",
+    "Bank",
+    "Pyramid",
+    "SparseCoefficients",
+    "WaveletTransform",
+    "active_sites",
+    "create_sparse_tensor_from_wavelet",
+    "decode_coarse",
+    "dwt2d",
+    "dwt3d",
+    "field_scale",
+    "gather_sites",
+    "get_bank",
+    "idwt2d",
+    "idwt3d",
+    "scatter_sites",
+    "sdf_to_sparse_wavelet",
+    "sparse_wavelet_to_sdf",
+    "wavedec2d",
+    "wavedec3d",
+    "waverec2d",
+    "waverec3d",
+]
