@@ -1,0 +1,141 @@
+"""What goes into a pipeline: pictures with or without cameras, made ready for the encoder.
+
+Every picture is masked and cropped to its object at the encoder's size; a given camera moves along with the crop, so
+nothing about the geometry is lost. Where the object touches the picture's border the crop ends there, because nothing is
+known beyond it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from wavemesh.errors import InputError
+from wavemesh.geometry.camera import Camera, stack_cameras
+from wavemesh.imaging import Crop, read_picture, remove_background
+
+MAX_VIEWS = 8
+FOREGROUND_ALPHA = 128
+CROP_MARGIN = 0.08
+
+PictureSource = str | Path | bytes | Image.Image | np.ndarray
+CameraEstimator = Callable[[list[Image.Image]], list[Camera]]
+
+
+@dataclass(frozen=True)
+class View:
+    """A picture (path, bytes, PIL image or array) and the camera that took it; None has it estimated."""
+
+    image: PictureSource
+    camera: Camera | None = None
+
+
+@dataclass(frozen=True)
+class PreparedView:
+    """A masked, cropped RGBA picture of the encoder's size with the camera of that crop.
+
+    full: the masked picture before the crop. crop: the window in it. estimated: whether the camera is an estimate.
+    """
+
+    picture: Image.Image
+    camera: Camera
+    full: Image.Image
+    crop: Crop
+    estimated: bool
+
+
+def prepare_views(
+    views: Sequence[View | PictureSource],
+    image_size: int,
+    estimate_cameras: CameraEstimator,
+    background: str = "auto",
+) -> list[PreparedView]:
+    """The views, masked and cropped, each with a camera.
+
+    Raises InputError for no view or more than eight, an unreadable picture, and one without foreground.
+    """
+    if not 1 <= len(views) <= MAX_VIEWS:
+        raise InputError(f"Between 1 and {MAX_VIEWS} pictures are needed, not {len(views)}.")
+    views = [view if isinstance(view, View) else View(view) for view in views]
+    fulls = [mask_picture(view.image, background) for view in views]
+    crops = [object_window(full) for full in fulls]
+    pictures = [resize_premultiplied(crop.apply(full), image_size) for full, crop in zip(fulls, crops, strict=True)]
+    cameras: list[Camera | None] = [
+        None if view.camera is None else view.camera.cropped(crop.left, crop.top, crop.size, crop.width, crop.height)
+        for view, crop in zip(views, crops, strict=True)
+    ]
+    if None in cameras:
+        guessed = estimate_cameras(pictures)
+        cameras = [camera or guess for camera, guess in zip(cameras, guessed, strict=True)]
+    return [
+        PreparedView(picture, camera, full, crop, view.camera is None)
+        for picture, camera, full, crop, view in zip(pictures, cameras, fulls, crops, views, strict=True)
+        if camera is not None
+    ]
+
+
+def mask_picture(source: PictureSource, background: str = "auto") -> Image.Image:
+    """The picture as RGBA with the object's alpha; raises InputError if nothing is left."""
+    return remove_background(read_picture(source), background)
+
+
+def object_window(picture: Image.Image, margin: float = CROP_MARGIN) -> Crop:
+    """The square window around the object that the encoder sees.
+
+    A margin surrounds the object, except on sides where it touches the picture's border: there the window ends with the
+    picture, so that everything beyond counts as unknown rather than as background.
+    """
+    foreground = np.asarray(picture)[..., 3] >= FOREGROUND_ALPHA
+    if not foreground.any():
+        raise InputError(f"The picture ({picture.width} x {picture.height} pixels) has no foreground: it is transparent.")
+    columns, rows = np.flatnonzero(foreground.any(axis=0)), np.flatnonzero(foreground.any(axis=1))
+    spans = [(int(columns[0]), int(columns[-1]) + 1, picture.width), (int(rows[0]), int(rows[-1]) + 1, picture.height)]
+    pad = margin * max(high - low for low, high, _ in spans)
+    size = max(1, round(max((high - low) + pad * ((low > 0) + (high < end)) for low, high, end in spans)))
+    left, top = (_window_start(low, high, end, size) for low, high, end in spans)
+    return Crop(float(left), float(top), float(size), float(picture.width), float(picture.height))
+
+
+def _window_start(low: int, high: int, end: int, size: int) -> int:
+    """Where a window of this size begins: flush with a border that the object touches, else centred on the object."""
+    if low == 0:
+        return 0
+    if high == end:
+        return end - size
+    return round((low + high - size) / 2)
+
+
+def resize_premultiplied(picture: Image.Image, size: int) -> Image.Image:
+    """The picture at size x size; colours are weighted by alpha so that nothing bleeds in from transparent pixels."""
+    pixels = np.asarray(picture.convert("RGBA"), dtype=np.float32) / 255.0
+    pixels[..., :3] *= pixels[..., 3:]
+    channels = [
+        np.asarray(Image.fromarray(pixels[..., c]).resize((size, size), Image.Resampling.BOX if size < picture.width else Image.Resampling.BILINEAR))
+        for c in range(4)
+    ]
+    resized = np.stack(channels, axis=-1)
+    alpha = resized[..., 3:]
+    resized[..., :3] = np.divide(resized[..., :3], alpha, out=np.zeros_like(resized[..., :3]), where=alpha > 1e-4)
+    return Image.fromarray((resized.clip(0.0, 1.0) * 255.0 + 0.5).astype(np.uint8), "RGBA")
+
+
+def network_tensors(views: Sequence[PreparedView]) -> tuple[Tensor, Tensor, Tensor]:
+    """Images (1, N, 4, H, W) premultiplied in [0, 1], poses (1, N, 3, 4) and intrinsics (1, N, 3)."""
+    pixels = torch.from_numpy(np.stack([np.asarray(view.picture) for view in views])).permute(0, 3, 1, 2).float() / 255.0
+    images = torch.cat([pixels[:, :3] * pixels[:, 3:], pixels[:, 3:]], dim=1)
+    poses, intrinsics = stack_cameras([view.camera for view in views])
+    return images[None], poses[None], intrinsics[None]
+
+
+def as_views(images: Sequence[Any], cameras: Sequence[Camera | None] | None) -> list[View]:
+    """Views from pictures and cameras; raises InputError where their numbers differ."""
+    if cameras is not None and len(cameras) != len(images):
+        raise InputError(f"{len(images)} pictures were given with {len(cameras)} cameras; give one camera for each picture.")
+    return [View(image, None if cameras is None else cameras[index]) for index, image in enumerate(images)]
