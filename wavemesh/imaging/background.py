@@ -24,6 +24,7 @@ _WORKING_SIDE = 448  # GrabCut's time grows with the pixels; the mask is refined
 _MIN_TRANSPARENT = 0.005  # share of clear pixels from which an alpha channel counts as a cut-out
 _MIN_FOREGROUND = 0.001
 _MAX_FOREGROUND = 0.995
+_PLAIN_SPREAD = 12.0  # deviation in Lab up to which a border colour is a studio background, a wall or a floor
 _NOTICEABLE = 3.0  # deviations from the border's colours at which a pixel stands out
 
 _log = logging.getLogger(__name__)
@@ -105,16 +106,16 @@ def _grabcut_alpha(rgb: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w"]:
     if min(small_size) < 8:
         return np.zeros((height, width), dtype=np.uint8)
     cv2.setRNGSeed(0)  # k-means, here and inside GrabCut, starts at random
-    strangeness = _distance_from_border(small)
-    guess = _first_guess(strangeness)
+    strangeness, is_plain = _distance_from_border(small)
+    guess = _first_guess(strangeness, is_plain)
     if guess is None:
         return np.zeros((height, width), dtype=np.uint8)
     mask = _cut(small, guess)
-    return _full_size_alpha(rgb, _without_specks(mask))
+    return _full_size_alpha(rgb, _without_specks(mask, 0.0005 if is_plain else 0.05))
 
 
-def _distance_from_border(small: UInt8[np.ndarray, "h w 3"]) -> Float[np.ndarray, "h w"]:
-    """How far each pixel's colour is from the colours of the border, in their own deviations.
+def _distance_from_border(small: UInt8[np.ndarray, "h w 3"]) -> tuple[Float[np.ndarray, "h w"], bool]:
+    """How far each pixel's colour is from the border's colours, in their own deviations; whether the border is plain.
 
     The border may have several colours (a wall and a floor): four k-means clusters in Lab, nearest one counts.
     """
@@ -132,18 +133,20 @@ def _distance_from_border(small: UInt8[np.ndarray, "h w 3"]) -> Float[np.ndarray
     stop = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 20, 0.5)
     _, labels, centres = cv2.kmeans(border, clusters, None, stop, 2, cv2.KMEANS_PP_CENTERS)
     nearest = np.full(lab.shape[:2], np.inf, dtype=np.float32)
+    spread = 0.0
     for cluster in range(clusters):
         members = border[labels[:, 0] == cluster]
         # A small share of the border is rather the object, which may touch it.
         if len(members) < 0.12 * len(border):
             continue
+        spread = max(spread, float(members.std(axis=0).max()))
         # The floor keeps a perfectly even studio background from making every shadow stand out.
         deviation = np.maximum(members.std(axis=0), (6.0, 2.5, 2.5))
         nearest = np.minimum(nearest, np.linalg.norm((lab - centres[cluster]) / deviation, axis=-1))
-    return nearest
+    return nearest, spread < _PLAIN_SPREAD
 
 
-def _first_guess(strangeness: Float[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w"] | None:
+def _first_guess(strangeness: Float[np.ndarray, "h w"], is_plain: bool) -> UInt8[np.ndarray, "h w"] | None:
     """GrabCut's starting mask: sure background outside a rectangle around what stands out; None if nothing does."""
     height, width = strangeness.shape
     stands_out = cv2.morphologyEx(
@@ -165,8 +168,14 @@ def _first_guess(strangeness: Float[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h 
     # Deep inside of what stands out clearly there is no doubt; this keeps dark or pale parts from being lost.
     core = cv2.erode((kept & (strangeness > 3.0 * _NOTICEABLE)).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
     guess[core] = cv2.GC_FGD
-    # Looks exactly like the border: background for certain, also in the gaps between a chair's legs.
-    guess[strangeness < 0.5] = cv2.GC_BGD
+    # Looks exactly like the border: background for certain. On a plain background that holds for the gaps between a
+    # chair's legs too; on a busy one a part of the object may well look like some part of the border.
+    alike = strangeness < 0.5
+    if not is_plain:
+        _, labels = cv2.connectedComponents(alike.astype(np.uint8))
+        frame = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
+        alike = np.isin(labels, np.setdiff1d(frame, 0))
+    guess[alike] = cv2.GC_BGD
     return guess
 
 
@@ -180,16 +189,17 @@ def _cut(small: UInt8[np.ndarray, "h w 3"], guess: UInt8[np.ndarray, "h w"]) -> 
     return np.isin(mask, (cv2.GC_FGD, cv2.GC_PR_FGD))
 
 
-def _without_specks(mask: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
-    """The mask without islands far smaller than the object and without pinholes; real openings stay."""
+def _without_specks(mask: Bool[np.ndarray, "h w"], largest_hole: float) -> Bool[np.ndarray, "h w"]:
+    """The mask without islands far smaller than the object and without holes up to that share of the picture."""
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
     if count < 2:
         return mask
     areas = stats[1:, cv2.CC_STAT_AREA]
     mask = np.isin(labels, 1 + np.flatnonzero(areas >= max(8, 0.02 * areas.max())))
     count, labels, stats, _ = cv2.connectedComponentsWithStats((~mask).astype(np.uint8), connectivity=4)
-    pinholes = 1 + np.flatnonzero(stats[1:, cv2.CC_STAT_AREA] < 0.0005 * mask.size)
-    return mask | np.isin(labels, pinholes)
+    holes = 1 + np.flatnonzero(stats[1:, cv2.CC_STAT_AREA] < largest_hole * mask.size)
+    outside = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
+    return mask | np.isin(labels, np.setdiff1d(holes, outside))
 
 
 def _full_size_alpha(rgb: UInt8[np.ndarray, "h w 3"], mask: Bool[np.ndarray, "sh sw"]) -> UInt8[np.ndarray, "h w"]:
