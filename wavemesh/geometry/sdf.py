@@ -1,0 +1,324 @@
+"""Signed distance grids of real meshes by depth carving.
+
+A cell is solid unless one of some sixty cameras sees past it, which needs neither closed meshes nor oriented faces; the
+distance is that to a dense sample of the visible surface, so the result is smooth below the size of a cell. Sheets that
+are thinner than the grid can hold get a minimum thickness. The grids are what the networks learn (`data.prepare`) and
+what the metrics compare (`evaluation`).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import trimesh
+from jaxtyping import Bool, Float
+from scipy import ndimage
+from scipy.spatial import cKDTree
+
+from wavemesh.errors import InputError
+from wavemesh.geometry.orbit_depth import BACKGROUND_DEPTH, OrbitDepth, look_around
+from wavemesh.geometry.raycast import RayCaster
+
+TRUNCATION = 0.09
+BOX_SIDE = 1.8
+# Half of the least thickness of a sheet, in cells: a slab of 1.5 cells always holds the centre of one.
+SHEET_HALF_THICKNESS = 0.75
+_BLOCK = 4
+
+
+@dataclass(frozen=True)
+class SurfacePoints:
+    """Points (n, 3) float32 on a surface and their unit normals (n, 3) float32, which face a camera that sees them."""
+
+    points: Float[np.ndarray, "n 3"]
+    normals: Float[np.ndarray, "n 3"]
+
+
+@dataclass(frozen=True)
+class _Window:
+    """The part of the grid around the mesh: first cell, number of blocks of cells per axis, side of a cell."""
+
+    first: np.ndarray
+    blocks: np.ndarray
+    cell: float
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return tuple(int(count) * _BLOCK for count in self.blocks)
+
+    def centres(self, indices: np.ndarray) -> np.ndarray:
+        """World positions (float32) of cells given by their indices in the window."""
+        return ((indices + self.first + 0.5) * self.cell - 1.0).astype(np.float32)
+
+
+def cell_centres(resolution: int) -> Float[np.ndarray, "n"]:
+    """World coordinates of the cell centres along one axis."""
+    return ((np.arange(resolution) + 0.5) / resolution * 2.0 - 1.0).astype(np.float32)
+
+
+def occupancy(sdf: Float[np.ndarray, "x y z"]) -> Bool[np.ndarray, "x y z"]:
+    """True in the cells whose centre is inside."""
+    return sdf < 0.0
+
+
+def mesh_to_sdf(
+    mesh: trimesh.Trimesh, resolution: int = 128, *, truncation: float = TRUNCATION, orbit: OrbitDepth | None = None
+) -> Float[np.ndarray, "n n n"]:
+    """The signed distance grid of a mesh inside [-1, 1]^3: float32, negative inside, clipped at +-truncation.
+
+    orbit: depth maps from `orbit_depth.look_around`, made here if None.
+    Raises InputError for a mesh without faces or one that reaches beyond the grid.
+    """
+    if len(mesh.faces) == 0:
+        raise InputError("The mesh has no faces.")
+    used = np.asarray(mesh.vertices)[np.unique(mesh.faces)]
+    bounds = np.stack([used.min(axis=0), used.max(axis=0)])
+    if not np.isfinite(bounds).all() or np.abs(bounds).max() > 1.0:
+        raise InputError(f"The mesh reaches to {np.abs(bounds).max():.3g}; it must lie inside [-1, 1]^3.")
+    if orbit is None:
+        orbit = look_around(mesh)
+    window = _window(bounds, resolution, truncation)
+    surface, triangle = _orbit_hits(orbit, mesh, window.cell)
+    solid = _carve(orbit, window)
+    field = _signed_distance(solid, surface, window, truncation)
+    field = _thicken_sheets(field, surface, window)
+    return _into_grid(field, window, resolution, truncation)
+
+
+def _window(bounds: np.ndarray, resolution: int, truncation: float) -> _Window:
+    cell = 2.0 / resolution
+    margin = truncation + cell
+    first = np.floor((bounds[0] - margin + 1.0) / cell).astype(int)
+    last = np.ceil((bounds[1] + margin + 1.0) / cell).astype(int)
+    return _Window(first, -(-(last - first) // _BLOCK), cell)
+
+
+def _into_grid(field: np.ndarray, window: _Window, resolution: int, truncation: float) -> np.ndarray:
+    grid = np.full((resolution,) * 3, truncation, dtype=np.float32)
+    low = np.maximum(window.first, 0)
+    high = np.minimum(window.first + np.array(field.shape), resolution)
+    source = tuple(slice(a - f, b - f) for a, b, f in zip(low, high, window.first, strict=True))
+    grid[tuple(slice(a, b) for a, b in zip(low, high, strict=True))] = np.clip(field[source], -truncation, truncation)
+    return grid
+
+
+def _orbit_hits(orbit: OrbitDepth, mesh: trimesh.Trimesh, cell: float) -> tuple[SurfacePoints, np.ndarray]:
+    """One hit per quarter-cell box, with the face normal turned to the camera, and the faces hit."""
+    triangles = np.asarray(mesh.vertices, dtype=np.float32)[mesh.faces]
+    face_normals = np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0])
+    face_normals /= np.maximum(np.linalg.norm(face_normals, axis=1, keepdims=True), 1e-20)
+    camera, row, column = np.nonzero(orbit.triangle >= 0)
+    if len(camera) == 0:
+        return SurfacePoints(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.float32)), np.zeros(0, int)
+    pitch = orbit.pitch.astype(np.float32)[camera]
+    middle = orbit.size / 2.0 - 0.5
+    local = np.empty((len(camera), 3), dtype=np.float32)
+    local[:, 0] = orbit.centre[camera, 0] + (column - middle) * pitch
+    local[:, 1] = orbit.centre[camera, 1] + (row - middle) * pitch
+    local[:, 2] = orbit.depth[camera, row, column]
+    axes = orbit.axes.astype(np.float32)
+    points = np.einsum("nk,nkc->nc", local, axes[camera])
+    normals = face_normals[orbit.triangle[camera, row, column]]
+    facing = np.einsum("nc,nc->n", normals, axes[camera, 2])
+    normals[facing > 0] *= -1.0
+    # The two sides of a sheet stay apart: the box key holds the sign of the normal's largest component.
+    box = np.floor((points + 2.0) * (4.0 / cell)).astype(np.int64)
+    dominant = np.abs(normals).argmax(axis=1)
+    side = dominant * 2 + (normals[np.arange(len(normals)), dominant] > 0)
+    key = ((box[:, 0] * 4096 + box[:, 1]) * 4096 + box[:, 2]) * 8 + side
+    _, chosen = np.unique(key, return_index=True)
+    return SurfacePoints(points[chosen], normals[chosen]), orbit.triangle[camera, row, column][chosen]
+
+
+def _carve(orbit: OrbitDepth, window: _Window) -> np.ndarray:
+    """(x, y, z) bool of the window: True where no camera sees past the cell."""
+    shape = tuple(int(count) for count in window.blocks)
+    block_index = np.stack(np.meshgrid(*(np.arange(count) for count in shape), indexing="ij"), axis=-1).reshape(-1, 3)
+    inner = np.stack(np.meshgrid(*(np.arange(_BLOCK),) * 3, indexing="ij"), axis=-1).reshape(-1, 3)
+    middles = window.centres(block_index * _BLOCK + (_BLOCK - 1) / 2.0).astype(np.float64)
+    offsets = (inner - (_BLOCK - 1) / 2.0) * window.cell
+    radius = float(np.linalg.norm(offsets, axis=1).max())
+    states = [_block_state(orbit, camera, middles, radius) for camera in range(len(orbit.depth))]
+    empty = np.logical_or.reduce([state[0] for state in states])
+    alive = np.repeat(~empty[:, None], len(inner), axis=1)
+    for camera, (_, undecided) in enumerate(states):
+        blocks = np.flatnonzero(undecided & ~empty)
+        if len(blocks):
+            alive[blocks] &= ~_seen_past(orbit, camera, middles[blocks], offsets)
+            empty[blocks[~alive[blocks].any(axis=1)]] = True
+    solid = alive.reshape(*shape, _BLOCK, _BLOCK, _BLOCK).transpose(0, 3, 1, 4, 2, 5)
+    return np.ascontiguousarray(solid).reshape(window.shape)
+
+
+def _block_state(orbit: OrbitDepth, camera: int, middles: np.ndarray, radius: float) -> tuple[np.ndarray, np.ndarray]:
+    """Which blocks of cells this camera sees past entirely, and which it must look at cell by cell."""
+    depth, size = orbit.depth[camera], orbit.size
+    reach = 2 * (math.ceil(radius / orbit.pitch[camera]) + 1) + 1
+    nearest = ndimage.minimum_filter(depth, reach, mode="constant", cval=BACKGROUND_DEPTH)
+    furthest = ndimage.maximum_filter(depth, reach, mode="constant", cval=BACKGROUND_DEPTH)
+    local = orbit.pixel_coordinates(camera, middles)
+    column, row = (np.clip(np.rint(local[:, axis]).astype(int), 0, size - 1) for axis in (0, 1))
+    past = local[:, 2] + radius < nearest[row, column]
+    hidden = local[:, 2] - radius > furthest[row, column]
+    return past, ~past & ~hidden
+
+
+def _seen_past(orbit: OrbitDepth, camera: int, middles: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """(blocks, cells) bool: True where the camera sees past the cell's centre.
+
+    The depth is interpolated between four pixels; across an edge the nearest of the four counts, so that a silhouette
+    never eats into the solid.
+    """
+    size, pitch = orbit.size, float(orbit.pitch[camera])
+    local = orbit.pixel_coordinates(camera, middles).astype(np.float32)
+    shift = (offsets @ orbit.axes[camera].T).astype(np.float32)
+    column = local[:, 0, None] + shift[None, :, 0] / np.float32(pitch)
+    row = local[:, 1, None] + shift[None, :, 1] / np.float32(pitch)
+    distance = local[:, 2, None] + shift[None, :, 2]
+    np.clip(column, 0, size - 1.001, out=column)
+    np.clip(row, 0, size - 1.001, out=row)
+    column_0, row_0 = column.astype(np.int32), row.astype(np.int32)
+    column -= column_0
+    row -= row_0
+    flat = orbit.depth[camera].ravel()
+    index = row_0 * size + column_0
+    d_00, d_01, d_10, d_11 = (flat[index + step] for step in (0, 1, size, size + 1))
+    low = np.minimum(np.minimum(d_00, d_01), np.minimum(d_10, d_11))
+    high = np.maximum(np.maximum(d_00, d_01), np.maximum(d_10, d_11))
+    below = d_00 + (d_01 - d_00) * column
+    above = d_10 + (d_11 - d_10) * column
+    depth = np.where(high - low < 4.0 * pitch, below + (above - below) * row, low)
+    return distance < depth
+
+
+def _signed_distance(solid: np.ndarray, surface: SurfacePoints, window: _Window, truncation: float) -> np.ndarray:
+    """Signed distances of the window's cells, exact near the visible surface, by distance transform elsewhere."""
+    cell = np.float32(window.cell)
+    outside = ndimage.distance_transform_edt(~solid).astype(np.float32)
+    inside = ndimage.distance_transform_edt(solid).astype(np.float32)
+    field = np.where(solid, 0.5 - inside, outside - 0.5) * cell
+    if len(surface.points) == 0:
+        return field
+    # Hidden hollows end where the last line of sight does: steps of whole cells, smoothed.
+    smooth = ndimage.gaussian_filter(field, 0.8)
+    near = np.flatnonzero(_close_to(surface.points, window, truncation))
+    indices = np.stack(np.unravel_index(near, solid.shape), axis=1)
+    centres = window.centres(indices)
+    tree = cKDTree(surface.points, balanced_tree=False, compact_nodes=False)
+    distance, nearest = tree.query(centres, distance_upper_bound=truncation + 2 * window.cell)
+    found = np.isfinite(distance)
+    near, centres, distance, nearest = near[found], centres[found], distance[found].astype(np.float32), nearest[found]
+    offset = centres - surface.points[nearest]
+    height = np.einsum("nc,nc->n", offset, surface.normals[nearest])
+    along = np.sqrt(np.maximum(distance**2 - height**2, 0.0))
+    # Between two samples the surface goes on: the first half cell along it costs nothing.
+    distance = np.hypot(height, np.maximum(along - 0.5 * cell, 0.0))
+    inner = solid.ravel()[near]
+    # The nearest sample says "in front of me" while a silhouette's margin said solid: trust the sample.
+    inner &= ~((height > 0) & (distance < cell) & (along < cell))
+    signed = np.where(inner, -distance, distance)
+    flat = smooth.ravel()
+    # A cell may be nearer to the end of sight than to any sample: then that end is its surface.
+    unseen = np.abs(flat[near]) < distance - 1.5 * cell
+    flat[near] = np.where(unseen, flat[near], signed)
+    return flat.reshape(solid.shape)
+
+
+def _close_to(points: np.ndarray, window: _Window, truncation: float) -> np.ndarray:
+    """Cells of the window within about the truncation of a point."""
+    index = np.floor((points + 1.0) / window.cell).astype(int) - window.first
+    index = np.clip(index, 0, np.array(window.shape) - 1)
+    far = np.ones(window.shape, dtype=bool)
+    far[tuple(index.T)] = False
+    return ndimage.distance_transform_edt(far) * window.cell <= truncation + 0.5 * window.cell
+
+
+def _thicken_sheets(field: np.ndarray, surface: SurfacePoints, window: _Window) -> np.ndarray:
+    """The field with at least 1.5 cells of solid behind every visible surface sample."""
+    if len(surface.points) == 0:
+        return field
+    cell = window.cell
+    depth_behind = -ndimage.minimum_filter(field, 3, mode="nearest")
+    behind = surface.points - surface.normals * np.float32(0.75 * cell)
+    index = np.rint((behind + 1.0) / cell - 0.5).astype(int) - window.first
+    index = np.clip(index, 0, np.array(field.shape) - 1)
+    reached = depth_behind[tuple(index.T)]
+    thin = reached < 0.5 * cell
+    if not thin.any():
+        return field
+    points = surface.points[thin]
+    radius = np.clip(SHEET_HALF_THICKNESS * cell - reached[thin], 0.0, SHEET_HALF_THICKNESS * cell).astype(np.float32)
+    near = np.flatnonzero(_close_to(points, window, TRUNCATION))
+    centres = window.centres(np.stack(np.unravel_index(near, field.shape), axis=1))
+    distance, nearest = cKDTree(points, balanced_tree=False, compact_nodes=False).query(centres)
+    flat = field.ravel().copy()
+    flat[near] = np.minimum(flat[near], distance.astype(np.float32) - radius[nearest])
+    return flat.reshape(field.shape)
+
+
+def visible_surface(
+    mesh: trimesh.Trimesh, num_points: int = 40_000, seed: int = 0, orbit: OrbitDepth | None = None
+) -> SurfacePoints:
+    """Points spread evenly by area over what the carving cameras see of the mesh, with normals that face a camera.
+
+    Raises InputError where the mesh has no visible surface.
+    """
+    if len(mesh.faces) == 0:
+        raise InputError("The mesh has no faces.")
+    orbit = look_around(mesh) if orbit is None else orbit
+    caster = RayCaster(mesh)
+    generator = np.random.default_rng(seed)
+    triangles = np.asarray(mesh.vertices, dtype=np.float64)[mesh.faces]
+    normals = np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0])
+    area = np.linalg.norm(normals, axis=1)
+    if not area.sum() > 0.0:
+        raise InputError("The mesh has no surface: all its faces are degenerate.")
+    normals /= np.maximum(area[:, None], 1e-20)
+    found_points: list[np.ndarray] = []
+    found_normals: list[np.ndarray] = []
+    total = 0
+    for _ in range(40):
+        face = generator.choice(len(area), size=num_points, p=area / area.sum())
+        u, v = np.sqrt(generator.random(num_points)), generator.random(num_points)
+        weights = np.stack([1.0 - u, u * (1.0 - v), u * v], axis=1)
+        points = np.einsum("nk,nkc->nc", weights, triangles[face])
+        camera = _seeing_camera(orbit, caster, points)
+        seen = camera >= 0
+        normal = normals[face[seen]]
+        away = np.einsum("nc,nc->n", normal, orbit.axes[camera[seen], 2]) > 0
+        normal[away] *= -1.0
+        found_points.append(points[seen])
+        found_normals.append(normal)
+        total += int(seen.sum())
+        if total >= num_points:
+            break
+    if total == 0:
+        raise InputError("No camera sees any of the mesh's surface.")
+    points, normals = np.concatenate(found_points)[:num_points], np.concatenate(found_normals)[:num_points]
+    return SurfacePoints(points.astype(np.float32), normals.astype(np.float32))
+
+
+def _seeing_camera(orbit: OrbitDepth, caster: RayCaster, points: np.ndarray) -> np.ndarray:
+    """The index of a camera that sees each point, -1 where none does; depth maps first, rays where they are unsure."""
+    seen = np.full(len(points), -1, dtype=np.int64)
+    unsure: list[tuple[np.ndarray, int]] = []
+    size = orbit.size
+    for camera in range(len(orbit.depth)):
+        rest = np.flatnonzero(seen < 0)
+        local = orbit.pixel_coordinates(camera, points[rest])
+        column, row = (np.clip(np.floor(local[:, axis]).astype(int), 0, size - 2) for axis in (0, 1))
+        corners = np.stack([orbit.depth[camera][row + i, column + j] for i in (0, 1) for j in (0, 1)])
+        clearly = local[:, 2] <= corners.min(axis=0) + 1e-4
+        seen[rest[clearly]] = camera
+        maybe = ~clearly & (local[:, 2] <= corners.max(axis=0) + orbit.pitch[camera])
+        unsure.append((rest[maybe], camera))
+    for candidates, camera in unsure:
+        rest = candidates[seen[candidates] < 0]
+        if len(rest):
+            towards = np.broadcast_to(-orbit.axes[camera, 2], (len(rest), 3))
+            # Leave the surface by a hair, then nothing may stand between the point and the camera.
+            free = ~caster.cast(points[rest] + towards * 2e-4, towards).hit
+            seen[rest[free]] = camera
+    return seen
