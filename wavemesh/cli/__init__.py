@@ -1,0 +1,79 @@
+"""The command line: `python -m wavemesh COMMAND ...`, one file per command.
+
+A command has `add_arguments(parser)` and `run(args)`. Anything heavy is imported inside `run`, so that `--help` and
+a wrong argument are answered at once. Exit status: 0, or 2 for bad input with one sentence on stderr, or 130 when
+stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import sys
+import warnings
+from typing import NoReturn
+
+from wavemesh import __version__
+from wavemesh.errors import InputError
+
+COMMANDS = {
+    "generate": "pictures of an object become a mesh",
+    "render": "pictures of a mesh, with their cameras",
+    "prepare": "a data set for training from mesh libraries",
+    "train": "train networks by a preset",
+    "evaluate": "scores of the weights and of all baselines on held-out shapes",
+    "bench": "time and memory of the whole and of its parts",
+    "app": "the web page",
+    "figures": "pictures that show what happens inside",
+    "shapes": "the shape of every tensor on the way from pictures to mesh",
+}
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one plain sentence and exit status 2."""
+
+    def error(self, message: str) -> NoReturn:
+        """End the program with the sentence."""
+        sentence = message[:1].upper() + message[1:].rstrip(".")
+        self.exit(2, f"{sentence}. See {self.prog} --help.\n")
+
+
+def build_parser() -> Parser:
+    """The parser of all commands."""
+    parser = Parser(prog="wavemesh", description="Pictures become meshes through diffusion over wavelet coefficients.")
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, summary in COMMANDS.items():
+        module = importlib.import_module(f"wavemesh.cli.{name}")
+        command = commands.add_parser(
+            name,
+            help=summary,
+            description=module.__doc__,
+            epilog=module.EXAMPLE,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.add_arguments(command)
+        command.add_argument("-v", "--verbose", action="store_true", help="more messages, and warnings of libraries")
+        command.set_defaults(run=module.run)
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The exit status of a command line (without the program's name; None: that of this process)."""
+    args = build_parser().parse_args(argv)
+    level = logging.DEBUG if args.verbose else logging.INFO
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("wavemesh").setLevel(level)
+    try:
+        with warnings.catch_warnings():
+            if not args.verbose and not sys.warnoptions:
+                warnings.simplefilter("ignore")
+            args.run(args)
+    except InputError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    except KeyboardInterrupt:
+        sys.stderr.write("Stopped.\n")
+        return 130
+    return 0

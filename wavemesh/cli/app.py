@@ -1,0 +1,34 @@
+"""The web page, served on this machine.
+
+GRADIO_SERVER_NAME and GRADIO_SERVER_PORT choose the address as well.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+from wavemesh.cli.arguments import add_device, integer
+
+EXAMPLE = """example, works on a CPU:
+  python -m wavemesh app --port 7860
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.add_argument("--host", metavar="NAME", help="address to listen on (default 127.0.0.1)")
+    parser.add_argument("--port", type=integer(1), metavar="N", help="port (default 7860 or the next free one)")
+    add_device(parser)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Serve until stopped."""
+    if args.host is not None:
+        os.environ["GRADIO_SERVER_NAME"] = args.host
+    if args.port is not None:
+        os.environ["GRADIO_SERVER_PORT"] = str(args.port)
+
+    from wavemesh.ui.app import launch
+
+    launch(weights=args.weights, device=args.device)

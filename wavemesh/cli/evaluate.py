@@ -1,0 +1,71 @@
+"""Scores of the weights and of all baselines on held-out shapes.
+
+Reads a data set made by `prepare`, writes report.json and report.md, and keeps the scores of every shape, so that a
+stopped run goes on where it was. The quick subset is 24 fixed shapes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from wavemesh.cli.arguments import add_device, add_sampling, integer
+from wavemesh.cli.outputs import check_writable, fill_table
+
+EXAMPLE = """example, some minutes on a CPU:
+  python -m wavemesh evaluate --data data/furniture --subset quick --views 1 --seeds 1 --no-estimated -o runs/quick
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.add_argument("--data", type=Path, required=True, metavar="FOLDER", help="a prepared data set")
+    parser.add_argument("--split", choices=("train", "val", "test"), default="test")
+    parser.add_argument("--subset", choices=("quick", "full"), default="full")
+    parser.add_argument("--views", type=integer(1), nargs="+", default=[1, 4], metavar="N", help="numbers of pictures")
+    parser.add_argument(
+        "--seeds", type=integer(1), default=4, metavar="N", help="samples for the best-of row (default 4)"
+    )
+    parser.add_argument("-o", "--output", type=Path, default=Path("runs/evaluation"), metavar="FOLDER")
+    parser.add_argument("--no-baselines", action="store_true", help="only the weights")
+    parser.add_argument("--only-baselines", action="store_true", help="no weights")
+    parser.add_argument("--no-estimated", action="store_true", help="leave out the row with estimated cameras")
+    parser.add_argument("--per-category", action="store_true", help="a table by category as well")
+    parser.add_argument("--points", type=integer(1000), metavar="N", help="points on each surface (default 40000)")
+    parser.add_argument(
+        "--jobs", type=integer(1), metavar="N", help="processes for scoring (default: one for each core)"
+    )
+    parser.add_argument("--readme", type=Path, metavar="FILE", help="put the table into this Markdown file as well")
+    add_sampling(parser)
+    add_device(parser)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Write the report and show its table."""
+    check_writable(args.output / "report.json")
+
+    from wavemesh.evaluation.report import NUM_POINTS, evaluate
+    from wavemesh.pipelines.wavemesh import WaveMeshPipeline
+
+    pipeline = None if args.only_baselines else WaveMeshPipeline.from_pretrained(args.weights, device=args.device)
+    report = evaluate(
+        pipeline,
+        args.data,
+        split=args.split,
+        views=tuple(args.views),
+        subset=args.subset,
+        seeds=args.seeds,
+        out_dir=args.output,
+        baselines=not args.no_baselines,
+        estimated_cameras=not args.no_estimated,
+        per_category=args.per_category,
+        num_points=args.points or NUM_POINTS,
+        num_inference_steps=args.steps,
+        guidance_scale=args.guidance,
+        jobs=args.jobs,
+    )
+    table = report.to_markdown()
+    if args.readme is not None:
+        fill_table(args.readme, "evaluation", table)
+    sys.stdout.write(table)

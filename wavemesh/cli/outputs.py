@@ -1,0 +1,84 @@
+"""What commands write: whole files or none, with places that cannot be written found before the work is done."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wavemesh import config
+from wavemesh.errors import InputError
+
+if TYPE_CHECKING:
+    import trimesh
+
+MESH_SUFFIXES = (".glb", ".obj", ".ply", ".stl")
+
+
+def check_mesh_path(path: Path) -> None:
+    """Raise InputError if a mesh cannot be written to the path."""
+    if path.suffix.lower() not in MESH_SUFFIXES:
+        raise InputError(f"The output must end in one of {', '.join(MESH_SUFFIXES)}, not {path.name!r}.")
+    check_writable(path)
+
+
+def check_writable(path: Path) -> None:
+    """Raise InputError if the path is a folder, or the nearest folder above it cannot take a file."""
+    if path.is_dir():
+        raise InputError(f"The output {path} is a folder.")
+    parent = path.absolute().parent
+    while not parent.exists():
+        parent = parent.parent
+    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+        raise InputError(f"The output {path} cannot be written: {parent} takes no new files.")
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write the file whole; raises InputError, with nothing left behind, if that fails."""
+    try:
+        config.write_bytes(path, content)
+    except OSError as error:
+        raise InputError(f"The file {path} cannot be written: {error.strerror or error}.") from None
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Write JSON; numbers that are not finite become null."""
+    write_bytes(path, (json.dumps(_plain(data), indent=2, allow_nan=False) + "\n").encode())
+
+
+def write_mesh(path: Path, mesh: trimesh.Trimesh) -> None:
+    """Write the mesh in the format that the suffix names."""
+    content = mesh.export(file_type=path.suffix.lower().removeprefix("."))
+    write_bytes(path, content.encode() if isinstance(content, str) else content)
+
+
+def fill_table(path: Path, name: str, markdown: str) -> None:
+    """Replace what stands between `<!-- table:NAME -->` and `<!-- end -->` in a Markdown file.
+
+    Raises InputError if the file has no such place.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"The file {path} cannot be read: {error.strerror}.") from None
+    pattern = re.compile(rf"(<!-- table:{re.escape(name)} -->\n).*?(<!-- end -->)", re.DOTALL)
+    if not pattern.search(text):
+        raise InputError(f"The file {path} has no place for the table {name!r}.")
+    write_bytes(path, pattern.sub(lambda found: f"{found[1]}\n{markdown.strip()}\n\n{found[2]}", text).encode())
+
+
+def _plain(value: Any) -> Any:
+    """The value as JSON can carry it: numpy numbers, tuples and paths turned into plain ones."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if hasattr(value, "tolist"):
+        return _plain(value.tolist())
+    if isinstance(value, float):
+        return value if abs(value) < float("inf") else None
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    return str(value)
