@@ -52,6 +52,11 @@ class _Window:
         """World positions (float32) of cells given by their indices in the window."""
         return ((indices + self.first + 0.5) * self.cell - 1.0).astype(np.float32)
 
+    def cells_of(self, points: np.ndarray) -> np.ndarray:
+        """(n, 3) indices in the window of the cells that hold the points."""
+        index = np.floor((points + 1.0) / self.cell).astype(int) - self.first
+        return np.clip(index, 0, np.array(self.shape) - 1)
+
 
 def cell_centres(resolution: int) -> Float[np.ndarray, "n"]:
     """World coordinates of the cell centres along one axis."""
@@ -80,10 +85,11 @@ def mesh_to_sdf(
     if orbit is None:
         orbit = look_around(mesh)
     window = _window(bounds, resolution, truncation)
-    surface, triangle = _orbit_hits(orbit, mesh, window.cell)
-    solid = _carve(orbit, window)
+    surface = _orbit_hits(orbit, mesh, window.cell)
+    solid = _without_cavities(_carve(orbit, window))
+    surface = _outer_samples(surface, solid, window)
     field = _signed_distance(solid, surface, window, truncation)
-    field = _thicken_sheets(field, surface, window)
+    field = _without_specks(_thicken_sheets(field, surface, window))
     return _into_grid(field, window, resolution, truncation)
 
 
@@ -104,14 +110,14 @@ def _into_grid(field: np.ndarray, window: _Window, resolution: int, truncation: 
     return grid
 
 
-def _orbit_hits(orbit: OrbitDepth, mesh: trimesh.Trimesh, cell: float) -> tuple[SurfacePoints, np.ndarray]:
-    """One hit per quarter-cell box, with the face normal turned to the camera, and the faces hit."""
+def _orbit_hits(orbit: OrbitDepth, mesh: trimesh.Trimesh, cell: float) -> SurfacePoints:
+    """What the cameras hit, one sample per quarter-cell box, with the face normal turned to the camera."""
     triangles = np.asarray(mesh.vertices, dtype=np.float32)[mesh.faces]
     face_normals = np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0])
     face_normals /= np.maximum(np.linalg.norm(face_normals, axis=1, keepdims=True), 1e-20)
     camera, row, column = np.nonzero(orbit.triangle >= 0)
     if len(camera) == 0:
-        return SurfacePoints(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.float32)), np.zeros(0, int)
+        return SurfacePoints(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.float32))
     pitch = orbit.pitch.astype(np.float32)[camera]
     middle = orbit.size / 2.0 - 0.5
     local = np.empty((len(camera), 3), dtype=np.float32)
@@ -129,7 +135,32 @@ def _orbit_hits(orbit: OrbitDepth, mesh: trimesh.Trimesh, cell: float) -> tuple[
     side = dominant * 2 + (normals[np.arange(len(normals)), dominant] > 0)
     key = ((box[:, 0] * 4096 + box[:, 1]) * 4096 + box[:, 2]) * 8 + side
     _, chosen = np.unique(key, return_index=True)
-    return SurfacePoints(points[chosen], normals[chosen]), orbit.triangle[camera, row, column][chosen]
+    return SurfacePoints(points[chosen], normals[chosen])
+
+
+def _without_cavities(solid: np.ndarray) -> np.ndarray:
+    """The solid with everything filled that is cut off from the outside: sight lines leak into chinks."""
+    labels, _ = ndimage.label(~solid)
+    border = np.concatenate([labels.take(index, axis).ravel() for axis in range(3) for index in (0, -1)])
+    return ~np.isin(labels, np.unique(border[border > 0]))
+
+
+def _outer_samples(surface: SurfacePoints, solid: np.ndarray, window: _Window) -> SurfacePoints:
+    """The samples that lie at the solid's boundary; those within filled chinks would dent the field inside."""
+    near_outside = ndimage.binary_dilation(~solid, np.ones((3, 3, 3), dtype=bool))
+    keep = near_outside[tuple(window.cells_of(surface.points).T)]
+    return SurfacePoints(surface.points[keep], surface.normals[keep])
+
+
+def _without_specks(field: np.ndarray, least_cells: int = 8) -> np.ndarray:
+    """The field without closed cavities and without solid bits of fewer cells than a learner could use."""
+    solid = field < 0.0
+    field = np.where(_without_cavities(solid), -np.abs(field), field)
+    labels, _ = ndimage.label(field < 0.0)
+    counts = np.bincount(labels.ravel())
+    small = counts < min(least_cells, counts[1:].max(initial=0))
+    small[0] = False
+    return np.where(small[labels], np.abs(field), field)
 
 
 def _carve(orbit: OrbitDepth, window: _Window) -> np.ndarray:
@@ -203,36 +234,50 @@ def _signed_distance(solid: np.ndarray, surface: SurfacePoints, window: _Window,
         return field
     # Hidden hollows end where the last line of sight does: steps of whole cells, smoothed.
     smooth = ndimage.gaussian_filter(field, 0.8)
-    near = np.flatnonzero(_close_to(surface.points, window, truncation))
-    indices = np.stack(np.unravel_index(near, solid.shape), axis=1)
-    centres = window.centres(indices)
-    tree = cKDTree(surface.points, balanced_tree=False, compact_nodes=False)
-    distance, nearest = tree.query(centres, distance_upper_bound=truncation + 2 * window.cell)
-    found = np.isfinite(distance)
-    near, centres, distance, nearest = near[found], centres[found], distance[found].astype(np.float32), nearest[found]
-    offset = centres - surface.points[nearest]
-    height = np.einsum("nc,nc->n", offset, surface.normals[nearest])
-    along = np.sqrt(np.maximum(distance**2 - height**2, 0.0))
-    # Between two samples the surface goes on: the first half cell along it costs nothing.
-    distance = np.hypot(height, np.maximum(along - 0.5 * cell, 0.0))
-    inner = solid.ravel()[near]
+    reach = _distance_to_cells(surface.points, window)
+    near = np.flatnonzero(reach <= truncation + 0.5 * window.cell)
+    close = reach.ravel()[near] <= 2.0 * window.cell
+    distance, height, along = (np.empty(len(near), dtype=np.float32) for _ in range(3))
+    # Away from the surface one sample per cell does, and is found much faster.
+    sparse = np.unique(np.ravel_multi_index(tuple(window.cells_of(surface.points).T), solid.shape), return_index=True)[1]
+    for chosen, samples, spacing in ((close, slice(None), 0.5), (~close, sparse, 1.0)):
+        centres = window.centres(np.stack(np.unravel_index(near[chosen], solid.shape), axis=1))
+        distance[chosen], height[chosen], along[chosen] = _plane_distance(
+            centres, surface.points[samples], surface.normals[samples], spacing * window.cell
+        )
     # The nearest sample says "in front of me" while a silhouette's margin said solid: trust the sample.
-    inner &= ~((height > 0) & (distance < cell) & (along < cell))
-    signed = np.where(inner, -distance, distance)
+    corrected = solid.copy()
+    corrected.ravel()[near[(height > 0) & (distance < cell) & (along < cell)]] = False
+    inner = _without_cavities(corrected).ravel()[near]
     flat = smooth.ravel()
     # A cell may be nearer to the end of sight than to any sample: then that end is its surface.
-    unseen = np.abs(flat[near]) < distance - 1.5 * cell
-    flat[near] = np.where(unseen, flat[near], signed)
+    magnitude = np.abs(flat[near])
+    unseen = np.clip((distance - magnitude) / cell - 0.75, 0.0, 1.0)
+    magnitude = distance + unseen * (magnitude - distance)
+    flat[near] = np.where(inner, -magnitude, magnitude)
     return flat.reshape(solid.shape)
 
 
-def _close_to(points: np.ndarray, window: _Window, truncation: float) -> np.ndarray:
-    """Cells of the window within about the truncation of a point."""
-    index = np.floor((points + 1.0) / window.cell).astype(int) - window.first
-    index = np.clip(index, 0, np.array(window.shape) - 1)
+def _plane_distance(
+    centres: np.ndarray, points: np.ndarray, normals: np.ndarray, spacing: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Distances of cell centres to a sampled surface, and the offset from the nearest sample in front of it and along it.
+
+    Between two samples the surface goes on: the first `spacing` along it costs nothing.
+    """
+    tree = cKDTree(points, leafsize=32, balanced_tree=False, compact_nodes=False)
+    distance, nearest = tree.query(centres)
+    offset = centres - points[nearest]
+    height = np.einsum("nc,nc->n", offset, normals[nearest])
+    along = np.sqrt(np.maximum(distance.astype(np.float32) ** 2 - height**2, 0.0))
+    return np.hypot(height, np.maximum(along - np.float32(spacing), 0.0)), height, along
+
+
+def _distance_to_cells(points: np.ndarray, window: _Window) -> np.ndarray:
+    """Distance of every cell of the window to the nearest cell that holds a point, world units."""
     far = np.ones(window.shape, dtype=bool)
-    far[tuple(index.T)] = False
-    return ndimage.distance_transform_edt(far) * window.cell <= truncation + 0.5 * window.cell
+    far[tuple(window.cells_of(points).T)] = False
+    return ndimage.distance_transform_edt(far) * window.cell
 
 
 def _thicken_sheets(field: np.ndarray, surface: SurfacePoints, window: _Window) -> np.ndarray:
@@ -242,17 +287,15 @@ def _thicken_sheets(field: np.ndarray, surface: SurfacePoints, window: _Window) 
     cell = window.cell
     depth_behind = -ndimage.minimum_filter(field, 3, mode="nearest")
     behind = surface.points - surface.normals * np.float32(0.75 * cell)
-    index = np.rint((behind + 1.0) / cell - 0.5).astype(int) - window.first
-    index = np.clip(index, 0, np.array(field.shape) - 1)
-    reached = depth_behind[tuple(index.T)]
+    reached = depth_behind[tuple(window.cells_of(behind).T)]
     thin = reached < 0.5 * cell
     if not thin.any():
         return field
     points = surface.points[thin]
     radius = np.clip(SHEET_HALF_THICKNESS * cell - reached[thin], 0.0, SHEET_HALF_THICKNESS * cell).astype(np.float32)
-    near = np.flatnonzero(_close_to(points, window, TRUNCATION))
+    near = np.flatnonzero(_distance_to_cells(points, window) <= TRUNCATION + 0.5 * cell)
     centres = window.centres(np.stack(np.unravel_index(near, field.shape), axis=1))
-    distance, nearest = cKDTree(points, balanced_tree=False, compact_nodes=False).query(centres)
+    distance, nearest = cKDTree(points, leafsize=32, balanced_tree=False, compact_nodes=False).query(centres)
     flat = field.ravel().copy()
     flat[near] = np.minimum(flat[near], distance.astype(np.float32) - radius[nearest])
     return flat.reshape(field.shape)
