@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import trimesh
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt8
 from PIL import Image
 from trimesh.visual.material import PBRMaterial
 
@@ -90,7 +91,7 @@ class Appearance:
         barycentric: Float[np.ndarray, "n 3"],
         footprint: Float[np.ndarray, "n"] | float = 0.0,
     ) -> Float[np.ndarray, "n 3"]:
-        """sRGB colours in [0, 1] of surface points; footprint is the width of a sample on the surface (picks the mip)."""
+        """Colours (sRGB in [0, 1]) of surface points; footprint: a sample's width there, picks the mip."""
         weights = barycentric[:, :, None]
         colour = (self.colours[triangle] * weights).sum(axis=1)
         textured = np.flatnonzero(self.texture[triangle] > 0)
@@ -111,11 +112,15 @@ class Appearance:
 
 
 class MipTextures:
-    """All textures of a mesh with their mip levels in one row of texels, so that a lookup is one gather."""
+    """All textures of a mesh with their mip levels in one row of texels, so that a lookup is one gather.
+
+    pictures: (h, w, 3) uint8 each, kept as given.
+    """
 
     def __init__(self, pictures: list[np.ndarray]) -> None:
-        """pictures: (h, w, 3) uint8 each."""
-        rows, starts, sizes = [], [], []
+        rows: list[np.ndarray] = []
+        starts: list[list[int]] = []
+        sizes: list[list[tuple[int, ...]]] = []
         position = 0
         for picture in pictures:
             levels = _mip_levels(picture)
@@ -127,6 +132,7 @@ class MipTextures:
                 sizes[-1].append(level.shape[:2])
                 position += len(rows[-1])
         depth = max(len(row) for row in starts)
+        self.pictures = pictures
         self._texels = np.concatenate(rows)
         self._start = np.array([row + [row[-1]] * (depth - len(row)) for row in starts])
         self._size = np.array([row + [row[-1]] * (depth - len(row)) for row in sizes])
@@ -138,7 +144,7 @@ class MipTextures:
     def sample(
         self, texture: Int[np.ndarray, "n"], uv: Float[np.ndarray, "n 2"], level: Float[np.ndarray, "n"]
     ) -> Float[np.ndarray, "n 3"]:
-        """sRGB in [0, 1], bilinear in the nearest mip level; UV repeat and have their origin at the lower left."""
+        """Colours (sRGB in [0, 1]), bilinear in the nearest mip level; UV repeat, origin at the lower left."""
         mip = np.clip(np.rint(level).astype(np.int64), 0, self._start.shape[1] - 1)
         start, size = self._start[texture, mip], self._size[texture, mip]
         height, width = size[:, 0], size[:, 1]
@@ -181,10 +187,12 @@ def smooth_normals(corners: Float[np.ndarray, "f 3 3"], crease_deg: float = 40.0
     graph = coo_matrix((np.ones(len(first), dtype=np.int8), (first, second)), shape=(count, count))
     _, group = connected_components(graph, directed=False)
 
-    _, corner_of = np.unique((group[:, None].astype(np.int64) * (vertex.max() + 1) + vertex).ravel(), return_inverse=True)
+    _, corner_of = np.unique(
+        (group[:, None].astype(np.int64) * (vertex.max() + 1) + vertex).ravel(), return_inverse=True
+    )
     weights = np.repeat(area_vectors, 3, axis=0)
     summed = np.stack([np.bincount(corner_of, weights[:, axis]) for axis in range(3)], axis=1)[corner_of]
-    summed /= np.maximum(np.linalg.norm(summed, axis=1, keepdims=True), 1e-14)
+    summed = summed / np.maximum(np.linalg.norm(summed, axis=1, keepdims=True), 1e-14)
     summed = summed.reshape(count, 3, 3)
     # A smooth group may close on itself at a sharp edge: there the face's own normal is the better one.
     agree = (summed * face_normals[:, None]).sum(axis=-1, keepdims=True) > 0.5
@@ -206,7 +214,7 @@ def _parts(mesh: trimesh.Trimesh | trimesh.Scene) -> Iterator[_Part]:
 def _mesh_parts(mesh: trimesh.Trimesh, matrix: np.ndarray) -> Iterator[_Part]:
     faces = np.asarray(mesh.faces)
     corners = (np.asarray(mesh.vertices) @ matrix[:3, :3].T + matrix[:3, 3])[faces]
-    visual = mesh.visual
+    visual: Any = mesh.visual
     uv = getattr(visual, "uv", None)
     usable_uv = uv is not None and len(uv) == len(mesh.vertices) and np.isfinite(uv).all()
     corner_uv = np.asarray(uv)[faces] if usable_uv else np.zeros((len(faces), 3, 2))
@@ -215,7 +223,7 @@ def _mesh_parts(mesh: trimesh.Trimesh, matrix: np.ndarray) -> Iterator[_Part]:
         return
     materials = getattr(visual.material, "materials", None)
     if materials is None or visual.face_materials is None:
-        chosen = [(materials[0] if materials else visual.material, slice(None))]
+        chosen = [(materials[0] if materials else visual.material, np.arange(len(faces)))]
     else:
         numbers = np.asarray(visual.face_materials)
         chosen = [(materials[number], np.flatnonzero(numbers == number)) for number in np.unique(numbers)]
@@ -230,15 +238,16 @@ def _mesh_parts(mesh: trimesh.Trimesh, matrix: np.ndarray) -> Iterator[_Part]:
 
 def _plain_colours(mesh: trimesh.Trimesh) -> Float[np.ndarray, "f 3 3"]:
     """Corner colours of vertex or face colours; grey where the mesh defines none."""
-    if mesh.visual.kind == "vertex":
-        return np.asarray(mesh.visual.vertex_colors)[mesh.faces][..., :3] / 255.0
-    if mesh.visual.kind == "face":
-        return np.repeat(np.asarray(mesh.visual.face_colors)[:, None, :3], 3, axis=1) / 255.0
+    visual: Any = mesh.visual
+    if visual.kind == "vertex":
+        return np.asarray(visual.vertex_colors)[mesh.faces][..., :3] / 255.0
+    if visual.kind == "face":
+        return np.repeat(np.asarray(visual.face_colors)[:, None, :3], 3, axis=1) / 255.0
     return np.full((len(mesh.faces), 3, 3), DEFAULT_COLOUR)
 
 
 def _extra_vertex_colours(visual: object, num_vertices: int) -> Float[np.ndarray, "v 3"] | None:
-    """glTF files may carry vertex colours beside a material; they multiply."""
+    """Colours that glTF files may carry at the vertices beside a material; they multiply."""
     colours = getattr(visual, "vertex_attributes", {}).get("color")
     if colours is None or len(colours) != num_vertices or np.ndim(colours) != 2 or np.shape(colours)[1] < 3:
         return None
@@ -247,32 +256,42 @@ def _extra_vertex_colours(visual: object, num_vertices: int) -> Float[np.ndarray
 
 
 def _material_look(material: object) -> tuple[Float[np.ndarray, "3"], Image.Image | None]:
-    """The sRGB factor and the texture of a simple or PBR material."""
+    """The sRGB factor and the opaque texture of a simple or PBR material.
+
+    glTF multiplies texture and base colour. In OBJ files the texture replaces Kd, as in `geometry.surface_colours`: the
+    specification multiplies there too, but exporters write a default grey beside the texture, which would darken it.
+    """
     if isinstance(material, PBRMaterial):
         image, factor = material.baseColorTexture, material.baseColorFactor
     else:
         image, factor = getattr(material, "image", None), getattr(material, "diffuse", None)
-    colour = np.ones(3) if factor is None else np.asarray(trimesh.visual.color.to_rgba(factor))[:3] / 255.0
+    colour = np.asarray(trimesh.visual.color.to_rgba(factor))[:3] / 255.0 if factor is not None else None
     if not isinstance(image, Image.Image):
-        return colour, None
-    # Exporters that rely on the texture alone write a black Kd beside it.
-    return (colour if colour.max() > 0.02 else np.ones(3)), image
+        return (np.full(3, DEFAULT_COLOUR) if colour is None else colour), None
+    if isinstance(material, PBRMaterial):
+        return (np.ones(3) if colour is None else colour), _opaque(image, None)
+    return np.ones(3), _opaque(image, colour)
 
 
-def _pixels(image: Image.Image | None) -> np.ndarray:
-    """(h, w, 3) uint8; transparent texels get the mean colour of the others, since their RGB is undefined."""
+def _opaque(image: Image.Image, under: Float[np.ndarray, "3"] | None) -> Image.Image:
+    """The texture over a colour, by default the mean of its visible texels; RGB over transparent is undefined."""
+    if not image.has_transparency_data:
+        return image
+    picture = np.asarray(image.convert("RGBA"))
+    alpha = picture[..., 3:].astype(np.float32) / 255.0
+    if under is None:
+        under = (picture[..., :3] * alpha).sum(axis=(0, 1)) / max(float(alpha.sum()), 1e-6) / 255.0
+    return Image.fromarray(np.rint(picture[..., :3] * alpha + under * 255.0 * (1.0 - alpha)).astype(np.uint8))
+
+
+def _pixels(image: Image.Image | None) -> UInt8[np.ndarray, "h w 3"]:
+    """The texels of an opaque texture, reduced to `MAX_TEXTURE_SIDE`; one white texel for None."""
     if image is None:
         return np.full((1, 1, 3), 255, dtype=np.uint8)
-    picture = image.convert("RGBA")
+    picture = image.convert("RGB")
     if max(picture.size) > MAX_TEXTURE_SIDE:
-        picture = picture.copy()
         picture.thumbnail((MAX_TEXTURE_SIDE, MAX_TEXTURE_SIDE), Image.Resampling.BOX)
-    texels = np.asarray(picture)
-    alpha = texels[..., 3:].astype(np.float32) / 255.0
-    if alpha.min() < 1.0 and alpha.sum() > 0.0:
-        mean = (texels[..., :3] * alpha).sum(axis=(0, 1)) / alpha.sum()
-        return np.rint(texels[..., :3] * alpha + mean * (1.0 - alpha)).astype(np.uint8)
-    return texels[..., :3]
+    return np.asarray(picture)
 
 
 def _mip_levels(picture: np.ndarray) -> list[np.ndarray]:

@@ -90,7 +90,9 @@ class RaycastRenderer:
         fine = size * supersample
         window = self._window(camera, fine)
         shape = (window[1] - window[0], window[3] - window[2])
-        origins, directions = (a[window[0] : window[1], window[2] : window[3]].reshape(-1, 3) for a in camera.rays(fine))
+        origins, directions = (
+            field[window[0] : window[1], window[2] : window[3]].reshape(-1, 3) for field in camera.rays(fine)
+        )
         hits = self.caster.cast(origins, directions)
         seen = np.flatnonzero(hits.triangle >= 0)
         triangle, barycentric = hits.triangle[seen], hits.barycentric[seen]
@@ -148,7 +150,7 @@ def to_linear(colour: Float[np.ndarray, "*s"]) -> Float[np.ndarray, "*s"]:
 
 
 def to_srgb(light: Float[np.ndarray, "*s"]) -> Float[np.ndarray, "*s"]:
-    """sRGB in [0, 1] of linear light, clipped at white."""
+    """Colours (sRGB in [0, 1]) of linear light, clipped at white."""
     light = np.clip(light, 0.0, 1.0)
     return np.where(light <= 0.0031308, light * 12.92, 1.055 * np.maximum(light, 1e-8) ** (1 / 2.4) - 0.055)
 
