@@ -77,9 +77,11 @@ def cameras_for(
         levels *= num_pictures
     if len(levels) != num_pictures:
         raise InputError(
-            f"There are {num_pictures} pictures but {len(levels)} values for --elevation: give one, or one for each."
+            f"{len(levels)} values for --elevation do not fit {num_pictures} picture(s): give one, or one for each."
         )
     from wavemesh.geometry.camera import Camera
 
-    lens = {name: value for name, value in (("distance", distance), ("fov_deg", fov)) if value is not None}
-    return [Camera(azimuth, elevation, **lens) for azimuth, elevation in zip(azimuths, levels, strict=True)]
+    usual = Camera()
+    distance = usual.distance if distance is None else distance
+    fov = usual.fov_deg if fov is None else fov
+    return [Camera(azimuth, elevation, distance, fov) for azimuth, elevation in zip(azimuths, levels, strict=True)]

@@ -17,7 +17,7 @@ from wavemesh.cli.outputs import check_mesh_path, check_writable, write_json, wr
 
 EXAMPLE = """example, a few seconds on a CPU:
   python -m wavemesh render chair.obj -o views --views 4 --size 256
-  python -m wavemesh generate views/view-00.png -o chair.glb --azimuth 0 --elevation 20 --steps 1
+  python -m wavemesh generate views/view0.png -o chair.glb --azimuth 0 --elevation 20 --steps 1
 """
 METHODS = ("wavemesh",)
 SAMPLERS = ("ddpm", "ddim", "dpmpp_2m")

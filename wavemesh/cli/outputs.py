@@ -50,7 +50,7 @@ def write_json(path: Path, data: Any) -> None:
 
 def write_mesh(path: Path, mesh: trimesh.Trimesh) -> None:
     """Write the mesh in the format that the suffix names."""
-    content = mesh.export(file_type=path.suffix.lower().removeprefix("."))
+    content: str | bytes = mesh.export(file_type=path.suffix.lower().removeprefix("."))
     write_bytes(path, content.encode() if isinstance(content, str) else content)
 
 

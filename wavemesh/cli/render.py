@@ -7,7 +7,6 @@ The mesh is centred and scaled into the product's frame. The pictures have a tra
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import io
 import sys
 from pathlib import Path
@@ -36,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Write view-00.png ... and cameras.json."""
+    """Write view0.png, view1.png, ... and cameras.json, a list with the camera of each."""
     check_writable(args.output / "cameras.json")
     if args.azimuth is None and args.elevation is not None and len(args.elevation) == 1:
         args.azimuth = [360.0 * index / args.views for index in range(args.views)]
@@ -46,15 +45,13 @@ def run(args: argparse.Namespace) -> None:
 
     from PIL import Image
 
+    from wavemesh.config import to_dict
     from wavemesh.rendering import render_multiview
 
     rendered = render_multiview(args.mesh, args.views, args.size, cameras or None, args.backend)
-    entries = []
-    for index, (view, camera) in enumerate(zip(rendered.views, rendered.cameras, strict=True)):
-        name = f"view-{index:02d}.png"
+    for index, view in enumerate(rendered.views):
         picture = io.BytesIO()
         Image.fromarray(view.rgba).save(picture, format="PNG")
-        write_bytes(args.output / name, picture.getvalue())
-        entries.append({"image": name, **dataclasses.asdict(camera)})
-    write_json(args.output / "cameras.json", {"mesh": args.mesh.name, "size": args.size, "views": entries})
-    sys.stdout.write(f"{args.output}: {len(entries)} pictures of {args.size} x {args.size} pixels\n")
+        write_bytes(args.output / f"view{index}.png", picture.getvalue())
+    write_json(args.output / "cameras.json", [to_dict(camera) for camera in rendered.cameras])
+    sys.stdout.write(f"{args.output}: {len(rendered.views)} pictures of {args.size} x {args.size} pixels\n")

@@ -1,0 +1,164 @@
+"""`generate`: the same command gives the same mesh, and bad input gives one sentence and no file."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import trimesh
+from PIL import Image
+
+from wavemesh.cli import main
+
+
+def refuse(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """The one sentence on stderr of a command line that is refused with exit status 2."""
+    try:
+        status = main(arguments)
+    except SystemExit as stop:
+        status = stop.code
+    out, err = capsys.readouterr()
+    assert status == 2
+    assert out == ""
+    assert err.count("\n") == 1
+    assert err.endswith((".\n", "--help.\n"))
+    assert "Traceback" not in err
+    return err
+
+
+@pytest.mark.parametrize("suffix", [".glb", ".obj", ".ply", ".stl"])
+def test_every_format_is_written_and_read_back(suffix: str, weights: Path, pictures: list[str], tmp_path: Path) -> None:
+    out = tmp_path / "new" / f"mesh{suffix}"
+    arguments = ["generate", pictures[0], "-o", str(out), "--azimuth", "0", "--elevation", "20", "--steps", "1"]
+    assert main([*arguments, "--weights", str(weights)]) == 0
+    assert [path.name for path in out.parent.iterdir()] == [out.name]
+    mesh = trimesh.load_mesh(out)
+    assert len(mesh.faces) > 10
+    assert np.abs(mesh.vertices).max() <= 1.0
+
+
+def test_the_report_tells_settings_timings_and_sizes(weights: Path, pictures: list[str], tmp_path: Path) -> None:
+    out, report = tmp_path / "mesh.ply", tmp_path / "report.json"
+    arguments = ["generate", *pictures, "-o", str(out), "--azimuth", "0", "180", "--elevation", "20", "--steps", "2"]
+    arguments += ["--guidance", "1.5", "--sampler", "ddpm", "--seed", "7", "--device", "cpu"]
+    assert main([*arguments, "--weights", str(weights), "--report", str(report)]) == 0
+    data = json.loads(report.read_text())
+    expected = {"num_inference_steps": [2, 2], "guidance_scale": 1.5, "sampler": "ddpm", "seed": 7, "device": "cpu"}
+    assert data["settings"].items() >= expected.items()
+    assert data["inputs"] == pictures
+    assert data["mesh"]["faces"] == len(trimesh.load_mesh(out).faces)
+    assert data["timings_s"]["total"] >= data["timings_s"]["coarse"] > 0
+
+
+def test_the_same_seed_gives_the_same_file(weights: Path, pictures: list[str], tmp_path: Path) -> None:
+    files = [tmp_path / name for name in ("a.ply", "b.ply", "c.ply")]
+    for file, seed in zip(files, ("3", "3", "4"), strict=True):
+        arguments = ["generate", pictures[0], "-o", str(file), "--azimuth", "0", "--steps", "1", "--seed", seed]
+        assert main([*arguments, "--weights", str(weights)]) == 0
+    contents = [file.read_bytes() for file in files]
+    assert contents[0] == contents[1] != contents[2]
+
+
+def test_cameras_are_estimated_without_angles(weights: Path, pictures: list[str], tmp_path: Path) -> None:
+    arguments = ["generate", *pictures, "-o", str(tmp_path / "mesh.glb"), "--steps", "1", "--weights", str(weights)]
+    assert main(arguments) == 0
+
+
+@pytest.mark.parametrize(
+    ("extra", "said"),
+    [
+        (["-o", "mesh.xyz"], "'mesh.xyz'"),
+        (["-o", "mesh"], "'mesh'"),
+        (["-o", "."], "'.'"),
+        (["--method", "nerf"], "'nerf'"),
+        (["--sampler", "euler"], "'euler'"),
+        (["--device", "tpu"], "'tpu'"),
+        (["--steps", "0"], "at least 1, not 0"),
+        (["--steps", "many"], "'many'"),
+        (["--steps", "5000"], "5000"),
+        (["--guidance", "nan"], "'nan'"),
+        (["--guidance", "-3"], "-3"),
+        (["--seed", "-1"], "-1"),
+        (["--azimuth", "0", "90"], "2 values for --azimuth do not fit 1 picture"),
+        (["--azimuth", "0", "--elevation", "0", "90"], "2 values for --elevation do not fit 1 picture"),
+        (["--azimuth", "0", "--elevation", "95"], "95"),
+        (["--azimuth", "0", "--distance", "-2"], "-2"),
+        (["--azimuth", "0", "--fov", "180"], "180"),
+        (["--elevation", "20"], "--elevation needs --azimuth"),
+        (["--distance", "3"], "--distance needs --azimuth"),
+        (["--weights", "nowhere/at/all"], "nowhere/at/all"),
+        (["--frames", "3"], "--frames"),
+    ],
+)
+def test_a_wrong_argument_is_one_sentence_and_leaves_nothing(
+    extra: list[str],
+    said: str,
+    weights: Path,
+    pictures: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    arguments = ["generate", pictures[0], "-o", "mesh.glb", "--weights", str(weights), *extra]
+    assert said in refuse(arguments, capsys)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_more_pictures_than_angles(weights: Path, pictures: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["generate", *pictures, "-o", "mesh.glb", "--azimuth", "0", "--weights", str(weights)]
+    assert "1 values for --azimuth do not fit 2 picture(s)" in refuse(arguments, capsys)
+
+
+@pytest.mark.parametrize("kind", ["missing", "text", "empty", "transparent", "cut", "wide"])
+def test_a_bad_picture_is_one_sentence_and_leaves_nothing(
+    kind: str, weights: Path, pictures: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, out = tmp_path / "source.png", tmp_path / "out"
+    if kind == "text":
+        source.write_text("no picture")
+    elif kind == "empty":
+        source.write_bytes(b"")
+    elif kind == "transparent":
+        Image.new("RGBA", (32, 32)).save(source)
+    elif kind == "cut":
+        source.write_bytes(Path(pictures[0]).read_bytes()[:200])
+    elif kind == "wide":
+        Image.new("L", (30_000, 600)).save(source)
+    out.mkdir()
+    arguments = ["generate", str(source), "-o", str(out / "mesh.glb"), "--azimuth", "0", "--weights", str(weights)]
+    refuse([*arguments, "--report", str(out / "report.json")], capsys)
+    assert list(out.iterdir()) == []
+
+
+@pytest.mark.parametrize("damage", ["flipped", "no manifest", "no camera head"])
+def test_damaged_weights_are_one_sentence_and_leave_nothing(
+    damage: str, weights: Path, pictures: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, out = tmp_path / "weights", tmp_path / "out"
+    shutil.copytree(weights, folder)
+    if damage == "flipped":
+        path = next(folder.glob("coarse-*.safetensors"))
+        content = bytearray(path.read_bytes())
+        content[-1] ^= 1
+        path.write_bytes(bytes(content))
+    elif damage == "no manifest":
+        (folder / "manifest.json").unlink()
+    else:
+        shutil.rmtree(folder / "camera_head")
+    out.mkdir()
+    arguments = ["generate", pictures[0], "-o", str(out / "mesh.glb"), "--weights", str(folder)]
+    assert str(folder) in refuse(arguments, capsys)
+    assert list(out.iterdir()) == []
+
+
+def test_a_place_that_cannot_be_written_is_found_first(
+    weights: Path, pictures: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    out = tmp_path / "file" / "mesh.glb"
+    arguments = ["generate", pictures[0], "-o", str(out), "--weights", "nowhere/at/all"]
+    assert "cannot be written" in refuse(arguments, capsys)

@@ -1,0 +1,100 @@
+"""The command line as a whole: every command explains itself, at once."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import wavemesh
+from wavemesh import cli
+from wavemesh.cli.arguments import cameras_for
+from wavemesh.cli.outputs import fill_table
+from wavemesh.errors import InputError
+
+
+@pytest.mark.parametrize("command", cli.COMMANDS)
+def test_help_ends_with_an_example_of_the_command(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        cli.main([command, "--help"])
+    assert stop.value.code == 0
+    out = capsys.readouterr().out
+    assert f"python -m wavemesh {command}" in out.strip().splitlines()[-1]
+    assert "CPU" in out[out.rindex("example") :]
+
+
+@pytest.mark.parametrize("arguments", [[], ["fly"], ["generate"]])
+def test_a_command_line_without_sense_exits_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        cli.main(arguments)
+    assert stop.value.code == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_help_and_a_wrong_argument_do_not_load_torch() -> None:
+    script = (
+        "import sys\nfrom wavemesh.cli import main\n"
+        "try:\n    main(['generate', 'x.png', '-o', 'x.glb', '--steps', '0'])\n"
+        "except SystemExit as stop:\n    assert stop.code == 2\n"
+        "sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+def test_importing_the_package_does_no_work() -> None:
+    script = "import sys, wavemesh; dir(wavemesh); sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], timeout=60).returncode == 0
+
+
+def test_the_module_runs_as_a_program() -> None:
+    done = subprocess.run([sys.executable, "-m", "wavemesh", "--version"], capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == wavemesh.__version__
+
+
+@pytest.mark.parametrize("name", wavemesh.__all__)
+def test_every_export_is_there(name: str) -> None:
+    assert getattr(wavemesh, name) is not None
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="Nothing"):
+        wavemesh.Nothing  # noqa: B018
+
+
+def test_stopping_by_the_keyboard_has_its_own_status(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("wavemesh.cli.shapes.run", interrupted)
+    assert cli.main(["shapes"]) == 130
+    assert capsys.readouterr().err == "Stopped.\n"
+
+
+def test_one_elevation_serves_all_pictures() -> None:
+    cameras = cameras_for(2, [0.0, 90.0], [10.0], 3.0, 50.0)
+    angles = [(c.azimuth_deg, c.elevation_deg, c.distance, c.fov_deg) for c in cameras if c is not None]
+    assert angles == [(0.0, 10.0, 3.0, 50.0), (90.0, 10.0, 3.0, 50.0)]
+    assert cameras_for(3, None, None, None, None) == [None] * 3
+
+
+def test_shapes_lists_every_stage(capsys: pytest.CaptureFixture[str], weights: Path) -> None:
+    assert cli.main(["shapes", "--views", "3", "--weights", str(weights)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "pictures                          (1, 3, 4, 32, 32)" in lines
+    assert "decoded field                     (1, 32, 32, 32)" in lines
+
+
+def test_a_table_is_put_between_its_marks(tmp_path: Path) -> None:
+    path = tmp_path / "README.md"
+    path.write_text("a\n<!-- table:bench -->\nold\n<!-- end -->\nb\n<!-- table:evaluation -->\n<!-- end -->\n")
+    for _ in range(2):
+        fill_table(path, "bench", "| x |\n")
+    text = "a\n<!-- table:bench -->\n\n| x |\n\n<!-- end -->\nb\n<!-- table:evaluation -->\n<!-- end -->\n"
+    assert path.read_text() == text
+    with pytest.raises(InputError, match="'speed'"):
+        fill_table(path, "speed", "")

@@ -1,0 +1,44 @@
+"""Time and memory of the whole and of its parts, beside their budgets.
+
+pipeline: picture to mesh, per stage, with peak memory. unet: sparse against dense. wavelets: against PyWavelets and ptwt
+(development dependencies). app: from starting the page until it answers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from wavemesh.cli.arguments import add_device, integer
+from wavemesh.cli.outputs import check_writable, fill_table
+
+EXAMPLE = """example, under a minute on a CPU:
+  python -m wavemesh bench --parts pipeline --repeats 1
+"""
+PARTS = ("pipeline", "unet", "wavelets", "app")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="what to measure (default: all)")
+    parser.add_argument(
+        "--repeats", type=integer(1), default=3, metavar="N", help="runs whose median counts (default 3)"
+    )
+    parser.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="write bench.json and bench.md here")
+    parser.add_argument("--readme", type=Path, metavar="FILE", help="put the table into this Markdown file as well")
+    add_device(parser)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Measure and show the table."""
+    if args.output is not None:
+        check_writable(args.output / "bench.json")
+
+    from wavemesh.evaluation.bench import run_bench
+
+    report = run_bench(args.weights, args.output, args.device, args.repeats, args.parts)
+    table = report.to_markdown()
+    if args.readme is not None:
+        fill_table(args.readme, "bench", table)
+    sys.stdout.write(table)
