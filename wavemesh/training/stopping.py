@@ -1,0 +1,34 @@
+"""Stopping on request: SIGTERM or Ctrl-C ends a run after the step it is in, with its state saved."""
+
+import logging
+import signal
+import threading
+from types import FrameType
+from typing import Any
+
+logger = logging.getLogger(__name__)
+
+
+class StopSignals:
+    """While open, SIGTERM and the first SIGINT set `asked` instead of ending the process."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._previous: dict[int, Any] = {}
+
+    def __enter__(self) -> "StopSignals":
+        # Python delivers signals to the main thread only and refuses handlers elsewhere.
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGTERM, signal.SIGINT):
+                self._previous[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self.asked and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.asked = True
+        logger.warning("Stopping after this step; the state will be saved.")
