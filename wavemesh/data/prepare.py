@@ -1,0 +1,225 @@
+"""Prepares a data set: furniture libraries in, WebDataset shards of samples out.
+
+    python -m wavemesh prepare --out DATA --limit 8 --workers 2        (a minute; needs the libraries, see `sources`)
+
+Every model becomes a small tar in `<out>/models/` first, so that an interrupted run goes on where it stopped; then near
+duplicates are dropped, the split is drawn, and the shards and `index.json` are written in one go.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import tarfile
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import joblib
+import numpy as np
+from tqdm import tqdm
+
+from wavemesh.data.duplicates import SPLITS, coarse_solid, group_look_alikes, split_of
+from wavemesh.data.prepare_model import Sample, SampleSettings, prepare_model
+from wavemesh.data.sources import SourceModel, find_libraries, read_library, unpack_library
+from wavemesh.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+BACKENDS = ("processes", "threads", "ray", "dask")
+SAMPLES_PER_SHARD = 64
+
+
+@dataclass(frozen=True)
+class PrepareReport:
+    """How many samples each split holds, the rejected models with reasons, and the dropped duplicates."""
+
+    out_dir: Path
+    splits: dict[str, int]
+    rejected: list[dict[str, str]]
+    duplicates: list[dict[str, object]]
+
+
+def prepare(
+    source: str | Path | None,
+    out_dir: str | Path,
+    num_views: int = 24,
+    image_size: int = 128,
+    workers: int = 2,
+    limit: int | None = None,
+    *,
+    resolution: int = 128,
+    backend: str = "processes",
+    progress: bool = True,
+) -> PrepareReport:
+    """Prepares the models of all libraries in `source` (see `sources.find_libraries`) into out_dir and reports counts.
+
+    limit: only the first so many models, spread over the libraries. backend: "processes" (joblib's own), "threads",
+    "ray" or "dask". Raises InputError for a missing source, an unknown backend, and an out_dir with other settings.
+    """
+    if backend not in BACKENDS:
+        raise InputError(f"The backend must be one of {', '.join(BACKENDS)}, not {backend!r}.")
+    if workers < 1 or (limit is not None and limit < 1):
+        raise InputError(f"Workers and limit must be positive, not {workers} and {limit}.")
+    settings = SampleSettings(num_views, image_size, resolution)
+    out_dir = Path(out_dir)
+    out_dir.mkdir(parents=True, exist_ok=True)
+    _check_settings(out_dir, settings)
+    libraries = out_dir / "source"
+    models: list[SourceModel] = []
+    for archive in find_libraries(source, out_dir / "download"):
+        models += read_library(unpack_library(archive, libraries))
+    if limit is not None and limit < len(models):
+        models = [models[int(index)] for index in np.linspace(0, len(models) - 1, limit)]
+    _prepare_all(models, libraries, out_dir / "models", settings, workers, backend, progress)
+    return write_shards(out_dir, models)
+
+
+def _check_settings(out_dir: Path, settings: SampleSettings) -> None:
+    path = out_dir / "settings.json"
+    if path.is_file():
+        earlier = json.loads(path.read_text())
+        if earlier != asdict(settings):
+            raise InputError(f"{out_dir} was begun with {earlier}, not {asdict(settings)}: take another folder.")
+    else:
+        path.write_text(json.dumps(asdict(settings)))
+
+
+def _parallel(backend: str, workers: int) -> AbstractContextManager:
+    """joblib's configuration for the backend; each worker computes in one thread."""
+    if backend == "ray":
+        try:
+            from ray.util.joblib import register_ray
+        except ImportError as error:
+            raise InputError("The backend 'ray' needs the package ray[default], which is not installed.") from error
+        register_ray()
+        return joblib.parallel_config(backend="ray", n_jobs=workers)
+    if backend == "dask":
+        try:
+            import distributed
+        except ImportError as error:
+            raise InputError("The backend 'dask' needs the package distributed, which is not installed.") from error
+        distributed.Client.current(allow_global=True)
+        return joblib.parallel_config(backend="dask", n_jobs=workers)
+    if backend == "threads":
+        return joblib.parallel_config(backend="threading", n_jobs=workers)
+    return joblib.parallel_config(backend="loky", n_jobs=workers, inner_max_num_threads=1)
+
+
+def _prepare_all(
+    models: list[SourceModel],
+    libraries: Path,
+    folder: Path,
+    settings: SampleSettings,
+    workers: int,
+    backend: str,
+    progress: bool,
+) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    missing = [model for model in models if not (_tar(folder, model).is_file() or _refusal(folder, model).is_file())]
+    if not missing:
+        return
+    jobs = (joblib.delayed(_prepare_one)(model, libraries, folder, settings) for model in missing)
+    with _parallel(backend, workers):
+        done = joblib.Parallel(return_as="generator_unordered", batch_size=1)(jobs)
+        for _ in tqdm(done, total=len(models), initial=len(models) - len(missing), disable=not progress, unit="model"):
+            pass
+
+
+def _tar(folder: Path, model: SourceModel) -> Path:
+    return folder / f"{model.key}.tar"
+
+
+def _refusal(folder: Path, model: SourceModel) -> Path:
+    return folder / f"{model.key}.rejected.json"
+
+
+def _prepare_one(model: SourceModel, libraries: Path, folder: Path, settings: SampleSettings) -> None:
+    """Writes <key>.tar, or <key>.rejected.json where the model cannot be used."""
+    try:
+        sample = prepare_model(model, libraries, settings)
+    except InputError as error:
+        refusal = {"key": model.key, "name": model.name, "library": model.library, "reason": str(error)}
+        _write_atomically(_refusal(folder, model), json.dumps(refusal, ensure_ascii=False).encode())
+        return
+    _write_atomically(_tar(folder, model), _tar_bytes(sample))
+
+
+def _write_atomically(path: Path, content: bytes) -> None:
+    partial = path.with_name(path.name + ".part")
+    partial.write_bytes(content)
+    partial.replace(path)
+
+
+def _tar_bytes(sample: Sample) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for suffix, content in sorted(sample.files.items()):
+            _add(archive, f"{sample.key}.{suffix}", content)
+    return buffer.getvalue()
+
+
+def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
+    info = tarfile.TarInfo(name)  # no times or owners: the same models give the same bytes
+    info.size = len(content)
+    archive.addfile(info, io.BytesIO(content))
+
+
+def read_sample(path: Path) -> Sample:
+    """The sample in a model's tar."""
+    with tarfile.open(path) as archive:
+        contents = {member.name: archive.extractfile(member).read() for member in archive.getmembers()}
+    key = path.name.removesuffix(".tar")
+    return Sample(key, {name.removeprefix(f"{key}."): content for name, content in contents.items()})
+
+
+def write_shards(out_dir: Path, models: Iterable[SourceModel]) -> PrepareReport:
+    """Gathers the prepared models of out_dir/models into shards, each of one split, and writes the lists beside them."""
+    folder = out_dir / "models"
+    models = sorted(models, key=lambda model: model.key)
+    prepared = [model for model in models if _tar(folder, model).is_file()]
+    rejected = [json.loads(_refusal(folder, m).read_text()) for m in models if _refusal(folder, m).is_file()]
+    if not prepared:
+        raise InputError(f"None of the {len(models)} models could be prepared; see {folder}.")
+    solids = []
+    for model in prepared:
+        with np.load(io.BytesIO(read_sample(_tar(folder, model)).files["sdf.npz"])) as arrays:
+            solids.append(coarse_solid(arrays["sdf"] < 0))
+    grouping = group_look_alikes([model.key for model in prepared], [model.name for model in prepared], solids)
+    for old in out_dir.glob("shard-*.tar"):
+        old.unlink()
+    index: list[dict[str, str]] = []
+    shard = 0
+    for split, _ in SPLITS:
+        chosen = [m for m in prepared if m.key in grouping.group and split_of(grouping.group[m.key]) == split]
+        for start in range(0, len(chosen), SAMPLES_PER_SHARD):
+            name = f"shard-{shard:06d}.tar"
+            index += _write_shard(out_dir / name, folder, chosen[start : start + SAMPLES_PER_SHARD], split)
+            shard += 1
+    duplicates = [asdict(duplicate) for duplicate in grouping.duplicates]
+    for name, content in (("index", index), ("rejected", rejected), ("duplicates", duplicates)):
+        _write_atomically(
+            out_dir / f"{name}.json", (json.dumps(content, ensure_ascii=False, indent=1) + "\n").encode()
+        )
+    counts = {split: sum(entry["split"] == split for entry in index) for split, _ in SPLITS}
+    logger.info("%s: %s, %d rejected, %d duplicates", out_dir, counts, len(rejected), len(duplicates))
+    return PrepareReport(out_dir, counts, rejected, duplicates)
+
+
+def _write_shard(path: Path, folder: Path, models: list[SourceModel], split: str) -> list[dict[str, str]]:
+    partial = path.with_name(path.name + ".part")
+    entries = []
+    with tarfile.open(partial, "w") as archive:
+        for model in models:
+            sample = read_sample(_tar(folder, model))
+            sample.files["meta.json"] = json.dumps(
+                {**json.loads(sample.files["meta.json"]), "split": split}, ensure_ascii=False
+            ).encode()
+            for suffix, content in sorted(sample.files.items()):
+                _add(archive, f"{sample.key}.{suffix}", content)
+            described = {name: getattr(model, name) for name in ("key", "name", "category", "licence", "creator", "library")}
+            entries.append({**described, "split": split, "shard": path.name})
+    partial.replace(path)
+    return entries

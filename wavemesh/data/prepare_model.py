@@ -1,0 +1,161 @@
+"""One mesh file becomes one training sample: its distance grid, its pictures with their cameras, its description."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import trimesh
+from jaxtyping import Bool, Float, Int8
+from PIL import Image
+
+from wavemesh.data.sources import SourceModel
+from wavemesh.errors import InputError
+from wavemesh.geometry.camera import DEFAULT_DISTANCE, DEFAULT_FOV_DEG, Camera
+from wavemesh.geometry.isosurface import sdf_to_mesh
+from wavemesh.geometry.mesh import load_mesh, normalise, rotated
+from wavemesh.geometry.orbit_depth import look_around
+from wavemesh.geometry.raycast import RayCaster
+from wavemesh.geometry.sdf import TRUNCATION, mesh_to_sdf
+from wavemesh.rendering import Light, RaycastRenderer
+
+NUM_CANONICAL = 4
+CANONICAL_ELEVATION_DEG, CANONICAL_AZIMUTH_DEG = 20.0, 30.0
+LEAST_SILHOUETTE_IOU = 0.8
+_SCALE = 127.0 / TRUNCATION
+
+
+@dataclass(frozen=True)
+class SampleSettings:
+    """How every model is prepared: pictures per model, their side in pixels, cells along an axis of the grid."""
+
+    num_views: int = 24
+    image_size: int = 128
+    resolution: int = 128
+
+    def __post_init__(self) -> None:
+        if min(self.num_views, self.image_size) < 1 or not 16 <= self.resolution <= 256:
+            raise InputError(f"Views and their size must be positive and the resolution 16 to 256, not {self}.")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A prepared model: file contents by suffix ("sdf.npz", "view00.webp", ..., "meta.json")."""
+
+    key: str
+    files: dict[str, bytes]
+
+
+def quantise(sdf: Float[np.ndarray, "n n n"]) -> Int8[np.ndarray, "n n n"]:
+    """The distances in steps of truncation / 127; the sign always survives."""
+    steps = np.rint(np.clip(sdf, -TRUNCATION, TRUNCATION) * _SCALE).astype(np.int8)
+    return np.where((sdf < 0) & (steps == 0), np.int8(-1), steps)
+
+
+def dequantise(steps: Int8[np.ndarray, "n n n"]) -> Float[np.ndarray, "n n n"]:
+    """The distances in world units, float32."""
+    return steps.astype(np.float32) / np.float32(_SCALE)
+
+
+def sample_cameras(key: str, num_views: int) -> list[Camera]:
+    """The cameras of a model: up to four canonical ones, then random ones seeded by the key.
+
+    Half of the random ones stand at the default distance, half nearer or further with a field of view that keeps the
+    object's size in the picture, varied by -15 to +25 percent.
+    """
+    cameras = [
+        Camera(CANONICAL_AZIMUTH_DEG + 90.0 * turn, CANONICAL_ELEVATION_DEG)
+        for turn in range(min(NUM_CANONICAL, num_views))
+    ]
+    generator = np.random.default_rng(_seed(key, "cameras"))
+    for number in range(num_views - len(cameras)):
+        azimuth, elevation = generator.uniform(0.0, 360.0), generator.uniform(-5.0, 50.0)
+        distance, stretch = generator.uniform(3.8, 5.5), generator.uniform(0.85, 1.25)
+        if number % 2 == 0:
+            cameras.append(Camera(azimuth, elevation))
+            continue
+        tangent = math.tan(math.radians(DEFAULT_FOV_DEG) / 2.0) * DEFAULT_DISTANCE / distance
+        cameras.append(Camera(azimuth, elevation, distance, 2.0 * math.degrees(math.atan(tangent)) * stretch))
+    return cameras
+
+
+def _seed(key: str, purpose: str) -> int:
+    return int.from_bytes(hashlib.sha256(f"{purpose}:{key}".encode()).digest()[:8], "big")
+
+
+def sample_lights(key: str, num_views: int) -> list[Light]:
+    """The light of each view: the default for the canonical views, a lamp somewhere above the horizon for the others."""
+    generator = np.random.default_rng(_seed(key, "lights"))
+    lights = [Light()] * min(NUM_CANONICAL, num_views)
+    for _ in range(num_views - len(lights)):
+        turn, height = generator.uniform(0.0, 2.0 * math.pi), generator.uniform(0.1, 1.0)
+        flat = math.sqrt(1.0 - height**2)
+        direction = (flat * math.sin(turn), height, flat * math.cos(turn))
+        diffuse, sky = generator.uniform(0.3, 0.7), generator.uniform(0.15, 0.4)
+        lights.append(Light(direction, diffuse, sky, generator.uniform(0.2, 0.35)))
+    return lights
+
+
+def silhouette(mesh: trimesh.Trimesh, camera: Camera, size: int) -> Bool[np.ndarray, "s s"]:
+    """True where the picture shows the mesh."""
+    origins, directions = camera.rays(size)
+    return RayCaster(mesh).cast(origins.reshape(-1, 3), directions.reshape(-1, 3)).hit.reshape(size, size)
+
+
+def silhouette_iou(first: trimesh.Trimesh, second: trimesh.Trimesh, size: int = 112) -> float:
+    """The mean overlap of the silhouettes of two meshes from five cameras."""
+    cameras = [Camera(25.0, 10.0), Camera(115.0, -10.0), Camera(205.0, 30.0), Camera(295.0, 15.0), Camera(70.0, 60.0)]
+    scores = []
+    for camera in cameras:
+        one, other = silhouette(first, camera, size), silhouette(second, camera, size)
+        scores.append((one & other).sum() / max((one | other).sum(), 1))
+    return float(np.mean(scores))
+
+
+def prepare_mesh(mesh: trimesh.Trimesh, key: str, description: dict[str, object], settings: SampleSettings) -> Sample:
+    """The sample of a normalised mesh. Raises InputError, with the reason, for a mesh that cannot be learnt from."""
+    sdf = mesh_to_sdf(mesh, settings.resolution, orbit=look_around(mesh))
+    solid = sdf < 0.0
+    if solid.sum() < 8:
+        raise InputError(f"Only {int(solid.sum())} cells of the grid are solid.")
+    overlap = silhouette_iou(mesh, sdf_to_mesh(sdf))
+    if overlap < LEAST_SILHOUETTE_IOU:
+        raise InputError(f"The silhouettes of grid and mesh overlap by {overlap:.3f} only.")
+    cameras = sample_cameras(key, settings.num_views)
+    renderer = RaycastRenderer(mesh)
+    files = {}
+    for number, (camera, light) in enumerate(zip(cameras, sample_lights(key, settings.num_views), strict=True)):
+        view = renderer.view(camera, settings.image_size, light=light)
+        buffer = io.BytesIO()
+        Image.fromarray(view.rgba).save(buffer, format="WEBP", quality=88, alpha_quality=100, method=4)
+        files[f"view{number:02d}.webp"] = buffer.getvalue()
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, sdf=quantise(sdf), scale=np.float32(1.0 / _SCALE))
+    files["sdf.npz"] = buffer.getvalue()
+    meta = {
+        **description,
+        "cameras": [asdict(camera) for camera in cameras],
+        "mesh_stats": {
+            "faces": len(mesh.faces),
+            "extents": [round(float(value), 4) for value in mesh.extents],
+            "solid_cells": int(solid.sum()),
+            "silhouette_iou": round(overlap, 4),
+        },
+    }
+    files["meta.json"] = json.dumps(meta, ensure_ascii=False).encode()
+    return Sample(key, files)
+
+
+def prepare_model(model: SourceModel, libraries: Path, settings: SampleSettings) -> Sample:
+    """The sample of a library's model, turned and scaled into the world frame. Raises InputError as prepare_mesh does."""
+    mesh = load_mesh(libraries / model.library / model.path, max_texture=512)
+    if model.rotation is not None:
+        mesh = rotated(mesh, np.array(model.rotation).reshape(3, 3))
+    description = asdict(model)
+    del description["rotation"]
+    return prepare_mesh(normalise(mesh), model.key, description, settings)
