@@ -69,6 +69,71 @@ def cameras_for(
                 raise InputError(f"{name} needs --azimuth as well: without it the cameras are estimated.")
         return [None] * num_pictures
     if len(azimuths) != num_pictures:
+        raise InputError(_mismatch("--azimuth", len(azimuths), num_pictures) + "give one for each.")
+    levels = list(elevations) if elevations is not None else [0.0]
+    if len(levels) == 1:
+        levels *= num_pictures
+    if len(levels) != num_pictures:
+        raise InputError(_mismatch("--elevation", len(levels), num_pictures) + "give one for all, or one for each.")
+    from wavemesh.geometry.camera import Camera
+
+
+def integer(minimum: int) -> Callable[[str], int]:
+    """A type for argparse: integers from `minimum` on."""
+
+    def parse(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"it takes an integer, not {text!r}") from None
+        if value < minimum:
+            raise argparse.ArgumentTypeError(f"it must be at least {minimum}, not {value}")
+        return value
+
+    return parse
+
+
+def number(text: str) -> float:
+    """A finite number, as a type for argparse."""
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"it takes a number, not {text!r}") from None
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"it takes a finite number, not {text!r}")
+    return value
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """Add --device and --weights."""
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to compute")
+    parser.add_argument("--weights", metavar="SOURCE", help="a folder or Hub id; the bundled weights if left out")
+
+
+def add_sampling(parser: argparse.ArgumentParser) -> None:
+    """Add --steps and --guidance; what is left out takes the defaults that the weights were shipped with."""
+    parser.add_argument("--steps", type=integer(1), metavar="N", help="denoising steps per stage")
+    parser.add_argument("--guidance", type=number, metavar="G", help="guidance scale; 1 is plain conditional")
+
+
+def cameras_for(
+    num_pictures: int,
+    azimuths: Sequence[float] | None,
+    elevations: Sequence[float] | None,
+    distance: float | None,
+    fov: float | None,
+) -> list[Camera | None]:
+    """A camera for every picture, or None for every one if no azimuth is given: then they are estimated.
+
+    Each picture has its own azimuth; one elevation may serve them all. Raises InputError if the counts do not agree.
+    """
+    if azimuths is None:
+        given = {"--elevation": elevations, "--distance": distance, "--fov": fov}
+        for name, value in given.items():
+            if value is not None:
+                raise InputError(f"{name} needs --azimuth as well: without it the cameras are estimated.")
+        return [None] * num_pictures
+    if len(azimuths) != num_pictures:
         raise InputError(
             f"There are {num_pictures} pictures but {len(azimuths)} values for --azimuth: give one for each."
         )
@@ -85,3 +150,8 @@ def cameras_for(
     distance = usual.distance if distance is None else distance
     fov = usual.fov_deg if fov is None else fov
     return [Camera(azimuth, elevation, distance, fov) for azimuth, elevation in zip(azimuths, levels, strict=True)]
+
+
+def _mismatch(option: str, num_values: int, num_pictures: int) -> str:
+    values, pictures = "value" + "s" * (num_values != 1), "picture" + "s" * (num_pictures != 1)
+    return f"There are {num_values} {values} for {option} and {num_pictures} {pictures}: "

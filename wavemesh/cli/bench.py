@@ -1,7 +1,7 @@
 """Time and memory of the whole and of its parts, beside their budgets.
 
-pipeline: picture to mesh, per stage, with peak memory. unet: sparse against dense. wavelets: against PyWavelets and ptwt
-(development dependencies). app: from starting the page until it answers.
+pipeline: picture to mesh, per stage, with peak memory. unet: sparse against dense. wavelets: against PyWavelets and
+ptwt (development dependencies). app: from starting the page until it answers.
 """
 
 from __future__ import annotations

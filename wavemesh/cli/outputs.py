@@ -20,7 +20,7 @@ MESH_SUFFIXES = (".glb", ".obj", ".ply", ".stl")
 def check_mesh_path(path: Path) -> None:
     """Raise InputError if a mesh cannot be written to the path."""
     if path.suffix.lower() not in MESH_SUFFIXES:
-        raise InputError(f"The output must end in one of {', '.join(MESH_SUFFIXES)}, not {path.name!r}.")
+        raise InputError(f"The output must end in one of {', '.join(MESH_SUFFIXES)}, not {str(path)!r}.")
     check_writable(path)
 
 
