@@ -6,8 +6,9 @@ asks `get_bank`; nothing else knows a tap or a phase.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 import pywt
 
@@ -20,14 +21,26 @@ Taps = tuple[tuple[int, float], ...]
 
 @dataclass(frozen=True)
 class FilterPair:
-    """The low and high taps of one direction of a transform, as (offset, weight) pairs.
+    """The low and high taps of one direction of a transform, as (offset, weight) pairs, and their common factor.
 
-    Coefficient k of an analysis is the sum of weight * x[(2 k + offset) mod n]; a synthesis with the same taps is its
-    transpose: x[(2 k + offset) mod n] += weight * coefficient[k].
+    Coefficient k of an analysis is the sum of scale * weight * x[(2 k + offset) mod n]; a synthesis with the same
+    taps is its transpose: x[(2 k + offset) mod n] += scale * weight * coefficient[k]. The scale is taken out where
+    that leaves weights of 1, which cost nothing.
     """
 
     low: Taps
     high: Taps
+    scale: float = 1.0
+
+    @classmethod
+    def from_taps(cls, low: Taps, high: Taps) -> FilterPair:
+        """The pair with its factor taken out: a size of tap that both filters have, if there is one."""
+        common = {round(abs(weight), 12) for _, weight in low} & {round(abs(weight), 12) for _, weight in high}
+        if not common:
+            return cls(low, high)
+        scale = next(abs(weight) for _, weight in low if round(abs(weight), 12) in common)
+        low, high = (tuple((offset, _snapped(weight / scale)) for offset, weight in taps) for taps in (low, high))
+        return cls(low, high, scale)
 
 
 @dataclass(frozen=True)
@@ -46,14 +59,15 @@ class Bank:
     def atom_shift(self, level: int) -> float:
         """How far the approximation atoms of a level lie from the centres of its cells, in finest cells.
 
-        Cell k of level l covers the finest cells 2^l k ... 2^l (k + 1) - 1; a bank whose atoms are centred on samples puts
-        atom k on finest cell 2^l k, so the shift is -(2^l - 1) / 2: -0.5 at level 1, -1.5 at level 2. Zero for Haar.
+        Cell k of level l covers the finest cells 2^l k ... 2^l (k + 1) - 1; a bank whose atoms are centred on samples
+        puts atom k on finest cell 2^l k, so the shift is -(2^l - 1) / 2: -0.5 at level 1, -1.5 at level 2. Zero for
+        Haar.
         """
         _check_level(level)
         return -(2**level - 1) / 2.0 if self.symmetric_about_sample else 0.0
 
     def detail_shift(self, level: int) -> float:
-        """The same for the detail atoms, along an axis on which the band is a detail: +0.5 at every level, 0 for Haar."""
+        """The same for detail atoms, along an axis on which the band is a detail: +0.5 at every level, 0 for Haar."""
         _check_level(level)
         return 0.5 if self.symmetric_about_sample else 0.0
 
@@ -62,7 +76,7 @@ class Bank:
         return tuple(self.detail_shift(level) if letter == "d" else self.atom_shift(level) for letter in key)
 
 
-@lru_cache(maxsize=None)
+@cache
 def get_bank(name: str | Bank) -> Bank:
     """The bank of that name ("haar", "bior2.2", "bior4.4", "bior6.8"); a bank comes back as it is.
 
@@ -77,11 +91,11 @@ def get_bank(name: str | Bank) -> Bank:
     return Bank(
         name=name,
         # PyWavelets' periodization convolves: low[k] = sum_j dec_lo[j] x[2k + half - j].
-        analysis=FilterPair(
+        analysis=FilterPair.from_taps(
             _taps((half - j, tap) for j, tap in enumerate(wavelet.dec_lo)),
             _taps((half - j, tap) for j, tap in enumerate(wavelet.dec_hi)),
         ),
-        synthesis=FilterPair(
+        synthesis=FilterPair.from_taps(
             _taps((j - half + 1, tap) for j, tap in enumerate(wavelet.rec_lo)),
             _taps((j - half + 1, tap) for j, tap in enumerate(wavelet.rec_hi)),
         ),
@@ -89,9 +103,14 @@ def get_bank(name: str | Bank) -> Bank:
     )
 
 
-def _taps(pairs) -> Taps:  # noqa: ANN001 - any iterable of pairs
+def _taps(pairs: Iterable[tuple[int, float]]) -> Taps:
     """The non-zero taps, sorted by offset."""
     return tuple(sorted((offset, float(weight)) for offset, weight in pairs if weight != 0.0))
+
+
+def _snapped(weight: float) -> float:
+    """The weight, or 1 if it is 1 but for rounding."""
+    return 1.0 if abs(weight - 1.0) < 1e-12 else weight
 
 
 def _check_level(level: int) -> None:

@@ -1,9 +1,9 @@
 """Sparse wavelet coefficients of a signed distance field: which sites exist, and the way to dense bands and back.
 
-A truncated SDF is constant away from the surface, so its fine details matter only in a shell. WaveMesh-Diff keeps the coarse
-bands (the approximation and the coarser details) dense and stores the finest details at *active sites* only: the cells where
-the field decoded so far changes sign, dilated by one. Because that field is known before the details are, training,
-sampling and decoding all find the same sites from it; nothing has to predict them.
+A truncated SDF is constant away from the surface, so its fine details matter only in a shell. WaveMesh-Diff keeps the
+coarse bands (the approximation and the coarser details) dense and stores the finest details at *active sites* only:
+the cells where the field decoded so far changes sign, dilated by one. Because that field is known before the details
+are, training, sampling and decoding all find the same sites from it; nothing has to predict them.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ def active_sites(
 ) -> Bool[Tensor, "b x y z"]:
     """The mask of the sites that may hold finest details, from the field decoded without them.
 
-    field: the coarse field (64^3 for a 128^3 SDF); its scale only matters to the threshold. bank: checked only; the site of
-    every bank is the cell of the same index. dilation: how often the mask grows by its six neighbours.
+    field: the coarse field (64^3 for a 128^3 SDF); its scale only matters to the threshold. bank: checked only; the
+    site of every bank is the cell of the same index. dilation: how often the mask grows by its six neighbours.
     threshold: cells with |field| below it count as well, in the units of the field given.
     """
     get_bank(bank)
@@ -65,7 +65,7 @@ def gather_sites(
 def scatter_sites(
     features: Float[Tensor, "m c"], coords: Int[Tensor, "m 4"], batch_size: int, shape: tuple[int, int, int]
 ) -> Float[Tensor, "b c x y z"]:
-    """The dense bands with the features at their sites and zero elsewhere; the inverse of `gather_sites`. Differentiable."""
+    """Dense bands with the features at their sites, zero elsewhere; the inverse of `gather_sites`. Differentiable."""
     dense = features.new_zeros(batch_size, *shape, features.shape[-1])
     dense = dense.index_put(tuple(coords.unbind(1)), features)
     return dense.movedim(-1, 1)
@@ -75,8 +75,9 @@ def scatter_sites(
 class SparseCoefficients:
     """The two-level pyramid of one SDF: coarse bands dense, the finest details at their sites only.
 
-    approximation: (1, n/4, n/4, n/4). details_coarse: (7, n/4, n/4, n/4). coords: (m, 3) int64 sites on the (n/2)^3 grid,
-    unique and in lexicographic order. features: (m, 7), bands as in `transform.DETAIL_KEYS_3D`. bank: name. resolution: n.
+    approximation: (1, n/4, n/4, n/4). details_coarse: (7, n/4, n/4, n/4). coords: (m, 3) int64 sites on the (n/2)^3
+    grid, unique and in lexicographic order. features: (m, 7), bands as in `transform.DETAIL_KEYS_3D`. bank: name.
+    resolution: n.
     """
 
     approximation: Tensor
@@ -112,9 +113,9 @@ class SparseCoefficients:
     ) -> SparseCoefficients:
         """The coefficients of a cubic SDF whose side is a multiple of four.
 
-        rule "active": the sites that `active_sites` finds in the field decoded from the coarse bands (threshold then in SDF
-        units). rule "threshold": the sites where any of the seven finest bands exceeds the threshold (default 0: all that
-        are not zero). Raises InputError for another rule or shape.
+        rule "active": the sites that `active_sites` finds in the field decoded from the coarse bands (threshold then
+        in SDF units). rule "threshold": the sites where any of the seven finest bands exceeds the threshold (default
+        0: all that are not zero). Raises InputError for another rule or shape.
         """
         sdf = torch.as_tensor(sdf)
         if sdf.ndim != 3 or len(set(sdf.shape)) != 1:
@@ -166,11 +167,12 @@ def sdf_to_sparse_wavelet(
     dilation: int = 1,
     threshold: float | None = None,
 ) -> tuple[Float[Tensor, "m 1"], Int[Tensor, "m 4"]]:
-    """Coefficients (m, 1) and coordinates (m, 4) int64 [0, x, y, z] of an SDF, all bands packed into one grid of its size.
+    """Coefficients (m, 1) and coordinates (m, 4) int64 [0, x, y, z] of an SDF, its bands packed into a grid of its size.
 
-    The packing is the usual one: low halves first along every axis, so the approximation fills the first octant of the first
-    octant. Coarse bands are complete, the finest details follow the rule (see `SparseCoefficients.from_sdf`).
-    The sparse tensor of the result has the SDF's own shape and one channel, as the roadmap's training loop expects.
+    The packing is the usual one: low halves first along every axis, so the approximation fills the first octant of
+    the first octant. Coarse bands are complete, the finest details follow the rule (see
+    `SparseCoefficients.from_sdf`). The sparse tensor of the result has the SDF's own shape and one channel, as the
+    roadmap's training loop expects.
     """
     sparse = SparseCoefficients.from_sdf(sdf, bank, rule, dilation=dilation, threshold=threshold)
     half, quarter = sparse.resolution // 2, sparse.resolution // 4
@@ -200,12 +202,12 @@ def create_sparse_tensor_from_wavelet(
 ) -> SparseTensor:
     """The sparse tensor of wavelet coefficients, in lexicographic order of its sites.
 
-    coeffs: (m, c) with coords (m, 4) as [batch, x, y, z], or (B, m, c) with (B, m, 4), whose batch column is replaced by the
-    place in the batch. Raises InputError for shapes that disagree, sites outside the grid and repeated sites.
+    coeffs: (m, c) with coords (m, 4) as [batch, x, y, z], or (B, m, c) with (B, m, 4), whose batch column is replaced
+    by the place in the batch. Raises InputError for shapes that disagree, sites outside the grid and repeated sites.
     """
     if coeffs.ndim not in (2, 3) or coords.shape != (*coeffs.shape[:-1], 4):
         shapes = f"{tuple(coeffs.shape)} and {tuple(coords.shape)}"
-        raise InputError(f"Coefficients (m, c) need coordinates (m, 4), or both with a batch axis in front, not {shapes}.")
+        raise InputError(f"Coefficients (m, c) need coordinates (m, 4), both perhaps batched, not {shapes}.")
     coords = coords.long()
     if coeffs.ndim == 3:
         batch_size = coeffs.shape[0]
