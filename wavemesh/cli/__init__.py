@@ -24,6 +24,7 @@ COMMANDS = {
     "evaluate": "scores of the weights and of all baselines on held-out shapes",
     "bench": "time and memory of the whole and of its parts",
     "app": "the web page",
+    "figures": "pictures that show what happens inside",
     "shapes": "the shape of every tensor on the way from pictures to mesh",
 }
 
