@@ -45,7 +45,7 @@ class PrepareReport:
 def prepare(
     source: str | Path | None,
     out_dir: str | Path,
-    num_views: int = 24,
+    num_views: int = 20,
     image_size: int = 128,
     workers: int = 2,
     limit: int | None = None,

@@ -59,7 +59,11 @@ class Camera:
     def position(self) -> Float[np.ndarray, "3"]:
         """The camera's place in the world."""
         azimuth, elevation = math.radians(self.azimuth_deg), math.radians(self.elevation_deg)
-        direction = (math.sin(azimuth) * math.cos(elevation), math.sin(elevation), math.cos(azimuth) * math.cos(elevation))
+        direction = (
+            math.sin(azimuth) * math.cos(elevation),
+            math.sin(elevation),
+            math.cos(azimuth) * math.cos(elevation),
+        )
         return self.distance * np.array(direction, dtype=np.float64)
 
     def camera_to_world(self) -> Float[np.ndarray, "3 4"]:
@@ -89,7 +93,8 @@ class Camera:
         centres = (np.arange(size) + 0.5) / size * 2.0 - 1.0
         ndc_x, ndc_y = np.meshgrid(centres, -centres)
         local = np.stack(
-            [(ndc_x - self.offset[0]) / self.focal, (ndc_y - self.offset[1]) / self.focal, -np.ones_like(ndc_x)], axis=-1
+            [(ndc_x - self.offset[0]) / self.focal, (ndc_y - self.offset[1]) / self.focal, -np.ones_like(ndc_x)],
+            axis=-1,
         )
         pose = self.camera_to_world().astype(np.float64)
         directions = local @ pose[:, :3].T
@@ -127,9 +132,10 @@ def project_points(
     points: Float[Tensor, "p 3"], camera_to_world: Float[Tensor, "*batch 3 4"], intrinsics: Float[Tensor, "*batch 3"]
 ) -> tuple[Float[Tensor, "*batch p 2"], Float[Tensor, "*batch p"]]:
     """NDC and depth of world points in every camera of a batch; points behind a camera have depth <= 0."""
-    rotation, position = camera_to_world[..., :3], camera_to_world[..., 3]
-    local = (points - position.unsqueeze(-2)) @ rotation
-    depth = -local[..., 2]
-    safe = depth.clamp_min(1e-4).unsqueeze(-1)
-    ndc = intrinsics[..., None, :1] * local[..., :2] / safe + intrinsics[..., None, 1:]
-    return ndc, depth
+    rotation, position = camera_to_world[..., :3], camera_to_world[..., 3:]
+    to_camera = rotation.transpose(-1, -2)
+    # Coordinates as rows (..., 3, p): everything after the product runs over contiguous memory.
+    local_x, local_y, local_z = (to_camera @ points.T - to_camera @ position).unbind(dim=-2)
+    scale = intrinsics[..., :1] / (-local_z).clamp_min(1e-4)
+    ndc = torch.stack([local_x * scale + intrinsics[..., 1:2], local_y * scale + intrinsics[..., 2:]], dim=-1)
+    return ndc, -local_z

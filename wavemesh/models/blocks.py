@@ -84,7 +84,7 @@ def normalise_sites(
 def add_gated(
     x: Float[Tensor, "m c"], update: Float[Tensor, "m c"], sites: Sites, gate: Float[Tensor, "b c"]
 ) -> Float[Tensor, "m c"]:
-    """x + gate * update, each site by the gate of its sample."""
+    """X + gate * update, each site by the gate of its sample."""
     if not sites.is_full:
         return torch.addcmul(x, sites.spread(gate), update)
     shape = (sites.batch_size, -1, x.shape[1])

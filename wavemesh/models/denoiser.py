@@ -67,8 +67,8 @@ class CoarseDenoiser(nn.Module):
     ) -> None:
         super().__init__()
         self.bands, self.resolution, self.conditioning = bands, resolution, conditioning
-        # The atoms' displacement is given in finest cells; a coarse cell is four of them wide.
-        self.shift = get_bank(bank).atom_shift(2) / 4.0
+        # The atoms' displacement is given in finest cells; a coarse cell is four of them wide, a cell of the field two.
+        self.shift, self.field_shift = get_bank(bank).atom_shift(2) / 4.0, get_bank(bank).atom_shift(1) / 2.0
         self.project = ProjectiveFeatures(map_channels, hidden, condition_channels)
         self.condition_channels = condition_channels + HULL_CHANNELS
         self.unet = WaveMeshUNet(
@@ -88,8 +88,10 @@ class CoarseDenoiser(nn.Module):
         device = features.poses.device
         if self.conditioning == "projective":
             sampled = self.project(features, grid_points(n, self.shift, device))
-            hull = soft_hull(features, grid_points(2 * n, 2 * self.shift, device)) * 2.0 - 1.0
-            hull = hull.reshape(batch, n, 2, n, 2, n, 2).permute(0, 1, 3, 5, 2, 4, 6).reshape(batch, n**3, HULL_CHANNELS)
+            hull = soft_hull(features, grid_points(2 * n, self.field_shift, device)) * 2.0 - 1.0
+            hull = (
+                hull.reshape(batch, n, 2, n, 2, n, 2).permute(0, 1, 3, 5, 2, 4, 6).reshape(batch, n**3, HULL_CHANNELS)
+            )
             sites = torch.cat([sampled, hull.to(sampled.dtype)], dim=-1).flatten(0, 1)
         else:
             sites = features.global_features.new_zeros(batch * n**3, self.condition_channels)

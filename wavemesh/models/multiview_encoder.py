@@ -58,7 +58,9 @@ class PyramidBackbone(nn.Module):
         super().__init__()
         stem = widths[0] // 2
         self.stem = nn.Sequential(
-            nn.Conv2d(in_channels, stem, 5, stride=2, padding=2), nn.SiLU(), nn.Conv2d(stem, widths[0], 3, stride=2, padding=1)
+            nn.Conv2d(in_channels, stem, 5, stride=2, padding=2),
+            nn.SiLU(),
+            nn.Conv2d(stem, widths[0], 3, stride=2, padding=1),
         )
         self.stages = nn.ModuleList()
         for index, width in enumerate(widths):
@@ -107,7 +109,11 @@ class DinoBackbone(nn.Module):
         if rows == 0 or columns == 0:
             raise InputError(f"Pictures of {images.shape[-1]} x {images.shape[-2]} pixels are smaller than a patch.")
         pixels = F.interpolate(
-            images[:, :3], size=(rows * self.patch, columns * self.patch), mode="bilinear", align_corners=False, antialias=True
+            images[:, :3],
+            size=(rows * self.patch, columns * self.patch),
+            mode="bilinear",
+            align_corners=False,
+            antialias=True,
         )
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.freeze):
             hidden = self.model(pixel_values=(pixels - self.mean) / self.std).last_hidden_state
@@ -200,7 +206,9 @@ class MultiViewEncoder(nn.Module):
             raise InputError(f"Images must have the shape (B, N, 3 or 4, H, W), not {tuple(images.shape)}.")
         batch, views = images.shape[:2]
         if tuple(poses.shape) != (batch, views, 3, 4):
-            raise InputError(f"{tuple(images.shape[:2])} views need poses ({batch}, {views}, 3, 4), not {tuple(poses.shape)}.")
+            raise InputError(
+                f"{tuple(images.shape[:2])} views need poses ({batch}, {views}, 3, 4), not {tuple(poses.shape)}."
+            )
         if intrinsics is None:
             intrinsics = poses.new_tensor([2.7474774, 0.0, 0.0]).expand(batch, views, 3)
         if images.shape[2] == 3:
@@ -223,15 +231,23 @@ class MultiViewEncoder(nn.Module):
         for scale in self.scales:
             resized = images
             if images.shape[-1] != scale or images.shape[-2] != scale:
-                resized = F.interpolate(images, size=(scale, scale), mode="bilinear", align_corners=False, antialias=True)
+                resized = F.interpolate(
+                    images, size=(scale, scale), mode="bilinear", align_corners=False, antialias=True
+                )
             levels = self.vision_encoder(resized)
             fused = self.lateral[-1](levels[-1])
             for level, lateral in zip(reversed(levels[:-1]), reversed(self.lateral[:-1]), strict=True):
                 fused = F.interpolate(fused, size=level.shape[-2:], mode="nearest") + lateral(level)
             finest.append(fused)
             deepest.append(levels[-1])
-        maps = [F.interpolate(level, size=finest[0].shape[-2:], mode="bilinear", align_corners=False) for level in finest[1:]]
-        deep = [F.interpolate(level, size=deepest[0].shape[-2:], mode="bilinear", align_corners=False) for level in deepest[1:]]
+        maps = [
+            F.interpolate(level, size=finest[0].shape[-2:], mode="bilinear", align_corners=False)
+            for level in finest[1:]
+        ]
+        deep = [
+            F.interpolate(level, size=deepest[0].shape[-2:], mode="bilinear", align_corners=False)
+            for level in deepest[1:]
+        ]
         return self.smooth(F.silu(torch.cat([finest[0], *maps], dim=1))), torch.cat([deepest[0], *deep], dim=1)
 
     def _tokens(self, deepest: Tensor, poses: Tensor, intrinsics: Tensor) -> Tensor:
@@ -240,7 +256,9 @@ class MultiViewEncoder(nn.Module):
         rows, columns = deepest.shape[-2:]
         tokens = self.to_token(deepest.flatten(2).transpose(1, 2)).unflatten(0, (batch, views))
         # The position is given in units of the default distance, so that all inputs are of order one.
-        camera = torch.cat([poses[..., :3].flatten(2), poses[..., 3] / 4.56, intrinsics / poses.new_tensor([2.75, 1, 1])], dim=-1)
+        camera = torch.cat(
+            [poses[..., :3].flatten(2), poses[..., 3] / 4.56, intrinsics / poses.new_tensor([2.75, 1, 1])], dim=-1
+        )
         y = (torch.arange(rows, device=deepest.device) + 0.5) / rows * 2 - 1
         x = (torch.arange(columns, device=deepest.device) + 0.5) / columns * 2 - 1
         place = torch.stack(torch.meshgrid(y, x, indexing="ij"), dim=-1).flatten(0, 1)

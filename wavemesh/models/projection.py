@@ -6,9 +6,11 @@ channels are reduced on the small feature map and only the reduced ones are samp
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from wavemesh.geometry.camera import DEFAULT_DISTANCE, project_points
@@ -21,10 +23,14 @@ def grid_points(resolution: int, shift_cells: float = 0.0, device: torch.device 
     return torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), dim=-1).reshape(-1, 3)
 
 
-def sample_maps(maps: Float[Tensor, "v c h w"], ndc: Float[Tensor, "v p 2"]) -> Float[Tensor, "v p c"]:
-    """Bilinear samples of feature maps at NDC positions; zero outside the picture."""
-    grid = torch.stack([ndc[..., 0], -ndc[..., 1]], dim=-1).unsqueeze(1).to(maps.dtype)
-    return F.grid_sample(maps, grid, mode="bilinear", padding_mode="zeros", align_corners=False)[:, :, 0].transpose(1, 2)
+def sample_maps(
+    maps: Float[Tensor, "v c h w"], ndc: Float[Tensor, "v p 2"], padding: Literal["zeros", "border"] = "zeros"
+) -> Float[Tensor, "v c p"]:
+    """Bilinear samples of feature maps at NDC positions; outside the picture zero, or what its border shows."""
+    # NDC's y points up and grid_sample's down: flipping the small map is cheaper than negating every position.
+    flipped = maps.flip(-2)
+    grid = ndc.unsqueeze(1).to(maps.dtype)
+    return F.grid_sample(flipped, grid, mode="bilinear", padding_mode=padding, align_corners=False)[:, :, 0]
 
 
 def soft_hull(features: ViewFeatures, points: Float[Tensor, "p 3"]) -> Float[Tensor, "b p"]:
@@ -34,9 +40,15 @@ def soft_hull(features: ViewFeatures, points: Float[Tensor, "p 3"]) -> Float[Ten
     """
     batch, views = features.poses.shape[:2]
     ndc, depth = project_points(points, features.poses.flatten(0, 1).float(), features.intrinsics.flatten(0, 1).float())
-    alpha = sample_maps(features.alpha.flatten(0, 1).float(), ndc.clamp(-1.0, 1.0))[..., 0]
-    inside = (ndc.abs().amax(dim=-1) <= 1.0) & (depth > 0)
-    return torch.where(inside, alpha, torch.ones_like(alpha)).unflatten(0, (batch, views)).amin(dim=1)
+    alpha = sample_maps(features.alpha.flatten(0, 1).float(), ndc, padding="border")[:, 0]
+    alpha = alpha.masked_fill(_outside(ndc, depth), 1.0)
+    return alpha.unflatten(0, (batch, views)).amin(dim=1)
+
+
+def _outside(ndc: Float[Tensor, "v p 2"], depth: Float[Tensor, "v p"]) -> Bool[Tensor, "v p"]:
+    """Which points leave the frame of a view or lie behind its camera."""
+    x, y = ndc.unbind(dim=-1)
+    return (x.abs() > 1.0) | (y.abs() > 1.0) | (depth <= 0.0)
 
 
 class ProjectiveFeatures(nn.Module):
@@ -49,27 +61,26 @@ class ProjectiveFeatures(nn.Module):
         super().__init__()
         self.reduce = nn.Conv2d(map_channels, hidden, 1)
         # Alpha, inside the frame, depth, and the direction from which the camera sees the point.
-        self.geometry = nn.Linear(6, hidden)
-        self.pool = nn.Linear(3 * hidden + 2, out_channels)
+        self.geometry = nn.Conv1d(6, hidden, 1)
+        self.pool = nn.Conv1d(3 * hidden + 2, out_channels, 1)
 
     def forward(self, features: ViewFeatures, points: Float[Tensor, "p 3"]) -> Float[Tensor, "b p c"]:
         """What the pictures say at the points; the same points for every object of the batch."""
         batch, views = features.poses.shape[:2]
         poses, intrinsics = features.poses.flatten(0, 1).float(), features.intrinsics.flatten(0, 1).float()
         ndc, depth = project_points(points, poses, intrinsics)
-        inside = ((ndc.abs().amax(dim=-1) <= 1.0) & (depth > 0)).float()
+        inside = (~_outside(ndc, depth)).float().unsqueeze(1)
         maps = self.reduce(features.maps.flatten(0, 1)).float()
         alpha = sample_maps(features.alpha.flatten(0, 1).float(), ndc)
-        sampled = sample_maps(maps, ndc)
-        offset = poses[:, None, :, 3] - points
-        direction = offset / offset.norm(dim=-1, keepdim=True)
-        geometry = torch.cat([alpha, inside[..., None], depth[..., None] - DEFAULT_DISTANCE, direction], dim=-1)
-        per_view = F.silu(sampled + self.geometry(geometry)) * inside[..., None]
-        per_view = per_view.unflatten(0, (batch, views))
-        seen = inside.unflatten(0, (batch, views))[..., None]
-        count = seen.sum(dim=1).clamp_min(1.0)
-        mean = per_view.sum(dim=1) / count
-        deviation = ((per_view - mean[:, None]).square() * seen).sum(dim=1).div(count).add(1e-6).sqrt()
-        background = torch.where(seen > 0, 1.0 - alpha.unflatten(0, (batch, views)), torch.zeros_like(seen)).amax(dim=1)
-        pooled = torch.cat([mean, deviation, per_view.amax(dim=1), background, count / 4.0], dim=-1)
-        return self.pool(pooled)
+        direction = F.normalize(poses[:, :, 3:] - points.T, dim=1)
+        geometry = torch.cat([alpha, inside, (depth - DEFAULT_DISTANCE).unsqueeze(1), direction], dim=1)
+        # Channels stay in front of the points until the end, as the sampling returns them.
+        per_view = F.silu(sample_maps(maps, ndc) + self.geometry(geometry)) * inside
+        per_view, seen = per_view.unflatten(0, (batch, views)), inside.unflatten(0, (batch, views))
+        count = seen.sum(dim=1)
+        share = count.clamp_min(1.0).reciprocal()
+        mean = per_view.sum(dim=1) * share
+        deviation = (per_view.square().sum(dim=1) * share - mean.square()).clamp_min(0.0).add(1e-4).sqrt()
+        background = (seen * (1.0 - alpha.unflatten(0, (batch, views)))).amax(dim=1)
+        pooled = torch.cat([mean, deviation, per_view.amax(dim=1), background, count / 4.0], dim=1)
+        return self.pool(pooled).transpose(1, 2)

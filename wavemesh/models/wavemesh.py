@@ -22,7 +22,7 @@ from wavemesh.errors import InputError
 from wavemesh.models.denoiser import CoarseDenoiser, DetailDenoiser
 from wavemesh.models.multiview_encoder import MultiViewEncoder
 from wavemesh.wavelets.sparse import active_sites
-from wavemesh.wavelets.transform import Pyramid, idwt3d, wavedec3d
+from wavemesh.wavelets.transform import idwt3d, wavedec3d
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,9 @@ class WaveMeshConfig:
 
     def __post_init__(self) -> None:
         if len(self.coarse_scale) != 8 or len(self.detail_scale) != 7:
-            raise InputError(f"Band scales need 8 and 7 values, not {len(self.coarse_scale)} and {len(self.detail_scale)}.")
+            raise InputError(
+                f"Band scales need 8 and 7 values, not {len(self.coarse_scale)} and {len(self.detail_scale)}."
+            )
         if self.resolution % 16:
             raise InputError(f"The resolution must be divisible by 16, not {self.resolution}.")
 
@@ -152,9 +154,7 @@ class WaveMeshModel(nn.Module):
         self.register_buffer("coarse_scale", torch.tensor(config.coarse_scale).view(1, 8, 1, 1, 1), persistent=False)
         self.register_buffer("detail_scale", torch.tensor(config.detail_scale).view(1, 7), persistent=False)
 
-    def analyse(
-        self, sdf: Float[Tensor, "b n n n"]
-    ) -> tuple[Float[Tensor, "b 8 m m m"], Float[Tensor, "b 7 k k k"]]:
+    def analyse(self, sdf: Float[Tensor, "b n n n"]) -> tuple[Float[Tensor, "b 8 m m m"], Float[Tensor, "b 7 k k k"]]:
         """Scaled coarse bands and unscaled finest details of truncated SDFs."""
         pyramid = wavedec3d(sdf.unsqueeze(1), self.config.bank, 2)
         coarse = torch.cat([pyramid.approximation, pyramid.details[0]], dim=1)
@@ -199,6 +199,3 @@ class WaveMeshModel(nn.Module):
             except RuntimeError as error:
                 raise InputError(f"The weights of {name!r} in {folder} do not fit their configuration.") from error
         return model.eval()
-
-
-__all__ = ["DenoiserConfig", "DiffusionConfig", "EncoderConfig", "Pyramid", "SamplingConfig", "WaveMeshConfig", "WaveMeshModel"]

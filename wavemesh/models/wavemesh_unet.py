@@ -6,6 +6,7 @@ the context tokens also enter. Time, pooled context and resolution level conditi
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import torch
@@ -66,8 +67,10 @@ class WaveMeshUNet(nn.Module):
 
         wide, narrow = list(encoder_channels), list(decoder_channels)
         self.conv_in = SubmanifoldConv3d(in_channels, wide[0], backend=backend)
-        self.encoder = nn.ModuleList(nn.ModuleList(block(c) for _ in range(n)) for c, n in zip(wide, blocks, strict=True))
-        self.downs = nn.ModuleList(DownConv3d(a, b, backend) for a, b in zip(wide, wide[1:], strict=False))
+        self.encoder = nn.ModuleList(
+            nn.ModuleList(block(c) for _ in range(n)) for c, n in zip(wide, blocks, strict=True)
+        )
+        self.downs = nn.ModuleList(DownConv3d(a, b, backend) for a, b in itertools.pairwise(wide))
 
         self.bridge = nn.Linear(wide[-1], narrow[0]) if wide[-1] != narrow[0] else nn.Identity()
         self.attention = AttentionBlock(narrow[0], time_emb_dim, context_dim) if use_attention else None
@@ -75,7 +78,7 @@ class WaveMeshUNet(nn.Module):
         self.decoder = nn.ModuleList(
             nn.ModuleList(block(c) for _ in range(n)) for c, n in zip(narrow, blocks[::-1], strict=True)
         )
-        self.ups = nn.ModuleList(UpConv3d(a, b, backend) for a, b in zip(narrow, narrow[1:], strict=False))
+        self.ups = nn.ModuleList(UpConv3d(a, b, backend) for a, b in itertools.pairwise(narrow))
         # The upsampling is linear, so adding a linear map of the skip equals a linear map of both side by side.
         self.skips = nn.ModuleList(nn.Linear(a, b) for a, b in zip(wide[-2::-1], narrow[1:], strict=True))
 

@@ -94,7 +94,9 @@ def object_window(picture: Image.Image, margin: float = CROP_MARGIN) -> Crop:
     """
     foreground = np.asarray(picture)[..., 3] >= FOREGROUND_ALPHA
     if not foreground.any():
-        raise InputError(f"The picture ({picture.width} x {picture.height} pixels) has no foreground: it is transparent.")
+        raise InputError(
+            f"The picture ({picture.width} x {picture.height} pixels) has no foreground: it is transparent."
+        )
     columns, rows = np.flatnonzero(foreground.any(axis=0)), np.flatnonzero(foreground.any(axis=1))
     spans = [(int(columns[0]), int(columns[-1]) + 1, picture.width), (int(rows[0]), int(rows[-1]) + 1, picture.height)]
     pad = margin * max(high - low for low, high, _ in spans)
@@ -117,7 +119,11 @@ def resize_premultiplied(picture: Image.Image, size: int) -> Image.Image:
     pixels = np.asarray(picture.convert("RGBA"), dtype=np.float32) / 255.0
     pixels[..., :3] *= pixels[..., 3:]
     channels = [
-        np.asarray(Image.fromarray(pixels[..., c]).resize((size, size), Image.Resampling.BOX if size < picture.width else Image.Resampling.BILINEAR))
+        np.asarray(
+            Image.fromarray(pixels[..., c]).resize(
+                (size, size), Image.Resampling.BOX if size < picture.width else Image.Resampling.BILINEAR
+            )
+        )
         for c in range(4)
     ]
     resized = np.stack(channels, axis=-1)
@@ -128,7 +134,9 @@ def resize_premultiplied(picture: Image.Image, size: int) -> Image.Image:
 
 def network_tensors(views: Sequence[PreparedView]) -> tuple[Tensor, Tensor, Tensor]:
     """Images (1, N, 4, H, W) premultiplied in [0, 1], poses (1, N, 3, 4) and intrinsics (1, N, 3)."""
-    pixels = torch.from_numpy(np.stack([np.asarray(view.picture) for view in views])).permute(0, 3, 1, 2).float() / 255.0
+    pixels = (
+        torch.from_numpy(np.stack([np.asarray(view.picture) for view in views])).permute(0, 3, 1, 2).float() / 255.0
+    )
     images = torch.cat([pixels[:, :3] * pixels[:, 3:], pixels[:, 3:]], dim=1)
     poses, intrinsics = stack_cameras([view.camera for view in views])
     return images[None], poses[None], intrinsics[None]
@@ -137,5 +145,7 @@ def network_tensors(views: Sequence[PreparedView]) -> tuple[Tensor, Tensor, Tens
 def as_views(images: Sequence[Any], cameras: Sequence[Camera | None] | None) -> list[View]:
     """Views from pictures and cameras; raises InputError where their numbers differ."""
     if cameras is not None and len(cameras) != len(images):
-        raise InputError(f"{len(images)} pictures were given with {len(cameras)} cameras; give one camera for each picture.")
+        raise InputError(
+            f"{len(images)} pictures were given with {len(cameras)} cameras; give one camera for each picture."
+        )
     return [View(image, None if cameras is None else cameras[index]) for index, image in enumerate(images)]

@@ -181,7 +181,7 @@ class _Run:
         result = self.sample(evaluate, sites, self.detail_steps, report if self.callback else None)
         return coords, result.features
 
-    def sample(self, model, x_T, steps: int, callback):  # noqa: ANN001, ANN201 - the sampler's own types
+    def sample(self, model, x_T, steps: int, callback):
         """The sampler's result from noise x_T."""
         arguments = {"sampler": self.sampler, "generator": self.generator, "callback": callback}
         return samplers.sample(model, self.model.diffusion, x_T, steps, **arguments)

@@ -1,0 +1,296 @@
+"""Training of WaveMesh-Diff: the coarse task (encoder and coarse denoiser) and the detail task (detail denoiser).
+
+    python -m wavemesh train --preset tiny --data DATA --out RUN          (a minute or two on two CPU cores)
+
+Both draw their batches from (seed, batch number) alone, so a resumed run sees what an unbroken one would have seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from wavemesh.config import to_dict
+from wavemesh.data.augment import colour_jitter, imperfect_masks, mirror, mirror_views, turn_poses, turn_quarter
+from wavemesh.data.dataset import PreparedShapes
+from wavemesh.diffusion.guidance import drop_mask
+from wavemesh.errors import InputError
+from wavemesh.geometry.camera import Camera
+from wavemesh.geometry.isosurface import sdf_to_mesh
+from wavemesh.models.wavemesh import WaveMeshConfig, WaveMeshModel
+from wavemesh.rendering import contact_sheet, shade_preview
+from wavemesh.sparse.tensor import SparseTensor
+from wavemesh.wavelets.sparse import gather_sites
+from wavemesh.wavelets.transform import wavedec3d
+
+
+@dataclass(frozen=True)
+class TaskOptions:
+    """What a preset may set.
+
+    batch_size: shapes per batch. view_counts: numbers of views, drawn with view_weights, one per batch. drop_prob: share of
+    dropped conditions, for guidance. terminal_prob: share of batches elements at t = T, where the first sampling step is.
+    surface_weight, overlap_weight: of the losses on the decoded field. limit: only the first shapes (to overfit).
+    augment: quarter turns, mirroring, colours, imperfect masks.
+    """
+
+    batch_size: int = 8
+    view_counts: tuple[int, ...] = (1, 2, 3, 4)
+    view_weights: tuple[float, ...] = (0.45, 0.15, 0.1, 0.3)
+    drop_prob: float = 0.1
+    terminal_prob: float = 0.4
+    surface_weight: float = 1.0
+    overlap_weight: float = 1.0
+    limit: int | None = None
+    augment: bool = True
+
+
+class ShapeBatches:
+    """Endless batches of prepared shapes with posed pictures, each determined by the seed and its number."""
+
+    def __init__(self, shapes: PreparedShapes, options: TaskOptions) -> None:
+        self.shapes, self.options = shapes, options
+        self.count = min(options.limit or len(shapes), len(shapes))
+
+    def __call__(self, seed: int, start: int) -> Iterator[dict[str, Tensor]]:
+        """Batches from number `start` on: sdf (B, n, n, n), images (B, N, 4, h, w), poses, intrinsics."""
+        number = start
+        while True:
+            yield self.batch(seed, number)
+            number += 1
+
+    def indices(self, seed: int, number: int) -> list[int]:
+        """The shapes of a batch: consecutive places in a sequence of shuffled passes over the set."""
+        places = range(number * self.options.batch_size, (number + 1) * self.options.batch_size)
+        passes = {place // self.count for place in places}
+        orders = {each: np.random.default_rng((seed, each)).permutation(self.count) for each in passes}
+        return [int(orders[place // self.count][place % self.count]) for place in places]
+
+    def batch(self, seed: int, number: int) -> dict[str, Tensor]:
+        """One batch, augmented."""
+        options = self.options
+        rng = np.random.default_rng((seed, number, 1))
+        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        indices = self.indices(seed, number)
+        weights = np.asarray(options.view_weights) / sum(options.view_weights)
+        count = min(int(rng.choice(options.view_counts, p=weights)), self.shapes.num_views)
+        views = [rng.choice(self.shapes.num_views, count, replace=False).tolist() for _ in indices]
+        sdf = self.shapes.sdf(indices)
+        images = self.shapes.images(indices, views)
+        poses, intrinsics = self.shapes.view_cameras(indices, views)
+        if options.augment:
+            images = imperfect_masks(colour_jitter(images, generator), generator)
+            turns, mirrored = rng.integers(4, size=len(indices)), rng.random(len(indices)) < 0.5
+            rows = [
+                _augmented(sdf[i], images[i], poses[i], intrinsics[i], int(turns[i]), bool(mirrored[i]))
+                for i in range(len(indices))
+            ]
+            sdf, images, poses, intrinsics = (torch.stack(parts) for parts in zip(*rows, strict=True))
+        return {"sdf": sdf, "images": images, "poses": poses, "intrinsics": intrinsics}
+
+
+def _augmented(
+    sdf: Tensor, images: Tensor, poses: Tensor, intrinsics: Tensor, turns: int, mirrored: bool
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    if mirrored:
+        sdf = mirror(sdf)
+        images, poses, intrinsics = mirror_views(images, poses, intrinsics)
+    return turn_quarter(sdf, turns), images, turn_poses(poses, turns), intrinsics
+
+
+def measure_scales(shapes: PreparedShapes, config: WaveMeshConfig, sample: int = 64) -> WaveMeshConfig:
+    """The configuration with the standard deviations of the bands over (a sample of) the training set."""
+    squares: list[Tensor] = []
+    for index in np.linspace(0, len(shapes) - 1, min(sample, len(shapes))).astype(int):
+        pyramid = wavedec3d(shapes.sdf([int(index)]).unsqueeze(1), config.bank, 2)
+        coarse = torch.cat([pyramid.approximation - pyramid.approximation.mean(), pyramid.details[0]], dim=1)
+        finest = pyramid.details[1]
+        occupied = finest.abs().amax(dim=1, keepdim=True) > 1e-3
+        shares = (finest.square() * occupied).sum(dim=(0, 2, 3, 4)) / occupied.sum().clamp_min(1)
+        squares.append(torch.cat([coarse.square().mean(dim=(0, 2, 3, 4)), shares]))
+    scales = torch.stack(squares).mean(dim=0).sqrt().tolist()
+    rounded = tuple(float(f"{scale:.4g}") for scale in scales)
+    return replace(config, coarse_scale=rounded[:8], detail_scale=rounded[8:])
+
+
+class _WaveMeshTask:
+    """What both tasks share: the data, the model and its export."""
+
+    parts: tuple[str, ...]
+
+    def __init__(self, data: str | Path | PreparedShapes, config: WaveMeshConfig, options: TaskOptions) -> None:
+        self.shapes = data if isinstance(data, PreparedShapes) else PreparedShapes(data, "train")
+        if self.shapes.resolution != config.resolution:
+            raise InputError(f"The data set has {self.shapes.resolution}^3 grids, the model {config.resolution}^3.")
+        self.options = options
+        self.settings = config
+        self.model: nn.Module = WaveMeshModel(config)
+        for name in ("encoder", "coarse", "detail"):
+            getattr(self.model, name).requires_grad_(name in self.parts)
+        self._batches = ShapeBatches(self.shapes, options)
+
+    def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
+        """Weights with decay, everything else without; a pretrained backbone at a tenth of the rate."""
+        pretrained = self.settings.encoder.backbone != "pyramid"
+        groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+        for name, parameter in self.model.named_parameters():
+            if parameter.requires_grad:
+                slow = pretrained and name.startswith("encoder.vision_encoder")
+                groups.setdefault((slow, parameter.ndim < 2), []).append(parameter)
+        return [
+            {"params": parameters, "lr": lr * (0.1 if slow else 1.0), **({"weight_decay": 0.0} if plain else {})}
+            for (slow, plain), parameters in groups.items()
+        ]
+
+    def batches(self, seed: int, start_step: int) -> Iterator[dict[str, Tensor]]:
+        """Endless batches from a number on."""
+        return self._batches(seed, start_step)
+
+    def weights(self, model: nn.Module) -> dict[str, dict[str, Tensor]]:
+        """State dict per network."""
+        return {name: getattr(model, name).state_dict() for name in ("encoder", "coarse", "detail")}
+
+    def config(self) -> dict[str, Any]:
+        """What is written beside the weights."""
+        return to_dict(self.settings)
+
+
+class CoarseTask(_WaveMeshTask):
+    """Encoder and coarse denoiser: v-prediction on scaled bands, and losses on the decoded 64^3 field."""
+
+    parts = ("encoder", "coarse")
+
+    def loss(self, batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, dict[str, Any]]:
+        """Diffusion loss weighted by the bands' scale, plus surface and overlap losses of the predicted field."""
+        model, options = self.model, self.options
+        with torch.autocast(batch["sdf"].device.type, enabled=False):
+            bands, _ = model.analyse(batch["sdf"])
+            truth = model.coarse_field(bands)
+        features = model.encoder.encode(batch["images"], batch["poses"], batch["intrinsics"])
+        dropped = drop_mask(len(bands), options.drop_prob, generator, bands.device)
+        condition = model.coarse.condition(features).dropped((~dropped).float())
+        step = model.diffusion.training_step(
+            lambda x_t, t: model.coarse(x_t, t, condition),
+            bands,
+            weight=(model.coarse_scale / model.coarse_scale.max()).clamp_min(0.05),
+            generator=generator,
+            terminal_prob=options.terminal_prob,
+        )
+        with torch.autocast(batch["sdf"].device.type, enabled=False):
+            field = model.coarse_field(step.prediction.x_0.float())
+            surface, overlap = field_losses(field, truth, self.settings.truncation)
+        # Where the condition was dropped the posterior mean is no shape, so the field's losses do not apply.
+        kept = (~dropped).float()
+        surface, overlap = ((value * kept).sum() / kept.sum().clamp_min(1) for value in (surface, overlap))
+        loss = step.loss + options.surface_weight * surface + options.overlap_weight * overlap
+        with torch.no_grad():
+            inside, solid = field < 0, truth < 0
+            iou = (inside & solid).sum((1, 2, 3)) / (inside | solid).sum((1, 2, 3)).clamp_min(1)
+            terminal = (step.t == model.diffusion.timesteps - 1) & ~dropped
+            metrics: dict[str, Any] = {
+                "diffusion": step.loss.detach(),
+                "surface": surface.detach(),
+                "overlap": overlap.detach(),
+            }
+            if bool(terminal.any()):
+                metrics[f"train_iou_{batch['images'].shape[1]}v"] = iou[terminal].mean()
+        return loss, metrics
+
+    @torch.inference_mode()
+    def sample_pictures(self, ema_model: nn.Module) -> dict[str, np.ndarray]:
+        """The one-step prediction for four training shapes beside their truth."""
+        model = ema_model.eval()
+        batch = self._batches.batch(12345, 0)
+        batch = {name: tensor[:4].to(next(model.parameters()).device) for name, tensor in batch.items()}
+        features = model.encoder.encode(batch["images"], batch["poses"], batch["intrinsics"])
+        bands, _ = model.analyse(batch["sdf"])
+        noise = torch.randn(bands.shape, generator=torch.Generator().manual_seed(0)).to(bands.device)
+        t = torch.full((len(bands),), model.diffusion.timesteps - 1, device=bands.device)
+        output = model.coarse(noise, t, model.coarse.condition(features))
+        field = model.coarse_field(model.diffusion.convert(output, noise, t).x_0)
+        pictures: list[np.ndarray] = []
+        for index in range(len(bands)):
+            seen = (batch["images"][index, 0, :3].permute(1, 2, 0).cpu().numpy() * 255).astype(np.uint8)
+            pictures += [seen, _preview(field[index]), _preview(model.coarse_field(bands)[index])]
+        return {"one_step": contact_sheet(pictures, columns=3)}
+
+
+def field_losses(field: Tensor, truth: Tensor, truncation: float) -> tuple[Tensor, Tensor]:
+    """Per shape: L1 plus sign cross-entropy near either surface (B,), and one minus the soft overlap of solids (B,).
+
+    The overlap weighs thin and small shapes as much as large ones; without it their uncertain parts vanish.
+    """
+    dims = (1, 2, 3)
+    near = ((truth.abs() < 0.99 * truncation) | (field.detach().abs() < 0.99 * truncation)).float()
+    area = near.sum(dims).clamp_min(1)
+    solid = (truth < 0).float()
+    logits = -field / (0.2 * truncation)
+    distance = ((field - truth).abs() / truncation * near).sum(dims) / area
+    sign = (F.binary_cross_entropy_with_logits(logits, solid, reduction="none") * near).sum(dims) / area
+    probability = torch.sigmoid(logits)
+    both = (probability * solid).sum(dims)
+    either = (probability + solid - probability * solid).sum(dims)
+    return distance + sign, 1.0 - both / either.clamp_min(1)
+
+
+def _preview(field: Tensor) -> np.ndarray:
+    try:
+        mesh = sdf_to_mesh(field.float().cpu().numpy())
+    except InputError:
+        return np.full((128, 128, 3), 255, np.uint8)
+    return shade_preview(mesh, Camera(30.0, 20.0), 128)
+
+
+class DetailTask(_WaveMeshTask):
+    """The detail denoiser, on sites and coarse fields made from noised coarse bands; the encoder stays as it is."""
+
+    parts = ("detail",)
+    MAX_COARSE_NOISE = 0.25
+
+    def loss(self, batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, dict[str, Any]]:
+        """Diffusion loss weighted by the bands' scale at the sites that a noised coarse field finds."""
+        model, options = self.model, self.options
+        with torch.no_grad():
+            bands, details = model.analyse(batch["sdf"])
+            level = torch.rand(len(bands), 1, 1, 1, 1, generator=generator, device=generator.device).to(bands.device)
+            noise = torch.randn(bands.shape, generator=generator, device=generator.device).to(bands.device)
+            # Noise as a share of each band's deviation, most often little: sampling starts from bands that look clean.
+            field = model.coarse_field(bands + self.MAX_COARSE_NOISE * level.square() * noise)
+            target, coords = gather_sites(details, model.active(field))
+            features = model.encoder.encode(batch["images"], batch["poses"], batch["intrinsics"])
+        dropped = drop_mask(len(bands), options.drop_prob, generator, bands.device)
+        condition = model.detail.condition(features, field, coords).dropped((~dropped).float())
+        sites = SparseTensor(target / model.detail_scale, coords, tuple(details.shape[2:]), len(bands))
+        step = model.diffusion.training_step(
+            lambda x_t, t: x_t.replace(model.detail(x_t.features, t, condition, sites)),
+            sites,
+            weight=(model.detail_scale / model.detail_scale.max()).clamp_min(0.1),
+            generator=generator,
+            terminal_prob=options.terminal_prob,
+        )
+        error = (step.prediction.x_0 - sites.features).abs().mean()
+        return step.loss + 0.5 * error, {"diffusion": step.loss.detach(), "l1": error.detach(), "sites": len(coords)}
+
+    def sample_pictures(self, ema_model: nn.Module) -> dict[str, np.ndarray]:
+        """Nothing: details show in the evaluation's figures."""
+        return {}
+
+
+def make_task(
+    name: str,
+    data: str | Path | PreparedShapes,
+    config: WaveMeshConfig,
+    options: Sequence[tuple[str, Any]] | dict[str, Any],
+) -> CoarseTask | DetailTask:
+    """The task "coarse" or "detail" of WaveMesh-Diff."""
+    tasks = {"coarse": CoarseTask, "detail": DetailTask}
+    if name not in tasks:
+        raise InputError(f"WaveMesh-Diff has no training task {name!r}; there are {', '.join(tasks)}.")
+    return tasks[name](data, config, TaskOptions(**dict(options)))
