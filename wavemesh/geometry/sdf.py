@@ -146,9 +146,11 @@ def _without_cavities(solid: np.ndarray) -> np.ndarray:
 
 
 def _outer_samples(surface: SurfacePoints, solid: np.ndarray, window: _Window) -> SurfacePoints:
-    """The samples that lie at the solid's boundary; those within filled chinks would dent the field inside."""
-    near_outside = ndimage.binary_dilation(~solid, np.ones((3, 3, 3), dtype=bool))
-    keep = near_outside[tuple(window.cells_of(surface.points).T)]
+    """The samples with air in front of them; what a sight line met inside the solid, through a chink, is no surface."""
+    keep = np.zeros(len(surface.points), dtype=bool)
+    for step in (0.75, 1.5):
+        ahead = window.cells_of(surface.points + surface.normals * np.float32(step * window.cell))
+        keep |= ~solid[tuple(ahead.T)]
     return SurfacePoints(surface.points[keep], surface.normals[keep])
 
 
@@ -282,23 +284,47 @@ def _distance_to_cells(points: np.ndarray, window: _Window) -> np.ndarray:
 
 def _thicken_sheets(field: np.ndarray, surface: SurfacePoints, window: _Window) -> np.ndarray:
     """The field with at least 1.5 cells of solid behind every visible surface sample."""
+    cell = np.float32(window.cell)
     if len(surface.points) == 0:
         return field
-    cell = window.cell
-    depth_behind = -ndimage.minimum_filter(field, 3, mode="nearest")
-    behind = surface.points - surface.normals * np.float32(0.75 * cell)
-    reached = depth_behind[tuple(window.cells_of(behind).T)]
-    thin = reached < 0.5 * cell
+    behind = surface.points - surface.normals * (SHEET_HALF_THICKNESS * cell)
+    position = ((behind + 1.0) / cell - 0.5 - window.first).T
+    reached = ndimage.map_coordinates(field, position, order=1, mode="nearest")
+    thin = reached > -0.6 * cell
     if not thin.any():
         return field
-    points = surface.points[thin]
-    radius = np.clip(SHEET_HALF_THICKNESS * cell - reached[thin], 0.0, SHEET_HALF_THICKNESS * cell).astype(np.float32)
-    near = np.flatnonzero(_distance_to_cells(points, window) <= TRUNCATION + 0.5 * cell)
+    points, normals, reached = surface.points[thin], surface.normals[thin], reached[thin]
+    thickness = _thickness(points, normals, float(cell))
+    # No far side is in sight, yet there is air behind: a sheet all the same. (Beside an edge there is none.)
+    thickness[np.isinf(thickness) & (reached > 0.55 * cell)] = 0.0
+    radius = (SHEET_HALF_THICKNESS * cell - thickness / 2.0).astype(np.float32)
+    sheet = radius > 0.0
+    if not sheet.any():
+        return field
+    points, radius = points[sheet], radius[sheet]
+    near = np.flatnonzero(_distance_to_cells(points, window) <= 3.0 * cell)
     centres = window.centres(np.stack(np.unravel_index(near, field.shape), axis=1))
-    distance, nearest = cKDTree(points, leafsize=32, balanced_tree=False, compact_nodes=False).query(centres)
+    tree = cKDTree(points, leafsize=32, balanced_tree=False, compact_nodes=False)
+    distance, nearest = tree.query(centres)
     flat = field.ravel().copy()
     flat[near] = np.minimum(flat[near], distance.astype(np.float32) - radius[nearest])
     return flat.reshape(field.shape)
+
+
+def _thickness(points: np.ndarray, normals: np.ndarray, cell: float) -> np.ndarray:
+    """Thickness of the solid under each sample, from the samples that face the other way; inf where none is close.
+
+    Nearness is measured in position and normal together: turning by 60 degrees weighs as much as three cells.
+    """
+    weight = 3.0 * cell
+    tree = cKDTree(np.hstack([points, normals * weight]), leafsize=32, balanced_tree=False, compact_nodes=False)
+    query = np.hstack([points - normals * (0.6 * cell), -normals * weight])
+    distance, nearest = tree.query(query, distance_upper_bound=1.6 * cell)
+    found = np.isfinite(distance)
+    thickness = np.full(len(points), np.inf)
+    across = np.einsum("nc,nc->n", points[found] - points[nearest[found]], normals[found])
+    thickness[found] = np.maximum(across, 0.0)
+    return thickness
 
 
 def visible_surface(
