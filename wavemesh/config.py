@@ -210,10 +210,16 @@ def _read_container(origin: type, arguments: tuple[Any, ...], value: Any, where:
 
 
 def _type_name(hint: Any) -> str:
-    names = {bool: "true or false", int: "an integer", float: "a finite number", str: "a string", Path: "a path"}
+    names: dict[Any, str] = {
+        bool: "true or false",
+        int: "an integer",
+        float: "a finite number",
+        str: "a string",
+        Path: "a path",
+    }
     if hint in (None, type(None)):
         return "null"
-    return names.get(hint) or getattr(hint, "__name__", str(hint))
+    return names.get(hint) or str(getattr(hint, "__name__", hint))
 
 
 def _shown(value: Any) -> str:
