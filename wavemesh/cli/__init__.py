@@ -21,6 +21,7 @@ COMMANDS = {
     "generate": "pictures of an object become a mesh",
     "render": "pictures of a mesh, with their cameras",
     "prepare": "a data set for training from mesh libraries",
+    "train": "weights, from a prepared data set",
     "evaluate": "scores of the weights and of all baselines on held-out shapes",
     "bench": "time and memory of the whole and of its parts",
     "app": "the web page",

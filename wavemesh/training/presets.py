@@ -1,27 +1,59 @@
 """The one table of training presets: `python -m wavemesh train --preset NAME` reads its rows.
 
-A preset names the system it trains, the settings of the loop and the options of the system's task. Values given on the
-command line replace single ones. Measured scores stand beside the rows that produced shipped weights.
+A preset names the task it trains, the settings of the loop, the options of the task and changes to the model's
+configuration. Values given on the command line replace single ones. Measured scores stand beside the rows that
+produced shipped weights.
 """
+
+from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from wavemesh.checkpoint import load_weights
+from wavemesh.config import from_dict
+from wavemesh.data.dataset import PreparedShapes
 from wavemesh.errors import InputError
+from wavemesh.models.camera_head import CameraHeadConfig
+from wavemesh.models.wavemesh import WaveMeshConfig
+from wavemesh.training.camera import CameraTask
+from wavemesh.training.loop import Task
 from wavemesh.training.settings import LoopConfig
+from wavemesh.training.wavemesh import CoarseTask, DetailTask, TaskOptions, measure_scales
+
+TaskName = Literal["coarse", "detail", "camera"]
+
+# The shipped network: about ten million parameters for encoder, coarse and detail denoiser together.
+SHIPPED_MODEL: Mapping[str, Any] = {
+    "coarse": {"widths": (32, 96, 144), "blocks": (1, 2, 1), "hidden": 16, "condition_channels": 32, "time_dim": 128},
+    "detail": {"widths": (24, 48, 64), "blocks": (1, 1, 1), "hidden": 16, "condition_channels": 16, "time_dim": 96},
+}
+TINY_MODEL: Mapping[str, Any] = {
+    "encoder": {
+        "image_size": 64,
+        "feature_dim": 48,
+        "widths": (16, 24, 32),
+        "map_channels": 8,
+        "blocks": 1,
+        "token_blocks": 1,
+    },
+    "coarse": {"widths": (8, 16, 24), "blocks": (1, 1, 1), "hidden": 8, "condition_channels": 8, "time_dim": 32},
+    "detail": {"widths": (8, 16, 24), "blocks": (1, 1, 1), "hidden": 8, "condition_channels": 8, "time_dim": 32},
+}
 
 
 @dataclass(frozen=True)
 class Preset:
-    """One row: `loop` holds fields of LoopConfig (not `out_dir`), `task` options of the system's task."""
+    """One row. loop: fields of LoopConfig (not out_dir). task_options: of the task. model: of its configuration."""
 
     name: str
-    system: str
+    task: TaskName
     summary: str
     loop: Mapping[str, Any]
-    task: Mapping[str, Any] = field(default_factory=dict)
+    task_options: Mapping[str, Any] = field(default_factory=dict)
+    model: Mapping[str, Any] = field(default_factory=lambda: SHIPPED_MODEL)
 
     def loop_config(self, out_dir: str | Path, **replaced: Any) -> LoopConfig:
         """Settings of a run in `out_dir`, with the values of `replaced` that are not None in place of the preset's.
@@ -35,25 +67,58 @@ class Preset:
         return LoopConfig(out_dir=out_dir, **values)
 
 
+_CPU: Mapping[str, Any] = {
+    "batch_size": 8,
+    "learning_rate": 6e-4,
+    "ema_decay": 0.998,
+    "threads": 2,
+    "save_every_s": 240.0,
+}
+_GPU: Mapping[str, Any] = {"batch_size": 64, "learning_rate": 8e-4, "warmup_steps": 500, "ema_decay": 0.9995}
+
 _ROWS = (
     Preset(
         "tiny",
-        "wavemesh",
-        "a few minutes on two CPU cores: shows that everything runs, not that it learns much",
-        {"total_steps": 200, "batch_size": 2, "warmup_steps": 20, "log_every": 10, "save_every_s": 120.0},
+        "coarse",
+        "a minute or two on two CPU cores: shows that everything runs, not that it learns much",
+        {"total_steps": 60, "batch_size": 2, "warmup_steps": 10, "log_every": 10, "save_every_s": 120.0},
+        model=TINY_MODEL,
     ),
     Preset(
-        "cpu",
-        "wavemesh",
-        "hours on two CPU cores in bf16",
-        {"total_steps": 40_000, "batch_size": 8, "warmup_steps": 500, "sample_every": 2_000, "threads": 2},
+        "overfit",
+        "coarse",
+        "ten shapes by heart: shows that network, loss and sampling can learn",
+        {"total_steps": 600, "batch_size": 4, "learning_rate": 1e-3, "warmup_steps": 20, "ema_decay": 0.98},
+        {
+            "limit": 10,
+            "augment": False,
+            "drop_prob": 0.0,
+            "terminal_prob": 0.8,
+            "view_counts": (4,),
+            "view_weights": (1.0,),
+        },
+        model=TINY_MODEL,
+    ),
+    Preset("cpu", "coarse", "encoder and coarse stage, hours on two CPU cores", {"total_steps": 20_000, **_CPU}),
+    Preset(
+        "cpu-detail",
+        "detail",
+        "detail stage after the coarse one, an hour on two CPU cores",
+        {"total_steps": 2_000, **_CPU},
+    ),
+    Preset(
+        "camera",
+        "camera",
+        "camera head, half an hour on two CPU cores",
+        {"total_steps": 4_000, **_CPU, "batch_size": 64},
     ),
     Preset(
         "gpu",
-        "wavemesh",
-        "hours on one GPU in bf16",
-        {"total_steps": 100_000, "batch_size": 64, "warmup_steps": 1_000, "sample_every": 5_000, "ema_decay": 0.9995},
+        "coarse",
+        "encoder and coarse stage, about half an hour on one large GPU",
+        {"total_steps": 20_000, **_GPU},
     ),
+    Preset("gpu-detail", "detail", "detail stage on one large GPU", {"total_steps": 4_000, **_GPU, "batch_size": 32}),
 )
 
 PRESETS: dict[str, Preset] = {preset.name: preset for preset in _ROWS}
@@ -64,3 +129,26 @@ def get_preset(name: str) -> Preset:
     if name not in PRESETS:
         raise InputError(f"There is no preset {name!r}; there are {', '.join(PRESETS)}.")
     return PRESETS[name]
+
+
+def build_task(preset: Preset, data: str | Path, loop: LoopConfig) -> Task:
+    """The preset's task over a prepared data set; with loop.init_from the model is configured as those weights are."""
+    shapes = PreparedShapes(data, "train")
+    stored = None if loop.init_from is None else load_weights(loop.init_from)[1]
+    if preset.task == "camera":
+        config = CameraHeadConfig() if stored is None else from_dict(CameraHeadConfig, stored)
+        return CameraTask(shapes, config, loop.batch_size)
+    if stored is None:
+        changes = {"resolution": shapes.resolution, **preset.model}
+        wavemesh_config = measure_scales(shapes, from_dict(WaveMeshConfig, as_json(changes), fill_defaults=True))
+    else:
+        wavemesh_config = from_dict(WaveMeshConfig, stored)
+    options = TaskOptions(batch_size=loop.batch_size, **preset.task_options)
+    return {"coarse": CoarseTask, "detail": DetailTask}[preset.task](shapes, wavemesh_config, options)
+
+
+def as_json(value: Any) -> Any:
+    """Mappings and tuples as JSON has them, for `config.from_dict`."""
+    if isinstance(value, Mapping):
+        return {key: as_json(each) for key, each in value.items()}
+    return [as_json(each) for each in value] if isinstance(value, tuple) else value

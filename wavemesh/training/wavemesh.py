@@ -281,16 +281,3 @@ class DetailTask(_WaveMeshTask):
     def sample_pictures(self, ema_model: nn.Module) -> dict[str, np.ndarray]:
         """Nothing: details show in the evaluation's figures."""
         return {}
-
-
-def make_task(
-    name: str,
-    data: str | Path | PreparedShapes,
-    config: WaveMeshConfig,
-    options: Sequence[tuple[str, Any]] | dict[str, Any],
-) -> CoarseTask | DetailTask:
-    """The task "coarse" or "detail" of WaveMesh-Diff."""
-    tasks = {"coarse": CoarseTask, "detail": DetailTask}
-    if name not in tasks:
-        raise InputError(f"WaveMesh-Diff has no training task {name!r}; there are {', '.join(tasks)}.")
-    return tasks[name](data, config, TaskOptions(**dict(options)))

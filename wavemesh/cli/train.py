@@ -1,0 +1,72 @@
+"""Weights, from a data set made by `prepare`: one preset is one task of one system.
+
+Snapshots in the output folder hold everything; the same command goes on where it was stopped, by Ctrl-C or a time limit.
+The shipped weights come from three runs: cpu or gpu (encoder and coarse stage), cpu-detail or gpu-detail with --init
+pointing at the weights of the first, and camera.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from wavemesh.cli.arguments import integer, number
+from wavemesh.cli.outputs import check_writable
+
+EXAMPLE = """example, about two minutes on a CPU (after `prepare -o data/tiny --limit 8 --views 6 --resolution 64`):
+  python -m wavemesh train --preset tiny --data data/tiny -o runs/tiny --export runs/tiny/weights
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.add_argument("--preset", required=True, metavar="NAME", help="a row of wavemesh/training/presets.py")
+    parser.add_argument("--data", type=Path, required=True, metavar="FOLDER", help="a prepared data set")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="snapshots and logs")
+    parser.add_argument("--export", type=Path, metavar="FOLDER", help="write the averaged weights here at the end")
+    parser.add_argument("--init", type=Path, metavar="FOLDER", help="weights to begin from")
+    parser.add_argument("--steps", type=integer(1), metavar="N", help="optimizer steps of the whole run")
+    parser.add_argument("--batch-size", type=integer(1), metavar="N")
+    parser.add_argument("--learning-rate", type=number, metavar="X")
+    parser.add_argument("--accumulate", type=integer(1), metavar="N", help="batches per optimizer step")
+    parser.add_argument("--amp", choices=("bf16", "fp16", "no"))
+    parser.add_argument("--time-limit", type=number, metavar="SECONDS", help="stop, saved, after this long")
+    parser.add_argument("--sample-every", type=integer(1), metavar="N", help="steps between pictures")
+    parser.add_argument("--tracker", choices=("tensorboard", "wandb"))
+    parser.add_argument("--threads", type=integer(1), metavar="N", help="CPU threads")
+    parser.add_argument("--seed", type=integer(0), metavar="S")
+    parser.add_argument("--device", choices=("auto", "cpu"), default="auto")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Train, export if asked to, and say how it ended."""
+    check_writable(args.output / "losses.jsonl")
+
+    from wavemesh.errors import InputError
+    from wavemesh.training.loop import export, train
+    from wavemesh.training.presets import build_task, get_preset
+
+    preset = get_preset(args.preset)
+    loop = preset.loop_config(
+        args.output,
+        total_steps=args.steps,
+        batch_size=args.batch_size,
+        learning_rate=args.learning_rate,
+        grad_accumulation=args.accumulate,
+        amp=args.amp,
+        time_limit_s=args.time_limit,
+        sample_every=args.sample_every,
+        tracker=args.tracker,
+        threads=args.threads,
+        init_from=args.init,
+        seed=args.seed,
+        device=args.device,
+    )
+    task = build_task(preset, args.data, loop)
+    result = train(task, loop)
+    if result.stopped_by == "not finite":
+        raise InputError(result.message)
+    if args.export is not None:
+        export(task, args.output, args.export)
+    sys.stdout.write(f"{args.output}: step {result.step} of {loop.total_steps}, {result.stopped_by}\n")

@@ -1,0 +1,98 @@
+"""Training of the camera head, on the cropped training views with their known cameras."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from wavemesh.config import to_dict
+from wavemesh.data.augment import colour_jitter, imperfect_masks, mirror_views
+from wavemesh.data.dataset import PreparedShapes
+from wavemesh.models.camera_head import CameraHead, CameraHeadConfig, camera_targets
+
+# Radians of elevation and NDC of offset count more than a unit of the azimuth's circle: they are small numbers.
+_WEIGHTS = (1.0, 1.0, 4.0, 4.0, 4.0, 4.0)
+
+
+class CameraTask:
+    """The camera head; a batch is batch_size single views. Mirroring changes the cameras along with the pictures."""
+
+    def __init__(self, data: str | Path | PreparedShapes, config: CameraHeadConfig, batch_size: int = 64) -> None:
+        self.shapes = data if isinstance(data, PreparedShapes) else PreparedShapes(data, "train")
+        self.settings, self.batch_size = config, batch_size
+        self.model: nn.Module = CameraHead(config)
+
+    def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
+        """All parameters at one rate."""
+        return [{"params": list(self.model.parameters()), "lr": lr}]
+
+    def batches(self, seed: int, start_step: int) -> Iterator[dict[str, Tensor]]:
+        """Endless batches of images (B, 4, h, w), poses (B, 3, 4) and intrinsics (B, 3)."""
+        number = start_step
+        while True:
+            rng = np.random.default_rng((seed, number))
+            generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+            indices = rng.integers(len(self.shapes), size=self.batch_size).tolist()
+            views = rng.integers(self.shapes.num_views, size=(self.batch_size, 1)).tolist()
+            images = imperfect_masks(colour_jitter(self.shapes.images(indices, views), generator), generator)
+            poses, intrinsics = self.shapes.view_cameras(indices, views)
+            mirrored = torch.from_numpy(rng.random(self.batch_size) < 0.5)
+            turned = mirror_views(images, poses, intrinsics)
+            images, poses, intrinsics = (
+                torch.where(mirrored.view(-1, *[1] * (plain.ndim - 1)), other, plain)
+                for plain, other in zip((images, poses, intrinsics), turned, strict=True)
+            )
+            yield {"images": images[:, 0], "poses": poses[:, 0], "intrinsics": intrinsics[:, 0]}
+            number += 1
+
+    def loss(self, batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, dict[str, Any]]:
+        """Huber loss of the six answers."""
+        target = camera_targets(batch["poses"], batch["intrinsics"])
+        answer = self.model(batch["images"]).float()
+        losses = nn.functional.smooth_l1_loss(answer, target, beta=0.1, reduction="none")
+        with torch.no_grad():
+            errors = camera_errors(answer, target)
+        metrics = {name: value.mean() for name, value in errors.items()}
+        return (losses * losses.new_tensor(_WEIGHTS)).mean(), metrics
+
+    def sample_pictures(self, ema_model: nn.Module) -> dict[str, np.ndarray]:
+        """Nothing."""
+        return {}
+
+    def weights(self, model: nn.Module) -> dict[str, dict[str, Tensor]]:
+        """The head's state."""
+        return {"camera_head": model.state_dict()}
+
+    def config(self) -> dict[str, Any]:
+        """What is written beside the weights."""
+        return to_dict(self.settings)
+
+
+def camera_errors(answer: Tensor, target: Tensor) -> dict[str, Tensor]:
+    """Errors per picture: azimuth modulo a quarter turn and elevation in degrees, offset in NDC, scale as a ratio."""
+    turn = torch.atan2(answer[:, 0], answer[:, 1]) - torch.atan2(target[:, 0], target[:, 1])
+    turn = torch.atan2(torch.sin(turn), torch.cos(turn)) / 4.0
+    return {
+        "azimuth_deg": turn.rad2deg().abs(),
+        "elevation_deg": (answer[:, 2] - target[:, 2]).rad2deg().abs(),
+        "scale": (answer[:, 3] - target[:, 3]).abs().exp() - 1.0,
+        "offset": (answer[:, 4:] - target[:, 4:]).norm(dim=1),
+    }
+
+
+@torch.inference_mode()
+def held_out_errors(head: CameraHead, shapes: PreparedShapes, views: int = 8) -> dict[str, float]:
+    """Median errors of a head on the views of a held-out split."""
+    errors: dict[str, list[Tensor]] = {}
+    for index in range(len(shapes)):
+        chosen = [list(range(min(views, shapes.num_views)))]
+        images = shapes.images([index], chosen)[0]
+        poses, intrinsics = shapes.view_cameras([index], chosen)
+        for name, value in camera_errors(head(images).float(), camera_targets(poses[0], intrinsics[0])).items():
+            errors.setdefault(name, []).append(value)
+    return {name: float(torch.cat(values).median()) for name, values in errors.items()}
