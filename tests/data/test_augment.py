@@ -1,0 +1,182 @@
+"""Augmentation: points of the changed object must land on the changed pixels of the changed cameras."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import trimesh
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from wavemesh.data import augment
+from wavemesh.data.dataset import to_network_image
+from wavemesh.geometry.camera import Camera, project_points, stack_cameras
+from wavemesh.rendering import raycast_view
+
+cameras = st.builds(
+    Camera,
+    azimuth_deg=st.floats(-180, 180),
+    elevation_deg=st.floats(-80, 80),
+    distance=st.floats(3, 7),
+    fov_deg=st.floats(25, 60),
+    offset=st.tuples(st.floats(-0.4, 0.4), st.floats(-0.4, 0.4)),
+)
+MIRROR = torch.tensor([-1.0, 1.0, 1.0])
+
+
+def field(points: torch.Tensor) -> torch.Tensor:
+    """Something without any symmetry."""
+    x, y, z = points.unbind(-1)
+    return x + 2.0 * y * z - 0.7 * z**2 + 0.3 * x * z
+
+
+def grid(n: int) -> torch.Tensor:
+    centres = (torch.arange(n) + 0.5) / n * 2 - 1
+    return torch.stack(torch.meshgrid(centres, centres, centres, indexing="ij"), dim=-1)
+
+
+def views_of_random_pixels(batch: int = 3, views: int = 2, size: int = 16) -> torch.Tensor:
+    rgba = torch.rand(batch, views, 4, size, size)
+    rgba[:, :, 3] = (rgba[:, :, 3] > 0.4).float()
+    rgba[:, :, :3] *= rgba[:, :, 3:]
+    return rgba
+
+
+@pytest.mark.parametrize("k", [-1, 0, 1, 2, 3, 4])
+def test_quarter_turns_move_the_object_and_its_cameras_alike(k: int) -> None:
+    points, angle = grid(8), np.radians(90 * k)
+    # The object turned from +z towards +x: its value at p is the old value at p turned back.
+    back = torch.tensor(
+        [[np.cos(angle), 0, -np.sin(angle)], [0, 1, 0], [np.sin(angle), 0, np.cos(angle)]], dtype=torch.float32
+    )
+    torch.testing.assert_close(augment.turn_quarter(field(points), k), field(points @ back.T), atol=1e-5, rtol=0)
+    camera = Camera(17.0, 33.0)
+    turned = torch.from_numpy(camera.turned(90.0 * k).camera_to_world())
+    poses = augment.turn_poses(torch.from_numpy(camera.camera_to_world())[None, None], k)
+    torch.testing.assert_close(poses[0, 0], turned, atol=1e-5, rtol=0)
+
+
+def test_mirroring_the_field_negates_x() -> None:
+    points = grid(8)
+    torch.testing.assert_close(augment.mirror(field(points)), field(points * MIRROR))
+
+
+@settings(max_examples=30, deadline=None)
+@given(camera=cameras, k=st.integers(0, 3), seed=st.integers(0, 10_000))
+def test_points_of_the_changed_object_land_on_the_changed_pixels(camera: Camera, k: int, seed: int) -> None:
+    points = torch.rand(20, 3, generator=torch.Generator().manual_seed(seed)) * 1.8 - 0.9
+    poses, intrinsics = stack_cameras([camera])
+    ndc, depth = project_points(points, poses, intrinsics)
+    _, mirrored_poses, mirrored_intrinsics = augment.mirror_views(torch.zeros(1, 4, 2, 2), poses, intrinsics)
+    mirrored, mirrored_depth = project_points(points * MIRROR, mirrored_poses, mirrored_intrinsics)
+    torch.testing.assert_close(mirrored, ndc * torch.tensor([-1.0, 1.0]), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(mirrored_depth, depth, atol=1e-4, rtol=1e-4)
+    assert torch.linalg.det(mirrored_poses[0, :, :3]) == pytest.approx(1.0, abs=1e-4)
+
+    angle = torch.tensor(np.radians(90.0 * k), dtype=torch.float32)
+    x, y, z = points.unbind(-1)
+    moved = torch.stack([x * angle.cos() + z * angle.sin(), y, z * angle.cos() - x * angle.sin()], dim=-1)
+    turned, _ = project_points(moved, augment.turn_poses(poses, k), intrinsics)
+    torch.testing.assert_close(turned, ndc, atol=1e-4, rtol=1e-4)
+
+
+def test_a_mirrored_picture_is_the_picture_of_the_mirrored_mesh() -> None:
+    mesh = trimesh.creation.box((0.9, 0.5, 0.4))
+    mesh.apply_translation((0.3, 0.1, 0.2))
+    mirrored = mesh.copy()
+    mirrored.vertices = mesh.vertices * (-1.0, 1.0, 1.0)
+    camera = Camera(35.0, 25.0, offset=(0.2, -0.1))
+    poses, intrinsics = stack_cameras([camera])
+    image = to_network_image(raycast_view(mesh, camera, 64).rgba)[None]
+    flipped, new_poses, new_intrinsics = augment.mirror_views(image, poses, intrinsics)
+    opposite = Camera(-35.0, 25.0, offset=(-0.2, -0.1))
+    expected_poses, expected_intrinsics = stack_cameras([opposite])
+    torch.testing.assert_close(new_poses, expected_poses, atol=1e-5, rtol=0)
+    torch.testing.assert_close(new_intrinsics, expected_intrinsics)
+    alpha = to_network_image(raycast_view(mirrored, opposite, 64).rgba)[3]
+    assert (flipped[0, 3] - alpha).abs().max() < 0.02
+
+
+@settings(max_examples=20, deadline=None)
+@given(camera=cameras, x=st.floats(-0.5, 0.5), y=st.floats(-0.5, 0.5), half=st.floats(0.3, 1.5))
+def test_crops_move_the_camera_along(camera: Camera, x: float, y: float, half: float) -> None:
+    poses, intrinsics = stack_cameras([camera])
+    points = torch.rand(20, 3) * 1.8 - 0.9
+    ndc, _ = project_points(points, poses, intrinsics)
+    window = torch.tensor([[[x, y, half]]])
+    _, cropped = augment.crop_views(torch.zeros(1, 1, 4, 8, 8), intrinsics[None], window)
+    new, _ = project_points(points, poses, cropped[0])
+    torch.testing.assert_close(new, (ndc - window[0, 0, :2]) / half, atol=1e-3, rtol=1e-3)
+    # The same window in pixels of a picture of 2 x 2 pixels, through the camera's own crop.
+    expected = camera.cropped(x + 1.0 - half, 1.0 - y - half, 2.0 * half, 2.0, 2.0).intrinsics()
+    np.testing.assert_allclose(cropped[0, 0].numpy(), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_a_crop_shows_the_window() -> None:
+    image = views_of_random_pixels(1, 1, 16)
+    # Pixels 4 to 11 in both directions, twice as large: pixel centres of the crop fall between old ones by a quarter.
+    cropped, _ = augment.crop_views(image, torch.ones(1, 1, 3), torch.tensor([[[0.0, 0.0, 0.5]]]))
+    same, intrinsics = augment.crop_views(image, torch.ones(1, 1, 3), torch.tensor([[[0.0, 0.0, 1.0]]]))
+    torch.testing.assert_close(same, image)
+    torch.testing.assert_close(intrinsics, torch.ones(1, 1, 3))
+    averaged = torch.nn.functional.avg_pool2d(cropped[0], 2)
+    assert (averaged - image[0, :, :, 4:12, 4:12]).abs().mean() < 0.2
+    shifted, _ = augment.crop_views(image, torch.ones(1, 1, 3), torch.tensor([[[0.5, 0.25, 1.0]]]))
+    torch.testing.assert_close(shifted[..., 2:, :-4], image[..., :-2, 4:])  # 4 pixels to the right, 2 up
+
+
+def test_crops_to_the_object_leave_the_margin() -> None:
+    image = torch.zeros(1, 1, 4, 64, 64)
+    image[..., 10:30, 20:50] = 1.0  # 30 pixels wide
+    margin = 0.1
+    cropped, intrinsics = augment.crop_to_object(
+        image, torch.tensor([[[2.0, 0.0, 0.0]]]), margins=(margin, margin), shift=0.0
+    )
+    columns = torch.nonzero(cropped[0, 0, 3].amax(0) > 0.5)[:, 0]
+    assert (len(columns) / 64) == pytest.approx(1 / (1 + 2 * margin), abs=0.03)
+    assert abs(int(columns[0]) - (63 - int(columns[-1]))) <= 1
+    assert intrinsics[0, 0, 0] == pytest.approx(2.0 * 64 / (30 * 1.2), rel=1e-4)
+    empty = torch.zeros(1, 1, 4, 8, 8)
+    same, unchanged = augment.crop_to_object(empty, torch.ones(1, 1, 3))
+    assert torch.equal(unchanged, torch.ones(1, 1, 3))
+    assert not same.any()
+
+
+def test_colour_jitter_keeps_alpha_and_stays_premultiplied() -> None:
+    images = views_of_random_pixels()
+    changed = augment.colour_jitter(images, torch.Generator().manual_seed(1))
+    assert torch.equal(changed[:, :, 3], images[:, :, 3])
+    assert (changed[:, :, :3] <= changed[:, :, 3:] + 1e-6).all()
+    assert (changed >= 0).all()
+    assert (changed - images).abs().max() > 0.05
+    again = augment.colour_jitter(images, torch.Generator().manual_seed(1))
+    assert torch.equal(changed, again)
+    still = augment.colour_jitter(images, None, brightness=0.0, contrast=0.0, saturation=0.0, permute=0.0)
+    torch.testing.assert_close(still, images)
+
+
+def test_colour_jitter_is_the_same_in_all_views_of_an_object() -> None:
+    images = views_of_random_pixels(2, 1).expand(-1, 3, -1, -1, -1).contiguous()
+    changed = augment.colour_jitter(images, torch.Generator().manual_seed(3))
+    torch.testing.assert_close(changed[:, 0], changed[:, 2])
+
+
+def test_shuffled_channels_are_permutations() -> None:
+    images = views_of_random_pixels(8)
+    changed = augment.colour_jitter(images, torch.Generator().manual_seed(0), 0.0, 0.0, 0.0, permute=1.0)
+    torch.testing.assert_close(changed.sort(dim=2).values, images.sort(dim=2).values, atol=1e-5, rtol=0)
+    assert not torch.allclose(changed, images)
+
+
+def test_imperfect_masks_lose_or_gain_a_rim() -> None:
+    images = torch.zeros(1, 400, 4, 12, 12)
+    images[..., 4:8, 4:8] = 1.0
+    changed = augment.imperfect_masks(images, torch.Generator().manual_seed(0), chance=0.5)
+    area = changed[0, :, 3].sum(dim=(1, 2))
+    counts = {size: int((area == size).sum()) for size in (4, 16, 36)}
+    assert sum(counts.values()) == 400
+    assert 70 < counts[4] < 130
+    assert 70 < counts[36] < 130
+    assert (changed[:, :, :3] <= changed[:, :, 3:] + 1e-6).all()
+    assert torch.equal(augment.imperfect_masks(images, None, chance=0.0), images)

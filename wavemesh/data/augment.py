@@ -1,0 +1,151 @@
+"""Augmentation that keeps shape, pictures and cameras consistent: turns, mirroring, crops, colours, masks.
+
+Geometry changes are exact on the grid (a permutation of cells) and happen to the SDF before the wavelet transform,
+since mirrored coefficients are not the coefficients of the mirror image. Pictures are the network's: RGB premultiplied
+by alpha, alpha the fourth channel. Randomness comes from the generator that is handed in and nowhere else.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+_LUMA = (0.299, 0.587, 0.114)
+
+
+def turn_quarter(sdf: Float[Tensor, "*b x y z"], k: int) -> Float[Tensor, "*b x y z"]:
+    """The field of the object turned about the vertical axis by k * 90 degrees, from +z towards +x.
+
+    Views stay as they are, their cameras turn along: `turn_poses`, or `Camera.turned(90 * k)`.
+    """
+    return torch.rot90(sdf, -k, dims=(-3, -1))
+
+
+def turn_poses(poses: Float[Tensor, "*b 3 4"], k: int) -> Float[Tensor, "*b 3 4"]:
+    """The poses of cameras that turned with the object: azimuths grow by k * 90 degrees."""
+    cosine, sine = ((1.0, 0.0), (0.0, 1.0), (-1.0, 0.0), (0.0, -1.0))[k % 4]
+    rotation = poses.new_tensor([[cosine, 0.0, sine], [0.0, 1.0, 0.0], [-sine, 0.0, cosine]])
+    return rotation @ poses
+
+
+def mirror(sdf: Float[Tensor, "*b x y z"]) -> Float[Tensor, "*b x y z"]:
+    """The field of the mirror image: x becomes -x."""
+    return sdf.flip(-3)
+
+
+def mirror_views(
+    images: Float[Tensor, "*b c h w"], poses: Float[Tensor, "*b 3 4"], intrinsics: Float[Tensor, "*b 3"]
+) -> tuple[Float[Tensor, "*b c h w"], Float[Tensor, "*b 3 4"], Float[Tensor, "*b 3"]]:
+    """The pictures of the mirror image with the cameras that take them.
+
+    A mirrored camera would be left-handed, so both world and camera x change sign: rotation M R M, position M t with
+    M = diag(-1, 1, 1), and the principal point moves to the other side.
+    """
+    world = poses.new_tensor([-1.0, 1.0, 1.0])[:, None]
+    camera = poses.new_tensor([-1.0, 1.0, 1.0, 1.0])
+    return images.flip(-1), world * poses * camera, intrinsics * intrinsics.new_tensor([1.0, -1.0, 1.0])
+
+
+def crop_views(
+    images: Float[Tensor, "b v c h w"], intrinsics: Float[Tensor, "b v 3"], windows: Float[Tensor, "b v 3"]
+) -> tuple[Float[Tensor, "b v c h w"], Float[Tensor, "b v 3"]]:
+    """Square windows of the pictures at the pictures' size, with the intrinsics of their cameras.
+
+    windows: (x, y, half side) in NDC of the old picture; what lies beyond the picture is empty.
+    """
+    batch, views, _, height, width = images.shape
+    centre, half = windows[..., :2], windows[..., 2:]
+    # The sampling grid's y points down.
+    theta = torch.zeros(batch, views, 2, 3, device=images.device, dtype=images.dtype)
+    theta[..., 0, 0] = theta[..., 1, 1] = half[..., 0]
+    theta[..., 0, 2], theta[..., 1, 2] = centre[..., 0], -centre[..., 1]
+    grid = functional.affine_grid(theta.flatten(0, 1), [batch * views, 1, height, width], align_corners=False)
+    cropped = functional.grid_sample(images.flatten(0, 1), grid, align_corners=False).unflatten(0, (batch, views))
+    return cropped, torch.cat([intrinsics[..., :1] / half, (intrinsics[..., 1:] - centre) / half], dim=-1)
+
+
+def crop_to_object(
+    images: Float[Tensor, "b v 4 h w"],
+    intrinsics: Float[Tensor, "b v 3"],
+    generator: torch.Generator | None = None,
+    margins: tuple[float, float] = (0.0, 0.2),
+    shift: float = 0.04,
+) -> tuple[Float[Tensor, "b v 4 h w"], Float[Tensor, "b v 3"]]:
+    """Crops around the object as the pipeline makes them of a user's picture, with their intrinsics.
+
+    margins: least and largest free border as a share of the object's longer side, drawn per view.
+    shift: how far the window may lie off the object's centre, in the same unit. Equal margins and no shift: no chance.
+    """
+    alpha = images[:, :, 3]
+    side = images.shape[-1]
+    centres = (torch.arange(side, device=images.device) + 0.5) / side * 2.0 - 1.0
+    low, high = [], []
+    for line, axis in ((alpha.amax(dim=-2), centres), (alpha.amax(dim=-1), -centres)):  # columns, then rows
+        seen = line > 0.5
+        low.append(torch.where(seen, axis, torch.full_like(line, 1.0)).amin(dim=-1) - 1.0 / side)
+        high.append(torch.where(seen, axis, torch.full_like(line, -1.0)).amax(dim=-1) + 1.0 / side)
+    first, last = torch.stack(low, dim=-1), torch.stack(high, dim=-1)
+    extent = (last - first).amax(dim=-1, keepdim=True)
+    draw = torch.rand(*alpha.shape[:2], 3, generator=generator).to(images.device)
+    margin = margins[0] + (margins[1] - margins[0]) * draw[..., :1]
+    window = torch.cat(
+        [(first + last) / 2.0 + extent * shift * (2.0 * draw[..., 1:] - 1.0), extent * (0.5 + margin)], dim=-1
+    )
+    # A picture without an object stays as it is.
+    return crop_views(images, intrinsics, torch.where(extent > 0.0, window, window.new_tensor([0.0, 0.0, 1.0])))
+
+
+def colour_jitter(
+    images: Float[Tensor, "b v 4 h w"],
+    generator: torch.Generator | None = None,
+    brightness: float = 0.25,
+    contrast: float = 0.25,
+    saturation: float = 0.5,
+    permute: float = 0.3,
+) -> Float[Tensor, "b v 4 h w"]:
+    """The pictures in other colours, the same change in all views of an object; alpha stays.
+
+    brightness, contrast, saturation: factors are drawn from 1 - s to 1 + s. permute: the share of objects whose colour
+    channels are shuffled, which turns hues into others at no cost.
+    """
+    count, device = len(images), images.device
+
+    def factors(spread: float) -> Tensor:
+        # Drawn on the CPU, so that a seed gives the same augmentation on every device.
+        return (1.0 + spread * (2.0 * torch.rand(count, generator=generator) - 1.0)).to(device)[
+            :, None, None, None, None
+        ]
+
+    rgb, alpha = images[:, :, :3], images[:, :, 3:]
+    shuffled = torch.rand(count, generator=generator) < permute
+    order = torch.rand(count, 3, generator=generator).argsort(dim=1)
+    order = torch.where(shuffled[:, None], order, torch.arange(3)).to(device)
+    rgb = rgb.gather(2, order[:, None, :, None, None].expand_as(rgb))
+    grey = (rgb * rgb.new_tensor(_LUMA)[:, None, None]).sum(dim=2, keepdim=True)
+    rgb = grey + (rgb - grey) * factors(saturation)
+    # The mean over the object, not over the picture; premultiplied like everything here.
+    mean = grey.sum(dim=(1, 2, 3, 4), keepdim=True) / alpha.sum(dim=(1, 2, 3, 4), keepdim=True).clamp_min(1e-6)
+    rgb = (mean * alpha + (rgb - mean * alpha) * factors(contrast)) * factors(brightness)
+    return torch.cat([rgb.clamp_min(0.0).minimum(alpha), alpha], dim=2)
+
+
+def imperfect_masks(
+    images: Float[Tensor, "b v 4 h w"], generator: torch.Generator | None = None, chance: float = 0.3
+) -> Float[Tensor, "b v 4 h w"]:
+    """The pictures as background removal leaves them: some masks eaten by a pixel, some with a rim of background.
+
+    chance: the share of views that change, half of them either way.
+    """
+    batch, views = images.shape[:2]
+    draw = torch.rand(batch, views, generator=generator).to(images.device)[:, :, None, None, None]
+    colour = torch.rand(batch, views, 3, generator=generator).to(images.device)[..., None, None]
+    rgb, alpha = images[:, :, :3], images[:, :, 3:]
+    flat = alpha.flatten(0, 1)
+    grown = functional.max_pool2d(flat, 3, stride=1, padding=1).unflatten(0, (batch, views))
+    # Padding of -inf in the pooling means that the picture's border does not eat into the mask.
+    eaten = -functional.max_pool2d(-flat, 3, stride=1, padding=1).unflatten(0, (batch, views))
+    eroded = torch.cat([rgb * (eaten / alpha.clamp_min(1e-6)), eaten], dim=2)
+    rimmed = torch.cat([rgb + (grown - alpha) * colour, grown], dim=2)
+    return torch.where(draw < chance / 2, eroded, torch.where(draw < chance, rimmed, images))
