@@ -1,4 +1,3 @@
-# LEAD (07:14): I changed the cameras, added canonicalNN.webp and sped up silhouette_iou, and I RUN prepare myself now. Do not start it again; delete this line.
 """One mesh file becomes one training sample: its distance grid, its pictures with their cameras, its description."""
 
 from __future__ import annotations
