@@ -98,3 +98,24 @@ def test_a_table_is_put_between_its_marks(tmp_path: Path) -> None:
     assert path.read_text() == text
     with pytest.raises(InputError, match="'speed'"):
         fill_table(path, "speed", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["prepare", "nowhere", "-o", "out"], "nowhere"),
+        (["train", "--preset", "huge", "--data", "nowhere", "-o", "out"], "'huge'"),
+        (["train", "--preset", "tiny", "--data", "nowhere", "-o", "out"], "nowhere"),
+        (["evaluate", "--data", "nowhere", "-o", "out", "--only-baselines"], "nowhere"),
+        (["figures", "-o", "out"], "--data"),
+        (["figures", "-o", "out", "--losses", "nowhere"], "nowhere"),
+    ],
+)
+def test_bad_input_of_the_other_commands_is_one_sentence(
+    arguments: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(arguments) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert said in err
