@@ -7,6 +7,7 @@ them. The condition is one vector per sample, made from the time step, the poole
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -185,3 +186,27 @@ def _zero_linear(in_features: int, out_features: int) -> nn.Linear:
     nn.init.zeros_(linear.weight)
     nn.init.zeros_(linear.bias)
     return linear
+
+
+def resize_images(images: Float[Tensor, "b c h w"], size: int) -> Float[Tensor, "b c size size"]:
+    """The pictures at size x size pixels, antialiased; unchanged where they have that size."""
+    if images.shape[-2:] == (size, size):
+        return images
+    return F.interpolate(images, size=(size, size), mode="bilinear", align_corners=False, antialias=True)
+
+
+class MultiScaleEncoder(nn.Module):
+    """Runs one encoder on the pictures at several sizes and joins its features along the last axis.
+
+    encoder: pictures (b, c, s, s) -> features (b, ..., d). scales: sides in pixels, finest first.
+    """
+
+    def __init__(self, encoder: nn.Module, scales: Sequence[int] = (224, 112, 56)) -> None:
+        super().__init__()
+        if not scales or min(scales) < 1:
+            raise InputError(f"The scales must be positive sides in pixels, not {list(scales)}.")
+        self.encoder, self.scales = encoder, tuple(scales)
+
+    def forward(self, images: Float[Tensor, "b c h w"]) -> Float[Tensor, "b ..."]:
+        """Features (b, ..., d * number of scales)."""
+        return torch.cat([self.encoder(resize_images(images, scale)) for scale in self.scales], dim=-1)

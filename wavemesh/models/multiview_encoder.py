@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from wavemesh.errors import InputError
+from wavemesh.models.blocks import resize_images
 
 
 @dataclass
@@ -183,18 +184,18 @@ class MultiViewEncoder(nn.Module):
 
     def forward(
         self,
-        images: Float[Tensor, "b n c h w"],
-        poses: Float[Tensor, "b n 3 4"],
-        intrinsics: Float[Tensor, "b n 3"] | None = None,
+        images: Float[Tensor, "..."],
+        poses: Float[Tensor, "..."],
+        intrinsics: Float[Tensor, "..."] | None = None,
     ) -> Float[Tensor, "b n d"]:
         """The global feature vector of every view. See `encode` for the arguments."""
         return self.encode(images, poses, intrinsics).global_features
 
     def encode(
         self,
-        images: Float[Tensor, "b n c h w"],
-        poses: Float[Tensor, "b n 3 4"],
-        intrinsics: Float[Tensor, "b n 3"] | None = None,
+        images: Float[Tensor, "..."],
+        poses: Float[Tensor, "..."],
+        intrinsics: Float[Tensor, "..."] | None = None,
     ) -> ViewFeatures:
         """Feature maps, tokens and global vectors of posed views.
 
@@ -229,12 +230,7 @@ class MultiViewEncoder(nn.Module):
         """Fused feature maps at the finest stride, and the deepest features of all scales."""
         finest, deepest = [], []
         for scale in self.scales:
-            resized = images
-            if images.shape[-1] != scale or images.shape[-2] != scale:
-                resized = F.interpolate(
-                    images, size=(scale, scale), mode="bilinear", align_corners=False, antialias=True
-                )
-            levels = self.vision_encoder(resized)
+            levels = self.vision_encoder(resize_images(images, scale))
             fused = self.lateral[-1](levels[-1])
             for level, lateral in zip(reversed(levels[:-1]), reversed(self.lateral[:-1]), strict=True):
                 fused = F.interpolate(fused, size=level.shape[-2:], mode="nearest") + lateral(level)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import importlib.util
 import math
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -28,6 +28,7 @@ from wavemesh.sparse.tensor import Sites, SparseTensor
 BACKENDS = ("auto", "dense", "reference", "spconv")
 
 
+@runtime_checkable
 class Backend(Protocol):
     """The sparse operations that a backend offers; weights (out, k, k, k, in), features (m, in) -> (m', out)."""
 

@@ -1,0 +1,70 @@
+"""The camera head: targets and answers are inverse, quarter turns are found, weights are kept."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from wavemesh.errors import InputError
+from wavemesh.geometry.camera import DEFAULT_DISTANCE, Camera, stack_cameras
+from wavemesh.models.camera_head import CameraHead, CameraHeadConfig, _camera, align_quarter_turns, camera_targets
+
+SMALL = CameraHeadConfig(image_size=64, widths=(8, 8, 16))
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.floats(0, 360), st.floats(-60, 80), st.floats(15, 60), st.floats(-0.5, 0.5))
+def test_targets_describe_the_camera_up_to_quarter_turns(azimuth: float, elevation: float, fov: float, shift: float) -> None:
+    camera = Camera(azimuth, elevation, DEFAULT_DISTANCE, fov, (shift, -shift / 2))
+    poses, intrinsics = stack_cameras([camera])
+    restored = _camera(camera_targets(poses, intrinsics)[0].tolist())
+    difference = (restored.azimuth_deg - azimuth) % 90.0
+    assert min(difference, 90.0 - difference) < 0.05
+    assert restored.elevation_deg == pytest.approx(elevation, abs=0.05)
+    assert restored.fov_deg == pytest.approx(fov, rel=1e-3)
+    assert restored.offset == pytest.approx((shift, -shift / 2), abs=1e-4)
+
+
+def test_distance_and_focal_length_act_alike() -> None:
+    near, far = Camera(10.0, 5.0, 3.0, 40.0), Camera(10.0, 5.0, 6.0, 40.0)
+    targets = camera_targets(*stack_cameras([near, far]))
+    assert float(targets[0, 3] - targets[1, 3]) == pytest.approx(np.log(2.0), abs=1e-5)
+
+
+def box_alpha(camera: Camera, half: tuple[float, float, float], size: int = 64) -> torch.Tensor:
+    """The silhouette of an axis-aligned box by the slab test."""
+    origins, directions = camera.rays(size)
+    with np.errstate(divide="ignore"):
+        first, second = ((sign * np.array(half) - origins) / directions for sign in (-1, 1))
+    entry = np.minimum(first, second).max(axis=-1)
+    leave = np.maximum(first, second).min(axis=-1)
+    return torch.tensor(entry < leave, dtype=torch.float32)[None]
+
+
+def test_quarter_turns_of_a_long_box_are_found() -> None:
+    truth = [Camera(20.0, 20.0), Camera(110.0, 20.0)]
+    alpha = torch.stack([box_alpha(camera, (0.9, 0.2, 0.3)) for camera in truth])
+    aligned = align_quarter_turns([truth[0], Camera(20.0, 20.0)], alpha)
+    assert aligned[0] == truth[0]
+    assert (aligned[1].azimuth_deg - 110.0) % 180.0 == pytest.approx(0.0)  # a box looks the same from behind
+
+
+def test_estimate_gives_a_camera_for_each_picture() -> None:
+    torch.manual_seed(0)
+    picture = Image.new("RGBA", (80, 80), (200, 10, 10, 255))
+    cameras = CameraHead(SMALL).eval().estimate([picture, picture])
+    assert len(cameras) == 2
+    assert 0.0 <= cameras[0].azimuth_deg < 90.0
+
+
+def test_save_and_load(tmp_path: Path) -> None:
+    head = CameraHead(SMALL)
+    head.save(tmp_path / "head")
+    images = torch.rand(1, 4, 64, 64)
+    torch.testing.assert_close(CameraHead.load(tmp_path / "head")(images), head(images), atol=2e-2, rtol=1e-2)
+    with pytest.raises(InputError, match="nothing-here"):
+        CameraHead.load(tmp_path / "nothing-here")

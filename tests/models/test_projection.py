@@ -1,0 +1,96 @@
+"""Projective conditioning against hand-made geometry: what a cell sees is what stands at its projection."""
+
+import numpy as np
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from wavemesh.geometry.camera import Camera, project_points, stack_cameras
+from wavemesh.models.multiview_encoder import ViewFeatures
+from wavemesh.models.projection import ProjectiveFeatures, grid_points, sample_maps, soft_hull
+
+
+def features_of(alpha: torch.Tensor, cameras: list[Camera], maps: torch.Tensor | None = None) -> ViewFeatures:
+    poses, intrinsics = stack_cameras(cameras)
+    maps = torch.zeros(1, len(cameras), 4, 8, 8) if maps is None else maps
+    empty = torch.zeros(1, len(cameras), 0)
+    return ViewFeatures(maps, alpha, empty, empty, poses[None], intrinsics[None])
+
+
+def test_grid_points_are_cell_centres_in_order() -> None:
+    points = grid_points(4).reshape(4, 4, 4, 3)
+    torch.testing.assert_close(points[0, 1, 3], torch.tensor([-0.75, -0.25, 0.75]))
+    torch.testing.assert_close(grid_points(4, 0.5)[0], torch.full((3,), -0.5))
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    st.floats(-180, 180), st.floats(-80, 80), st.floats(2.5, 8.0), st.floats(20, 70), st.floats(-0.5, 0.5)
+)
+def test_project_points_equals_the_camera(azimuth: float, elevation: float, distance: float, fov: float, shift: float) -> None:
+    camera = Camera(azimuth, elevation, distance, fov, (shift, -shift))
+    points = np.random.default_rng(0).uniform(-1, 1, (50, 3))
+    poses, intrinsics = stack_cameras([camera])
+    ndc, depth = project_points(torch.tensor(points, dtype=torch.float32), poses, intrinsics)
+    expected, expected_depth = camera.project(points)
+    np.testing.assert_allclose(ndc[0].numpy(), expected, atol=2e-4)
+    np.testing.assert_allclose(depth[0].numpy(), expected_depth, atol=1e-4)
+
+
+def test_sample_maps_reads_pixel_centres() -> None:
+    maps = torch.arange(16.0).reshape(1, 1, 4, 4)
+    row, column = 1, 2
+    ndc = torch.tensor([[[(column + 0.5) / 2 - 1, 1 - (row + 0.5) / 2]]])
+    assert sample_maps(maps, ndc)[0, 0, 0] == maps[0, 0, row, column]
+    outside = torch.tensor([[[3.0, 0.0]]])
+    assert sample_maps(maps, outside)[0, 0, 0] == 0
+    assert sample_maps(maps, outside, padding="border")[0, 0, 0] > 0
+
+
+def sphere_alpha(camera: Camera, radius: float, size: int = 64) -> torch.Tensor:
+    origins, directions = camera.rays(size)
+    closest = np.linalg.norm(np.cross(origins, directions), axis=-1)
+    return torch.tensor(closest < radius, dtype=torch.float32)[None, None, None]
+
+
+def test_hull_of_a_sphere_contains_it_and_little_more() -> None:
+    cameras = [Camera(azimuth, elevation) for azimuth in (0.0, 60.0, 120.0) for elevation in (-30.0, 30.0)]
+    alpha = torch.cat([sphere_alpha(camera, 0.6) for camera in cameras], dim=1)
+    points = grid_points(24)
+    hull = soft_hull(features_of(alpha, cameras), points)[0]
+    distance = points.norm(dim=1)
+    assert (hull[distance < 0.55] > 0.5).all()
+    assert (hull[distance > 0.8] < 0.5).float().mean() > 0.97
+
+
+def test_hull_says_nothing_beyond_the_frame() -> None:
+    camera = Camera(0.0, 0.0, 4.56, 10.0)
+    alpha = torch.zeros(1, 1, 1, 16, 16)
+    hull = soft_hull(features_of(alpha, [camera]), torch.tensor([[0.0, 0.0, 0.0], [0.9, 0.0, 0.0]]))[0]
+    assert hull.tolist() == [0.0, 1.0]
+
+
+def test_features_follow_the_projection() -> None:
+    torch.manual_seed(0)
+    camera = Camera(0.0, 0.0)
+    maps = torch.zeros(1, 1, 4, 8, 8)
+    maps[..., 4:] = 1.0  # the right half of the picture, where x > 0 for a camera in front
+    module = ProjectiveFeatures(4, hidden=8, out_channels=5)
+    views = features_of(torch.ones(1, 1, 1, 16, 16), [camera], maps)
+    blank = features_of(torch.ones(1, 1, 1, 16, 16), [camera])
+    points = torch.tensor([[0.8, 0.0, 0.0], [-0.8, 0.0, 0.0]])
+    change = (module(views, points) - module(blank, points)).abs().amax(dim=-1)[0]
+    assert change[0] > 1e-4
+    assert change[1] < 1e-6
+
+
+def test_order_of_views_does_not_matter() -> None:
+    torch.manual_seed(0)
+    cameras = [Camera(0.0, 10.0), Camera(100.0, 20.0), Camera(220.0, 0.0)]
+    maps, alpha = torch.rand(1, 3, 4, 8, 8), torch.rand(1, 3, 1, 16, 16)
+    module = ProjectiveFeatures(4, hidden=8, out_channels=5)
+    points = grid_points(4)
+    order = [2, 0, 1]
+    first = module(features_of(alpha, cameras, maps), points)
+    second = module(features_of(alpha[:, order], [cameras[i] for i in order], maps[:, order]), points)
+    torch.testing.assert_close(first, second, atol=1e-5, rtol=1e-4)
