@@ -1,0 +1,115 @@
+"""The pipeline on a tiny random network: contract, reports, stopping, reproducibility, errors."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from wavemesh.errors import InputError
+from wavemesh.geometry.camera import Camera
+from wavemesh.pipelines import StepReport, View, WaveMeshPipeline
+
+
+def test_output_holds_what_the_contract_says(tiny_pipeline: WaveMeshPipeline, ellipse: Image.Image) -> None:
+    out = tiny_pipeline([View(ellipse, Camera(30.0, 20.0))], num_inference_steps=2)
+    assert out.sdf.shape == (32, 32, 32)
+    assert out.sdf.dtype == np.float32
+    assert len(out.mesh.faces) > 0
+    assert out.mesh.visual.vertex_colors.shape == (len(out.mesh.vertices), 4)
+    assert np.abs(out.mesh.vertices).max() <= 1.0
+    np.testing.assert_allclose(out.coefficients.to_sdf().numpy(), out.sdf, atol=1e-4)
+    assert set(out.timings) == {"prepare", "encode", "coarse", "detail", "decode", "surface", "colour"}
+    assert out.settings["num_inference_steps"] == [2, 2]
+    assert not out.stopped
+
+
+def test_reports_follow_the_steps(tiny_pipeline: WaveMeshPipeline, ellipse: Image.Image) -> None:
+    reports: list[StepReport] = []
+    tiny_pipeline([View(ellipse, Camera())], (3, 2), callback=reports.append)
+    assert [(report.stage, report.step) for report in reports] == [
+        ("coarse", 0), ("coarse", 1), ("coarse", 2), ("detail", 0), ("detail", 1),
+    ]  # fmt: skip
+    assert reports[0].noise_level == pytest.approx(1.0)
+    assert reports[0].sdf.shape == (16, 16, 16)
+    assert reports[-1].sdf.shape == (32, 32, 32)
+    assert all(report.elapsed_s > 0 for report in reports)
+    levels = [report.noise_level for report in reports[:3]]
+    assert levels == sorted(levels, reverse=True)
+
+
+@pytest.mark.parametrize("after", [1, 3])
+def test_stopping_keeps_what_there_is(tiny_pipeline: WaveMeshPipeline, ellipse: Image.Image, after: int) -> None:
+    reports: list[StepReport] = []
+
+    def stop(report: StepReport) -> bool:
+        reports.append(report)
+        return len(reports) == after
+
+    out = tiny_pipeline([View(ellipse, Camera())], (2, 2), callback=stop)
+    assert out.stopped
+    assert len(reports) == after
+    assert len(out.mesh.faces) > 0
+
+
+def test_guidance_is_reported_and_changes_the_result(tiny_pipeline: WaveMeshPipeline, ellipse: Image.Image) -> None:
+    reports: list[StepReport] = []
+    view = View(ellipse, Camera())
+    plain = tiny_pipeline([view], 2, guidance_scale=1.0)
+    guided = tiny_pipeline([view], 2, guidance_scale=3.0, callback=reports.append)
+    assert reports[0].guidance_norm is not None
+    assert reports[0].guidance_norm > 0
+    assert np.abs(plain.sdf - guided.sdf).max() > 0
+
+
+@pytest.mark.parametrize("sampler", ["ddpm", "ddim", "dpmpp_2m"])
+def test_same_seed_same_mesh(tiny_pipeline: WaveMeshPipeline, ellipse: Image.Image, sampler: str) -> None:
+    first, second, other = (
+        tiny_pipeline([View(ellipse, Camera())], 2, seed=seed, sampler=sampler).sdf for seed in (5, 5, 6)
+    )
+    assert np.array_equal(first, second)
+    assert not np.array_equal(first, other)
+
+
+def test_cameras_are_estimated_without_one(tiny_pipeline: WaveMeshPipeline, ellipse: Image.Image) -> None:
+    out = tiny_pipeline([ellipse, ellipse], 1)
+    assert [view.estimated for view in out.views] == [True, True]
+
+
+def test_from_pretrained_equals_the_model(weights_folder: Path, ellipse: Image.Image) -> None:
+    loaded = WaveMeshPipeline.from_pretrained(weights_folder, device="cpu")
+    again = WaveMeshPipeline.from_pretrained(weights_folder)
+    view = View(ellipse, Camera())
+    assert np.array_equal(loaded([view], 1).sdf, again([view], 1).sdf)
+
+
+def test_damaged_weights_are_one_sentence(weights_folder: Path) -> None:
+    shard = weights_folder / "coarse-00.safetensors"
+    content = bytearray(shard.read_bytes())
+    content[-1] ^= 1
+    shard.write_bytes(content)
+    with pytest.raises(InputError, match="coarse-00.safetensors"):
+        WaveMeshPipeline.from_pretrained(weights_folder)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shown"),
+    [
+        ({"num_inference_steps": 0}, "0"),
+        ({"num_inference_steps": (2, 5000)}, "5000"),
+        ({"guidance_scale": -1.0}, "-1"),
+        ({"sampler": "euler"}, "euler"),
+    ],
+)
+def test_bad_arguments(tiny_pipeline: WaveMeshPipeline, ellipse: Image.Image, arguments: dict, shown: str) -> None:
+    with pytest.raises(InputError, match=shown):
+        tiny_pipeline([View(ellipse, Camera())], **arguments)
+
+
+def test_unknown_device(tiny_pipeline: WaveMeshPipeline) -> None:
+    with pytest.raises(InputError, match="tpu"):
+        WaveMeshPipeline(tiny_pipeline.model, tiny_pipeline.camera_head, "tpu")
+    if not torch.cuda.is_available():
+        with pytest.raises(InputError, match="CUDA"):
+            WaveMeshPipeline(tiny_pipeline.model, tiny_pipeline.camera_head, "cuda")
