@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import trimesh
@@ -24,7 +24,7 @@ IOU_RESOLUTION = 64
 F_THRESHOLDS = (0.01, 0.02, 0.05)
 EMPTY_DISTANCE = BOX_SIDE * 3**0.5  # diagonal of the box of side 1.8: no two points of two shapes are farther apart
 
-Surface = trimesh.Trimesh | SurfacePoints | np.ndarray
+Surface: TypeAlias = trimesh.Trimesh | SurfacePoints | np.ndarray
 
 
 @dataclass(frozen=True)
@@ -243,16 +243,17 @@ def evaluate_model(
     """Mean 'chamfer_distance', 'f_score' (at 0.01) and 'iou' of a model over a data set, as the roadmap names them.
 
     model: a pipeline, or a folder or Hub id for `WaveMeshPipeline.from_pretrained(model, device)`.
-    dataset: items with `.views` (list of View) and `.sdf` (see `samples.EvaluationSample`).
+    dataset: `samples.EvaluationSample`s, or the items of a `data.dataset.MeshDataset`.
     """
-    from wavemesh.evaluation.samples import ground_truth, sdf_mesh
+    from wavemesh.evaluation.samples import EvaluationSample, from_dataset_item, ground_truth, sdf_mesh
 
     if isinstance(model, str) or not callable(model):
         from wavemesh.pipelines import WaveMeshPipeline
 
         model = WaveMeshPipeline.from_pretrained(model, device=device)
     scores = []
-    for sample in dataset:
+    for item in dataset:
+        sample = item if isinstance(item, EvaluationSample) else from_dataset_item(item)
         out = model(sample.views)
         mesh = sdf_mesh(out.sdf) if out.mesh is None else out.mesh
         truth = ground_truth(sample, num_points=num_points)

@@ -1,31 +1,24 @@
 """Evaluates a pipeline and all baselines on held-out shapes, resumably, into a JSON and a Markdown table.
 
 Every prediction of every shape is a *unit* with a name such as "wavemesh/4/known/seed0". Its scores are kept in
-`<out_dir>/shapes/` beside a fingerprint of what made it (weights, settings or data), so that a stopped run goes on where
-it was, and a new set of weights only repeats its own units. Predicting runs in this process, on the pipeline's device;
-scoring is spread over processes by joblib.
+`<out_dir>/shapes/` beside a fingerprint of what made it (weights, settings or data), so that a stopped run goes on
+where it was, and a new set of weights only repeats its own units. Predicting runs in this process, on the pipeline's
+device; scoring is spread over processes by joblib.
 """
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
 import logging
 import os
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import joblib
-import numpy as np
-import torch
-import trimesh
 
 from wavemesh.errors import InputError
-from wavemesh.evaluation import baselines as base
 from wavemesh.evaluation.metrics import (
     NUM_POINTS,
     Scores,
@@ -35,6 +28,7 @@ from wavemesh.evaluation.metrics import (
     quarter_turned_points,
     surface_points,
 )
+from wavemesh.evaluation.plan import Plan, Prediction, Unit, make_plan, pipeline_fingerprint, training_split
 from wavemesh.evaluation.samples import (
     EvaluationSample,
     GroundTruth,
@@ -48,41 +42,6 @@ from wavemesh.evaluation.table import Report, make_row
 log = logging.getLogger(__name__)
 
 SCORING_VERSION = 1  # raise when a change of the metrics makes the kept scores wrong
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """An SDF and the mesh of it; None: to be extracted from the SDF."""
-
-    sdf: np.ndarray
-    mesh: trimesh.Trimesh | None = None
-
-
-@dataclass(frozen=True)
-class Unit:
-    """One prediction for a shape: its name, what makes it, and whether the frame is only known up to quarter turns."""
-
-    name: str
-    predict: Callable[[EvaluationSample], Prediction]
-    fingerprint: str
-    any_turn: bool = False
-
-
-@dataclass(frozen=True)
-class TableRow:
-    """A row of the report: the best (by F@0.05) of its units stands for each shape."""
-
-    name: str
-    views: int | None
-    units: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """All units and the rows made of them."""
-
-    units: list[Unit]
-    rows: list[TableRow]
 
 
 def evaluate(
@@ -99,6 +58,7 @@ def evaluate(
     num_points: int = NUM_POINTS,
     num_inference_steps: int | None = None,
     guidance_scale: float | None = None,
+    sampler: str | None = None,
     jobs: int | None = None,
 ) -> Report:
     """The report on `split`, also written to <out_dir>/report.json and report.md.
@@ -109,15 +69,16 @@ def evaluate(
     """
     if seeds < 1 or not views or min(views) < 1:
         raise InputError(f"Evaluation needs at least one seed and one view, not seeds={seeds}, views={views}.")
-    samples, out_dir = PreparedSamples(data_root, split), Path(out_dir)
+    samples, out_dir = PreparedSamples(data_root, split, with_meshes=True), Path(out_dir)
     keys = choose_keys(samples.keys, subset)
-    training = _training_split(data_root, out_dir) if baselines else None
-    options = {"num_inference_steps": num_inference_steps, "guidance_scale": guidance_scale}
+    training = training_split(data_root, out_dir) if baselines else None
+    options = {"num_inference_steps": num_inference_steps, "guidance_scale": guidance_scale, "sampler": sampler}
+    options = {name: value for name, value in options.items() if value is not None}
     plan = make_plan(pipeline, training, tuple(views), seeds, baselines, estimated_cameras, options)
     jobs = (os.cpu_count() or 1) if jobs is None else jobs
     scores: dict[str, dict[str, Scores]] = {}
     categories: dict[str, str] = {}
-    source = "sdf"
+    sources: list[str] = []
     for number, key in enumerate(keys):
         started = time.monotonic()
         cached = _ShapeCache(out_dir / "shapes", key, num_points)
@@ -129,144 +90,12 @@ def evaluate(
             cached.describe(sample.category, truth.source)
             log.info("%d/%d %s: %d units, %.1f s", number + 1, len(keys), key, len(missing), time.monotonic() - started)
         scores[key] = cached.scores(plan.units)
-        categories[key], source = cached.category, cached.source
-    header = _header(pipeline, split, subset, len(keys), seeds, num_points, source, options)
+        categories[key] = cached.category
+        sources.append(cached.source)
+    header = _header(pipeline, split, subset, len(keys), seeds, num_points, sources, options)
     report = _assemble(plan, scores, categories if per_category else None, header)
     report.save(out_dir)
     return report
-
-
-def make_plan(
-    pipeline: Any,
-    training: TrainingSplit | None,
-    views: tuple[int, ...],
-    seeds: int,
-    baselines: bool,
-    estimated_cameras: bool,
-    options: dict[str, Any],
-) -> Plan:
-    """Every unit and row of a report, baselines first, the ceiling last."""
-    units: list[Unit] = []
-    rows: list[TableRow] = []
-
-    def add(name: str, count: int | None, *made: Unit) -> None:
-        units.extend(unit for unit in made if unit.name not in {known.name for known in units})
-        rows.append(TableRow(name, count, tuple(unit.name for unit in made)))
-
-    if baselines and training is not None:
-        mark = training.fingerprint
-        add("mean shape", None, Unit("mean", lambda sample: Prediction(training.mean), mark))
-        for count in views:
-            add("visual hull", count, Unit(f"hull/{count}", functools.partial(_hull, count), "1"))
-            nearest = functools.partial(_nearest_by_feature, training, count)
-            add("nearest training shape (image feature)", count, Unit(f"retrieval/{count}", nearest, mark))
-        add("oracle nearest training shape", None, Unit("oracle", functools.partial(_oracle, training), mark))
-    if pipeline is not None:
-        mark = pipeline_fingerprint(pipeline)
-        for count in views:
-            one_step = functools.partial(_regression, pipeline, count)
-            add("regression (same network, one step)", count, Unit(f"regression/{count}", one_step, mark))
-            sampled = mark + json.dumps(options)
-            known = _sampling_units(pipeline, count, seeds, True, sampled, options)
-            add("WaveMesh", count, known[0])
-            if seeds > 1:
-                add(f"WaveMesh, best of {seeds} seeds", count, *known)
-            if estimated_cameras:
-                guessed = _sampling_units(pipeline, count, 1, False, sampled, options)
-                add("WaveMesh, cameras estimated", count, *guessed)
-    if baselines:
-        ceiling = functools.partial(_ceiling, getattr(pipeline, "bank", None))
-        add("codec ceiling", None, Unit("codec", ceiling, str(getattr(pipeline, "bank", None))))
-    return Plan(units, rows)
-
-
-def _sampling_units(
-    pipeline: Any, count: int, seeds: int, known: bool, fingerprint: str, options: dict[str, Any]
-) -> list[Unit]:
-    """The pipeline's samples for seeds 0, 1, ...; with estimated cameras the frame may be off by quarter turns."""
-    kind = "known" if known else "estimated"
-    return [
-        Unit(
-            f"wavemesh/{count}/{kind}/seed{seed}",
-            functools.partial(_sampled, pipeline, count, seed, known, options),
-            fingerprint,
-            any_turn=not known,
-        )
-        for seed in range(seeds)
-    ]
-
-
-def _sampled(
-    pipeline: Any, count: int, seed: int, known: bool, options: dict[str, Any], sample: EvaluationSample
-) -> Prediction:
-    return _guarded(lambda: pipeline(sample.as_views(count, known), seed=seed, **options), sample)
-
-
-def _regression(pipeline: Any, count: int, sample: EvaluationSample) -> Prediction:
-    return _guarded(lambda: base.regression(pipeline, sample.as_views(count)), sample)
-
-
-def _guarded(predict: Callable[[], Any], sample: EvaluationSample) -> Prediction:
-    """The pipeline's prediction; one that has no surface, which the pipeline refuses, counts as empty."""
-    try:
-        out = predict()
-    except InputError as error:
-        log.warning("%s: no prediction (%s)", sample.key, error)
-        return Prediction(np.full(sample.sdf.shape, base.TRUNCATION, dtype=np.float32))
-    return Prediction(np.asarray(out.sdf), out.mesh)
-
-
-def _hull(count: int, sample: EvaluationSample) -> Prediction:
-    return Prediction(base.visual_hull(sample.masks(count), sample.cameras[:count], sample.sdf.shape[0]))
-
-
-def _nearest_by_feature(training: TrainingSplit, count: int, sample: EvaluationSample) -> Prediction:
-    return Prediction(training.sdf(training.shapes.nearest_by_feature(sample.pictures[:count])))
-
-
-def _oracle(training: TrainingSplit, sample: EvaluationSample) -> Prediction:
-    return Prediction(training.sdf(training.shapes.oracle_nearest(sample.sdf)[0]))
-
-
-def _ceiling(bank: Any, sample: EvaluationSample) -> Prediction:
-    return Prediction(base.codec_ceiling(sample.sdf, **({} if bank is None else {"bank": bank})))
-
-
-@dataclass
-class TrainingSplit:
-    """The training shapes for retrieval, the mean shape, and access to single SDFs."""
-
-    samples: PreparedSamples
-    shapes: base.TrainingShapes
-    mean: np.ndarray
-    fingerprint: str
-
-    def sdf(self, index: int) -> np.ndarray:
-        """The SDF of a training shape."""
-        return self.samples[self.shapes.keys[index]].sdf
-
-
-def _training_split(data_root: str | Path, out_dir: Path) -> TrainingSplit:
-    """What the baselines need of the training split, kept in `out_dir` after the first reading."""
-    samples = PreparedSamples(data_root, "train")
-    fingerprint = hashlib.sha256("\n".join(samples.keys).encode()).hexdigest()[:16]
-    features, mean = out_dir / f"training-{fingerprint}.npz", out_dir / f"mean-{fingerprint}.npy"
-    if not (features.exists() and mean.exists()):
-        log.info("reading %d training shapes", len(samples))
-        out_dir.mkdir(parents=True, exist_ok=True)
-        total: list[np.ndarray] = []
-
-        def summed() -> Any:
-            for sample in samples:
-                if total:
-                    total[0] += sample.sdf
-                else:
-                    total.append(sample.sdf.astype(np.float64))
-                yield sample
-
-        base.TrainingShapes.from_samples(summed()).save(features)
-        np.save(mean, (total[0] / len(samples)).astype(np.float32))
-    return TrainingSplit(samples, base.TrainingShapes.load(features), np.load(mean), fingerprint)
 
 
 def score_prediction(prediction: Prediction, truth: GroundTruth, num_points: int, any_turn: bool = False) -> Scores:
@@ -299,8 +128,8 @@ class _ShapeCache:
     def __init__(self, folder: Path, key: str, num_points: int) -> None:
         self._path = folder / (hashlib.sha256(key.encode()).hexdigest()[:16] + ".json")
         self._salt = f"{SCORING_VERSION}/{num_points}/"
-        empty = {"key": key, "category": "", "source": "sdf", "units": {}}
-        self._data = json.loads(self._path.read_text("utf-8")) if self._path.exists() else empty
+        empty: dict[str, Any] = {"key": key, "category": "", "source": "sdf", "units": {}}
+        self._data: dict[str, Any] = json.loads(self._path.read_text("utf-8")) if self._path.exists() else empty
 
     @property
     def category(self) -> str:
@@ -337,17 +166,6 @@ class _ShapeCache:
         temporary.replace(self._path)
 
 
-def pipeline_fingerprint(pipeline: Any) -> str:
-    """A digest of the weights of all networks of a pipeline, which tells one checkpoint from another."""
-    digest = hashlib.sha256()
-    for name, value in sorted(vars(pipeline).items()):
-        if isinstance(value, torch.nn.Module):
-            for key, tensor in value.state_dict().items():
-                digest.update(f"{name}.{key}".encode())
-                digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()[:16]
-
-
 def _assemble(
     plan: Plan, scores: dict[str, dict[str, Scores]], categories: dict[str, str] | None, header: dict[str, Any]
 ) -> Report:
@@ -373,15 +191,18 @@ def _header(
     count: int,
     seeds: int,
     num_points: int,
-    source: str,
+    sources: list[str],
     options: dict[str, Any],
 ) -> dict[str, Any]:
     """What the reader of the table has to know."""
-    truth = "the original meshes" if source == "mesh" else "the isosurface of the prepared 128³ SDF"
-    chosen = ", ".join(f"{name}={value}" for name, value in options.items() if value is not None)
+    originals = sources.count("mesh")
+    truth = f"the original mesh ({originals} shapes)" if originals else ""
+    if originals < len(sources):
+        truth += (" or " if truth else "") + f"the isosurface of the prepared SDF ({len(sources) - originals} shapes)"
+    chosen = ", ".join(f"{name}={value}" for name, value in options.items())
     return {
         "shapes": f"{count} of the {split} split ({subset})",
-        "ground truth": f"visible surface of {truth}, {num_points:,} points of each shape; no alignment",
+        "ground truth": f"visible surface of {truth}, {num_points:,} points; volume of the prepared SDF; no alignment",
         "intervals": "95%, bootstrap over shapes",
         "best of seeds": f"{seeds}, by F@0.05 against the truth (an oracle's choice)",
         "estimated cameras": "best of the four quarter turns of the frame, by IoU",

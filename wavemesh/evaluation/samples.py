@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import logging
+import io
+import math
+import tarfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,17 +14,18 @@ from typing import Any
 import numpy as np
 import trimesh
 from jaxtyping import Float
+from PIL import Image
 
+from wavemesh.config import from_dict
 from wavemesh.errors import InputError
 from wavemesh.evaluation.metrics import NUM_POINTS
 from wavemesh.geometry.camera import Camera
 from wavemesh.geometry.isosurface import sdf_to_mesh
+from wavemesh.geometry.mesh import load_mesh, normalise, rotated
 from wavemesh.geometry.sdf import SurfacePoints, visible_surface
 
 QUICK_SHAPES = 24
 TRUTH_SEED = 0  # predictions are sampled with other seeds
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -109,30 +112,107 @@ def choose_keys(keys: Iterable[str], subset: str = "full") -> list[str]:
     return ordered[:QUICK_SHAPES] if subset == "quick" else ordered
 
 
-class PreparedSamples:
-    """The samples of a prepared data set by key, in the order of the data set."""
+def from_dataset_item(item: dict[str, Any]) -> EvaluationSample:
+    """The sample of one item of `data.dataset.MeshDataset`, whose pictures are premultiplied and have an alpha channel."""
+    images = item["images"].detach().cpu().float().movedim(-3, -1).numpy()
+    if images.shape[-1] != 4:
+        raise InputError(f"Evaluation needs pictures with alpha, not {images.shape[-1]} channels.")
+    alpha = images[..., 3:]
+    colour = np.divide(images[..., :3], alpha, out=np.zeros_like(images[..., :3]), where=alpha > 0.0)
+    pictures = np.rint(np.concatenate([colour, alpha], axis=-1).clip(0.0, 1.0) * 255.0).astype(np.uint8)
+    poses, intrinsics = item["poses"].cpu().numpy(), item["intrinsics"].cpu().numpy()
+    cameras = [_camera_of(pose, lens) for pose, lens in zip(poses, intrinsics, strict=True)]
+    key, sdf = str(item.get("mesh_path", "")), item["sdf"].cpu().numpy()
+    return EvaluationSample(key, str(item.get("category", "")), sdf, list(pictures), cameras)
 
-    def __init__(self, data_root: str | Path, split: str) -> None:
+
+def _camera_of(pose: Float[np.ndarray, "3 4"], intrinsics: Float[np.ndarray, "3"]) -> Camera:
+    """The camera with this pose, which looks at the origin."""
+    x, y, z = (float(value) for value in pose[:, 3])
+    distance = math.sqrt(x * x + y * y + z * z)
+    return Camera(
+        azimuth_deg=math.degrees(math.atan2(x, z)),
+        elevation_deg=math.degrees(math.asin(min(1.0, max(-1.0, y / distance)))),
+        distance=distance,
+        fov_deg=math.degrees(2.0 * math.atan(1.0 / float(intrinsics[0]))),
+        offset=(float(intrinsics[1]), float(intrinsics[2])),
+    )
+
+
+class PreparedSamples:
+    """The samples of one split of a prepared data set, by key, with their canonical pictures.
+
+    with_meshes: load the original meshes as well, where `prepare` left the unpacked libraries beside the shards.
+    Raises InputError for a folder that is no prepared data set or has no shapes in the split.
+    """
+
+    def __init__(self, data_root: str | Path, split: str, with_meshes: bool = False) -> None:
         from wavemesh.data.dataset import PreparedShapes
 
-        self._shapes = PreparedShapes(data_root, split=split)
+        self._root = Path(data_root)
+        self._shapes = PreparedShapes(self._root, split)
         self.keys: list[str] = list(self._shapes.keys)
-        if not self.keys:
-            raise InputError(f"The data set in {data_root} has no shapes in the split {split!r}.")
+        self._index = {key: index for index, key in enumerate(self.keys)}
+        self._canonical = canonical_files(self._root)
+        self._with_meshes = with_meshes
 
     def __len__(self) -> int:
         return len(self.keys)
 
     def __getitem__(self, key: str) -> EvaluationSample:
-        return _from_prepared(self._shapes[self.keys.index(key)])
+        shape = self._shapes[self._index[key]]
+        pictures, cameras = list(shape.pictures), list(shape.cameras)
+        places = self._canonical.get(key)
+        if places:
+            pictures = [_read_picture(place) for place in places]
+            cameras = [from_dict(Camera, camera) for camera in shape.meta["canonical_cameras"]]
+        mesh = original_mesh(self._root, shape.meta) if self._with_meshes else None
+        return EvaluationSample(key, shape.category, shape.sdf, pictures, cameras, mesh)
 
     def __iter__(self) -> Iterator[EvaluationSample]:
         for key in self.keys:
             yield self[key]
 
 
-def _from_prepared(shape: Any) -> EvaluationSample:
-    """The canonical part of a prepared shape."""
-    return EvaluationSample(
-        key=shape.key, category=shape.category, sdf=shape.sdf, pictures=shape.pictures, cameras=shape.cameras
-    )
+Place = tuple[Path, int, int]  # shard, first byte, number of bytes
+
+
+def canonical_files(data_root: Path) -> dict[str, list[Place]]:
+    """Where each shape's canonical pictures (full frame, 256 pixels) lie in the shards, in order.
+
+    Data sets prepared without them give nothing: the first four stored views, cropped, stand in.
+    """
+    found: dict[str, dict[str, Place]] = {}
+    for shard in sorted(data_root.glob("shard-*.tar")):
+        with tarfile.open(shard, "r:") as archive:
+            for member in archive:
+                key, name, suffix = ([*member.name.rsplit(".", 2), "", ""])[:3]
+                if name.startswith("canonical") and suffix == "webp":
+                    found.setdefault(key, {})[name] = (shard, member.offset_data, member.size)
+    return {key: [files[name] for name in sorted(files)] for key, files in found.items()}
+
+
+def _read_picture(place: Place) -> np.ndarray:
+    """The picture (s, s, 4) uint8 at a place in a shard."""
+    shard, offset, size = place
+    with shard.open("rb") as file:
+        file.seek(offset)
+        data = file.read(size)
+    with Image.open(io.BytesIO(data), formats=("WEBP", "PNG")) as picture:
+        return np.array(picture.convert("RGBA"))
+
+
+def original_mesh(data_root: Path, meta: dict[str, Any]) -> trimesh.Trimesh | None:
+    """The mesh that a shape was prepared from, in the frame of the product; None where it is not at hand."""
+    from wavemesh.data.sources import read_library
+
+    library = data_root / "source" / str(meta.get("library", ""))
+    if not meta.get("library") or not library.is_dir():
+        return None
+    model = next((model for model in read_library(library) if model.key == meta.get("key")), None)
+    if model is None:
+        return None
+    mesh = load_mesh(library / model.path, max_texture=64)
+    if model.rotation is not None:
+        mesh = rotated(mesh, np.array(model.rotation).reshape(3, 3))
+    return normalise(mesh)

@@ -101,10 +101,10 @@ def make_row(
     names = list(next(iter(table.values())))
     estimates = {metric: bootstrap([row[metric] for row in table.values()]) for metric in names}
     groups: dict[str, list[dict[str, float]]] = {}
-    for key in table if categories else ():
-        groups.setdefault(categories[key], []).append(table[key])
+    for key, category in (categories or {}).items():
+        groups.setdefault(category, []).append(table[key])
     means = {
-        group: {"count": len(rows)} | {metric: float(np.mean([row[metric] for row in rows])) for metric in names}
+        group: {"count": float(len(rows))} | {metric: float(np.mean([row[metric] for row in rows])) for metric in names}
         for group, rows in sorted(groups.items())
     }
     return ReportRow(name, views, len(table), estimates, means)

@@ -1,0 +1,119 @@
+"""The benchmark's machinery, on things whose cost is known."""
+
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from wavemesh.errors import InputError
+from wavemesh.evaluation import bench, bench_child, bench_parts
+from wavemesh.models.wavemesh import DenoiserConfig
+
+TINY = DenoiserConfig((8, 8), (1, 1), hidden=8, condition_channels=8, time_dim=16)
+
+
+def test_measure_takes_turns_and_gives_medians() -> None:
+    order: list[str] = []
+
+    def variant(name: str, seconds: float):
+        def run() -> None:
+            order.append(name)
+            time.sleep(seconds)
+
+        return run
+
+    result = bench_parts.measure({"slow": variant("slow", 0.03), "quick": variant("quick", 0.0)}, repeats=3)
+    assert order == ["slow", "quick"] * 4
+    assert result["slow"] >= 0.03 > result["quick"]
+
+
+def test_sites_of_a_surface_grow_with_the_square_of_the_resolution(monkeypatch: pytest.MonkeyPatch) -> None:
+    axis = (np.arange(128) + 0.5) / 64 - 1
+    points = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1)
+    ball = (np.linalg.norm(points, axis=-1) - 0.8).astype(np.float32)
+    monkeypatch.setattr(bench_parts, "mesh_to_sdf", lambda mesh, resolution: ball)
+    counts = {n: int(mask.sum()) for n, mask in bench_parts.surface_sites((32, 64, 128)).items()}
+    assert 3.5 < counts[64] / counts[32] < 4.5
+    assert 3.5 < counts[128] / counts[64] < 4.5
+
+
+def test_sparse_and_dense_networks_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    masks = {}
+    for n in (32, 64, 128):
+        masks[n] = torch.zeros(1, n, n, n, dtype=torch.bool)
+        masks[n][0, 4:8, 4:8, 4:8] = True
+    monkeypatch.setattr(bench_parts, "surface_sites", lambda resolutions, mesh: masks)
+    # The dense network on all of 64^3 is too slow for a test: a corner of it says as much about the machinery.
+    monkeypatch.setattr(bench_parts.torch, "ones_like", lambda mask: torch.ones(1, 8, 8, 8, dtype=torch.bool))
+    result = bench_parts.bench_unet(TINY, repeats=1)
+    assert result["active_sites"] == {32: 64, 64: 64, 128: 64}
+    assert result["speedup"] > 0
+    assert set(result["seconds"]) == {"sparse float32", "dense float32", "sparse bfloat16", "dense bfloat16"}
+    assert "faster" in bench._unet_lines(result)[0][1]
+
+
+def test_the_report_has_every_part(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    stages = {"encode": 0.1, "coarse": 1.0, "total": 1.2}
+    pipeline = {
+        "import_s": 2.0,
+        "load_s": 0.5,
+        "first_s": 2.0,
+        "seconds": stages,
+        "repeats": 3,
+        "peak_resident_mib": 900.0,
+        "faces": 10,
+        "resolution": 128,
+        "threads": 2,
+    }
+    wavelets = {"3d": {"seconds": {"wavemesh": 0.05, "pywt": 0.1}, "ratio": {"pywt": 0.5}}}
+    monkeypatch.setattr(bench, "bench_pipeline", lambda *args: pipeline)
+    monkeypatch.setattr(bench, "bench_wavelets", lambda repeats: wavelets)
+    monkeypatch.setattr(bench, "bench_app_start", lambda: None)
+    report = bench.run_bench(None, tmp_path, "cpu", 3, ["pipeline", "wavelets", "app"])
+    assert set(report.parts) == {"pipeline", "wavelets"}
+    text = (tmp_path / "bench.md").read_text("utf-8")
+    assert "1.20 s (encode 0.10, coarse 1.00)" in text
+    assert "0.50 of pywt's time" in text
+    assert json.loads((tmp_path / "bench.json").read_text("utf-8"))["parts"]["pipeline"]["peak_resident_mib"] == 900.0
+
+
+def test_bad_choices_are_refused() -> None:
+    with pytest.raises(InputError, match="'gpu'"):
+        bench.run_bench(parts=["gpu"])
+    with pytest.raises(InputError, match="not 0"):
+        bench.run_bench(repeats=0)
+
+
+def test_peak_memory_sees_a_large_array() -> None:
+    before = bench_child.peak_resident_bytes()
+    block = np.ones(64 * 2**20, dtype=np.uint8)
+    assert bench_child.peak_resident_bytes() >= before
+    assert bench_child.peak_resident_bytes() >= block.nbytes
+
+
+def test_the_start_of_an_app_is_timed(tmp_path: Path) -> None:
+    app = tmp_path / "app.py"
+    app.write_text(
+        "import http.server, os\n"
+        "address = (os.environ['GRADIO_SERVER_NAME'], int(os.environ['GRADIO_SERVER_PORT']))\n"
+        "class Page(http.server.BaseHTTPRequestHandler):\n"
+        "    def do_GET(self):\n"
+        "        self.send_response(200)\n        self.end_headers()\n        self.wfile.write(b'page')\n"
+        "http.server.HTTPServer(address, Page).serve_forever()\n"
+    )
+    result = bench.bench_app_start(app)
+    assert result is not None
+    assert 0 < result["first_page_s"] < 60
+    app.write_text("raise SystemExit(3)")
+    with pytest.raises(InputError, match="status 3"):
+        bench.bench_app_start(app)
+    assert bench.bench_app_start(tmp_path / "none.py") is None
+
+
+def test_a_child_that_fails_says_why(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="pipeline failed"):
+        bench.bench_pipeline(str(tmp_path / "no-weights"), "cpu", 1)
