@@ -218,7 +218,8 @@ class CoarseTask(_WaveMeshTask):
         pictures: list[np.ndarray] = []
         for index in range(len(bands)):
             seen = (batch["images"][index, 0, :3].permute(1, 2, 0).cpu().numpy() * 255).astype(np.uint8)
-            pictures += [seen, _preview(field[index]), _preview(model.coarse_field(bands)[index])]
+            truth = model.coarse_field(bands[index : index + 1])[0]
+            pictures += [seen, *(_preview(each, seen.shape[0]) for each in (field[index], truth))]
         return {"one_step": contact_sheet(pictures, columns=3)}
 
 
@@ -231,21 +232,22 @@ def field_losses(field: Tensor, truth: Tensor, truncation: float) -> tuple[Tenso
     near = ((truth.abs() < 0.99 * truncation) | (field.detach().abs() < 0.99 * truncation)).float()
     area = near.sum(dims).clamp_min(1)
     solid = (truth < 0).float()
-    logits = -field / (0.2 * truncation)
+    logits = -field / (0.15 * truncation)
     distance = ((field - truth).abs() / truncation * near).sum(dims) / area
     sign = (F.binary_cross_entropy_with_logits(logits, solid, reduction="none") * near).sum(dims) / area
-    probability = torch.sigmoid(logits)
+    # Only near a surface: far away each of very many cells would add its small remainder to the union.
+    probability = torch.sigmoid(logits) * torch.maximum(near, solid)
     both = (probability * solid).sum(dims)
     either = (probability + solid - probability * solid).sum(dims)
     return distance + sign, 1.0 - both / either.clamp_min(1)
 
 
-def _preview(field: Tensor) -> np.ndarray:
+def _preview(field: Tensor, size: int) -> np.ndarray:
     try:
         mesh = sdf_to_mesh(field.float().cpu().numpy())
     except InputError:
-        return np.full((128, 128, 3), 255, np.uint8)
-    return shade_preview(mesh, Camera(30.0, 20.0), 128)
+        return np.full((size, size, 3), 255, np.uint8)
+    return shade_preview(mesh, Camera(30.0, 20.0), size)
 
 
 class DetailTask(_WaveMeshTask):

@@ -1,0 +1,130 @@
+"""The tasks of WaveMesh-Diff on a small analytic data set: batches, losses, learning, presets."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.data.conftest import analytic_shapes, prepared_root, sample_files  # noqa: F401 - fixtures
+from tests.models.conftest import TINY
+from wavemesh.checkpoint import load_weights
+from wavemesh.config import from_dict
+from wavemesh.data.dataset import PreparedShapes
+from wavemesh.errors import InputError
+from wavemesh.models.camera_head import CameraHead, CameraHeadConfig
+from wavemesh.models.multiview_encoder import ViewFeatures
+from wavemesh.models.projection import grid_points, soft_hull
+from wavemesh.models.wavemesh import WaveMeshConfig, WaveMeshModel
+from wavemesh.training.camera import CameraTask, camera_errors, held_out_errors
+from wavemesh.training.loop import export, train
+from wavemesh.training.presets import PRESETS, build_task, get_preset
+from wavemesh.training.settings import LoopConfig
+from wavemesh.training.wavemesh import CoarseTask, DetailTask, ShapeBatches, TaskOptions, field_losses, measure_scales
+
+
+# ruff: noqa: F811 - a fixture's name is its argument's name
+@pytest.fixture
+def shapes(prepared_root: Path) -> PreparedShapes:
+    return PreparedShapes(prepared_root, "train")
+
+
+def test_batches_depend_on_seed_and_number_alone(shapes: PreparedShapes) -> None:
+    batches = ShapeBatches(shapes, TaskOptions(batch_size=2))
+    through = batches(3, 0)
+    for _ in range(3):
+        last = next(through)
+    direct = next(batches(3, 2))
+    assert all(torch.equal(last[name], direct[name]) for name in last)
+    other = next(batches(4, 2))
+    assert not torch.equal(direct["sdf"], other["sdf"])
+
+
+def test_every_shape_comes_once_a_pass(shapes: PreparedShapes) -> None:
+    batches = ShapeBatches(shapes, TaskOptions(batch_size=2))
+    seen = [index for number in range(3) for index in batches.indices(0, number)]
+    assert sorted(seen) == sorted(list(range(len(shapes))) * 2)
+
+
+def test_augmented_pictures_fit_their_shapes(shapes: PreparedShapes) -> None:
+    batches = ShapeBatches(shapes, TaskOptions(batch_size=6, view_counts=(4,), view_weights=(1.0,)))
+    batch = batches.batch(0, 0)
+    empty = torch.zeros(6, 4, 0)
+    features = ViewFeatures(empty, batch["images"][:, :, 3:], empty, empty, batch["poses"], batch["intrinsics"])
+    hull = soft_hull(features, grid_points(32)).view(6, 32, 32, 32) > 0.5
+    solid = batch["sdf"] < -0.02
+    assert (hull & solid).sum() / solid.sum() > 0.93  # imperfect masks eat a pixel of 48
+
+
+def test_field_losses_vanish_for_the_truth_and_weigh_thin_shapes() -> None:
+    truth = torch.full((2, 16, 16, 16), 0.09)
+    truth[0, 4:12, 4:12, 4:12] = -0.09
+    truth[1, 8, 4:12, 4:12] = -0.09
+    same_distance, same_overlap = field_losses(truth, truth, 0.09)
+    assert (same_distance < 0.02).all()
+    assert (same_overlap < 0.01).all()
+    _, empty_overlap = field_losses(torch.full_like(truth, 0.09), truth, 0.09)
+    assert (empty_overlap > 0.95).all()  # losing a thin sheet costs as much as losing a block
+
+
+def test_scales_are_deviations_of_the_bands(shapes: PreparedShapes) -> None:
+    config = measure_scales(shapes, TINY)
+    bands, _ = WaveMeshModel(config).analyse(shapes.sdf(range(len(shapes))))
+    deviation = (bands - bands.mean(dim=(2, 3, 4), keepdim=True)).square().mean(dim=(0, 2, 3, 4)).sqrt()
+    torch.testing.assert_close(deviation, torch.ones(8), atol=0.02, rtol=0)
+
+
+def test_coarse_task_learns_its_shapes(shapes: PreparedShapes, tmp_path: Path) -> None:
+    options = TaskOptions(
+        batch_size=4, augment=False, drop_prob=0.0, terminal_prob=1.0, view_counts=(4,), view_weights=(1.0,)
+    )
+    task = CoarseTask(shapes, measure_scales(shapes, TINY), options)
+    settings = LoopConfig(
+        out_dir=tmp_path, total_steps=30, batch_size=4, learning_rate=4e-3, warmup_steps=5, amp="no", device="cpu"
+    )
+    result = train(task, settings)
+    assert sum(result.losses[-5:]) < 0.8 * sum(result.losses[:5])
+    pictures = task.sample_pictures(task.model)
+    assert pictures["one_step"].ndim == 3
+    export(task, tmp_path, tmp_path / "weights")
+    _, config = load_weights(tmp_path / "weights")
+    assert from_dict(WaveMeshConfig, config) == task.settings
+
+
+def test_detail_task_leaves_the_encoder_alone(shapes: PreparedShapes, tmp_path: Path) -> None:
+    task = DetailTask(shapes, measure_scales(shapes, TINY), TaskOptions(batch_size=2))
+    before = {name: value.clone() for name, value in task.model.encoder.state_dict().items()}
+    train(task, LoopConfig(out_dir=tmp_path, total_steps=3, batch_size=2, amp="no", device="cpu"))
+    assert all(torch.equal(value, before[name]) for name, value in task.model.encoder.state_dict().items())
+    trained = {name for name, parameter in task.model.named_parameters() if parameter.requires_grad}
+    assert trained
+    assert all(name.startswith("detail.") for name in trained)
+
+
+def test_camera_task_learns(shapes: PreparedShapes, tmp_path: Path) -> None:
+    task = CameraTask(shapes, CameraHeadConfig(image_size=64, widths=(8, 8, 16)), batch_size=8)
+    settings = LoopConfig(
+        out_dir=tmp_path, total_steps=40, batch_size=8, learning_rate=3e-3, warmup_steps=2, amp="no", device="cpu"
+    )
+    losses = train(task, settings).losses
+    assert sum(losses[-5:]) < 0.8 * sum(losses[:5])
+    head = task.model
+    assert isinstance(head, CameraHead)
+    assert set(held_out_errors(head.eval(), shapes, views=2)) == {"azimuth_deg", "elevation_deg", "scale", "offset"}
+
+
+def test_camera_errors_wrap_around() -> None:
+    near_zero = torch.tensor([[torch.sin(torch.tensor(0.04)), torch.cos(torch.tensor(0.04)), 0.1, 0.0, 0.0, 0.0]])
+    below_turn = torch.tensor([[-torch.sin(torch.tensor(0.04)), torch.cos(torch.tensor(0.04)), 0.1, 0.0, 0.0, 0.0]])
+    assert float(camera_errors(near_zero, below_turn)["azimuth_deg"][0]) == pytest.approx(1.146, abs=0.01)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_build_their_tasks(name: str, prepared_root: Path, tmp_path: Path) -> None:
+    preset = get_preset(name)
+    task = build_task(preset, prepared_root, preset.loop_config(tmp_path))
+    assert task.parameter_groups(1e-3)
+
+
+def test_another_resolution_is_refused(shapes: PreparedShapes) -> None:
+    with pytest.raises(InputError, match="32"):
+        CoarseTask(shapes, WaveMeshConfig(), TaskOptions())
