@@ -33,14 +33,14 @@ def analyse(x: Tensor, pair: FilterPair, dimensions: int) -> Tensor:
         for axis in middle:
             y = _analyse_axis(y, axis, pair).flatten(1, 2)
         _analyse_axis(y, last, pair, out=bands[rows, :, :, columns])
-    return bands.view(batch, -1, *half)
+    return bands.view(batch, 2**dimensions * channels, *half)
 
 
 def synthesise(approximation: Tensor, details: Tensor, pair: FilterPair, dimensions: int) -> Tensor:
     """The field (b, c, *full) of an approximation (b, c, *half) and its details (b, (2^d - 1) c, *half)."""
     batch, channels, *half = approximation.shape
     x = approximation.new_empty(batch, channels, *(2 * size for size in half))
-    details = details.reshape(batch, -1, channels, *half)
+    details = details.reshape(batch, 2**dimensions - 1, channels, *half)
     *axes, last = reversed(_axis_order(dimensions))
     for rows, columns in _pieces(x):
         y = torch.cat([approximation[rows, None, columns], details[rows, :, columns]], dim=1)
@@ -61,7 +61,7 @@ def _axis_order(dimensions: int) -> tuple[int, ...]:
 
 
 def _pieces(x: Tensor) -> Iterator[tuple[slice, slice]]:
-    """Slices of batch and channels, cutting x (b, c, *space) into pieces of about PIECE elements, one field at least."""
+    """Slices of batch and channels that cut x (b, c, *space) into pieces of about PIECE elements, or one field."""
     batch, channels = x.shape[:2]
     if x.device.type != "cpu" or x.numel() <= PIECE:
         yield slice(None), slice(None)

@@ -26,13 +26,13 @@ RULES = ("active", "threshold")
 
 
 def active_sites(
-    field: Float[Tensor, "b 1 x y z"], bank: Bank | str = "bior2.2", dilation: int = 1, threshold: float | None = None
+    field: Tensor, bank: Bank | str = "bior2.2", dilation: int = 1, threshold: float | None = None
 ) -> Bool[Tensor, "b x y z"]:
     """The mask of the sites that may hold finest details, from the field decoded without them.
 
-    field: the coarse field (64^3 for a 128^3 SDF); its scale only matters to the threshold. bank: checked only; the
-    site of every bank is the cell of the same index. dilation: how often the mask grows by its six neighbours.
-    threshold: cells with |field| below it count as well, in the units of the field given.
+    field: (b, 1, x, y, z), the coarse field (64^3 for a 128^3 SDF); its scale only matters to the threshold. bank:
+    checked only; the site of every bank is the cell of the same index. dilation: how often the mask grows by its six
+    neighbours. threshold: cells with |field| below it count as well, in the units of the field given.
     """
     get_bank(bank)
     if field.ndim != 5 or field.shape[1] != 1:
@@ -104,14 +104,14 @@ class SparseCoefficients:
     @classmethod
     def from_sdf(
         cls,
-        sdf: Float[Tensor, "n n n"] | np.ndarray,
+        sdf: Tensor | np.ndarray,
         bank: Bank | str = "bior2.2",
         rule: str = "active",
         *,
         dilation: int = 1,
         threshold: float | None = None,
     ) -> SparseCoefficients:
-        """The coefficients of a cubic SDF whose side is a multiple of four.
+        """The coefficients of a cubic SDF (n, n, n) whose side is a multiple of four.
 
         rule "active": the sites that `active_sites` finds in the field decoded from the coarse bands (threshold then
         in SDF units). rule "threshold": the sites where any of the seven finest bands exceeds the threshold (default
@@ -160,14 +160,14 @@ def decode_coarse(
 
 
 def sdf_to_sparse_wavelet(
-    sdf: Float[Tensor, "n n n"] | np.ndarray,
+    sdf: Tensor | np.ndarray,
     bank: Bank | str = "bior2.2",
     rule: str = "active",
     *,
     dilation: int = 1,
     threshold: float | None = None,
 ) -> tuple[Float[Tensor, "m 1"], Int[Tensor, "m 4"]]:
-    """Coefficients (m, 1) and coordinates (m, 4) int64 [0, x, y, z] of an SDF, its bands packed into a grid of its size.
+    """Coefficients (m, 1) and coordinates (m, 4) int64 [0, x, y, z] of an SDF (n, n, n), in one grid.
 
     The packing is the usual one: low halves first along every axis, so the approximation fills the first octant of
     the first octant. Coarse bands are complete, the finest details follow the rule (see
@@ -198,7 +198,7 @@ def sparse_wavelet_to_sdf(
 
 
 def create_sparse_tensor_from_wavelet(
-    coeffs: Float[Tensor, "*batch m c"], coords: Int[Tensor, "*batch m 4"], spatial_shape: tuple[int, int, int]
+    coeffs: Tensor, coords: Tensor, spatial_shape: tuple[int, int, int]
 ) -> SparseTensor:
     """The sparse tensor of wavelet coefficients, in lexicographic order of its sites.
 
@@ -216,16 +216,9 @@ def create_sparse_tensor_from_wavelet(
         coeffs = coeffs.flatten(0, 1)
     else:
         batch_size = int(coords[:, 0].max()) + 1 if len(coords) else 1
-    size = coords.new_tensor([batch_size, *spatial_shape])
-    if bool(((coords < 0) | (coords >= size)).any()):
-        worst = coords[((coords < 0) | (coords >= size)).any(dim=1)][0].tolist()
-        raise InputError(f"The site {worst} lies outside the grid {tuple(spatial_shape)}.")
-    key = ((coords[:, 0] * size[1] + coords[:, 1]) * size[2] + coords[:, 2]) * size[3] + coords[:, 3]
-    key, order = key.sort()
-    if bool((key[1:] == key[:-1]).any()):
-        repeated = coords[order][1:][key[1:] == key[:-1]][0].tolist()
-        raise InputError(f"The site {repeated} occurs more than once.")
-    return SparseTensor(coeffs[order], coords[order], tuple(spatial_shape), batch_size)
+    _, rows, columns, depth = (batch_size, *spatial_shape)
+    order = (((coords[:, 0] * rows + coords[:, 1]) * columns + coords[:, 2]) * depth + coords[:, 3]).argsort()
+    return SparseTensor(coeffs[order], coords[order], spatial_shape, batch_size)
 
 
 def _grown(mask: Bool[Tensor, "b x y z"]) -> Bool[Tensor, "b x y z"]:

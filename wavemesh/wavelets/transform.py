@@ -3,6 +3,7 @@
 Both systems stand on them: the SDF of WaveMesh-Diff is denoised as 3D bands, the triplane of the other system as 2D
 bands. The coefficients equal PyWavelets' in its "periodization" mode, which halves every axis exactly.
 
+Shapes and values that cannot be transformed raise an InputError here, so the arguments are annotated as plain tensors.
 The arithmetic is in `polyphase.py`. The gradient of a linear map is its transpose, which is the opposite transform
 with the same taps: the autograd functions below say so, rather than letting autograd pad every slice with zeros.
 """
@@ -43,43 +44,39 @@ class Pyramid:
 
 
 def dwt3d(
-    x: Float[Tensor, "b c x y z"], bank: Bank | str, mode: str = "periodization"
+    x: Tensor, bank: Bank | str, mode: str = "periodization"
 ) -> tuple[Float[Tensor, "b c x2 y2 z2"], Float[Tensor, "b c7 x2 y2 z2"]]:
     """Approximation (b, c, x/2, y/2, z/2) and details (b, 7 c, ...) of one level, band-major as in DETAIL_KEYS_3D.
 
-    Half precision is computed and returned in float32. Raises InputError for an odd size or another mode than
-    "periodization".
+    x: (b, c, x, y, z). Half precision is computed and returned in float32. Raises InputError for an odd size or
+    another mode than "periodization".
     """
     return _analyse(x, get_bank(bank), 3, mode)
 
 
-def idwt3d(
-    approximation: Float[Tensor, "b c x y z"], details: Float[Tensor, "b c7 x y z"], bank: Bank | str
-) -> Float[Tensor, "b c x2 y2 z2"]:
+def idwt3d(approximation: Tensor, details: Tensor, bank: Bank | str) -> Float[Tensor, "b c x2 y2 z2"]:
     """The volume (b, c, 2x, 2y, 2z) of one level's bands; the inverse of `dwt3d`. InputError if the shapes disagree."""
     return _synthesise(approximation, details, get_bank(bank), 3)
 
 
 def dwt2d(
-    x: Float[Tensor, "b c h w"], bank: Bank | str, mode: str = "periodization"
+    x: Tensor, bank: Bank | str, mode: str = "periodization"
 ) -> tuple[Float[Tensor, "b c h2 w2"], Float[Tensor, "b c3 h2 w2"]]:
     """Approximation (b, c, h/2, w/2) and details (b, 3 c, h/2, w/2) of one level; bands LH, HL, HH, band-major.
 
-    Half precision is computed and returned in float32. Raises InputError for an odd size or another mode than
-    "periodization".
+    x: (b, c, h, w). Half precision is computed and returned in float32. Raises InputError for an odd size or another
+    mode than "periodization".
     """
     return _analyse(x, get_bank(bank), 2, mode)
 
 
-def idwt2d(
-    approximation: Float[Tensor, "b c h w"], details: Float[Tensor, "b c3 h w"], bank: Bank | str
-) -> Float[Tensor, "b c h2 w2"]:
+def idwt2d(approximation: Tensor, details: Tensor, bank: Bank | str) -> Float[Tensor, "b c h2 w2"]:
     """The picture (b, c, 2h, 2w) of one level's bands; the inverse of `dwt2d`. InputError for shapes that disagree."""
     return _synthesise(approximation, details, get_bank(bank), 2)
 
 
-def wavedec3d(x: Float[Tensor, "b c x y z"], bank: Bank | str, levels: int) -> Pyramid:
-    """The pyramid of so many levels; every size must be a multiple of 2^levels, else InputError."""
+def wavedec3d(x: Tensor, bank: Bank | str, levels: int) -> Pyramid:
+    """The pyramid of so many levels of x (b, c, *space); every size must be a multiple of 2^levels, else InputError."""
     return _decompose(x, get_bank(bank), levels, 3)
 
 
@@ -88,8 +85,8 @@ def waverec3d(pyramid: Pyramid, bank: Bank | str) -> Float[Tensor, "b c x y z"]:
     return _reconstruct(pyramid, get_bank(bank), 3)
 
 
-def wavedec2d(x: Float[Tensor, "b c h w"], bank: Bank | str, levels: int) -> Pyramid:
-    """The pyramid of so many levels; every size must be a multiple of 2^levels, else InputError."""
+def wavedec2d(x: Tensor, bank: Bank | str, levels: int) -> Pyramid:
+    """The pyramid of so many levels of x (b, c, *space); every size must be a multiple of 2^levels, else InputError."""
     return _decompose(x, get_bank(bank), levels, 2)
 
 
@@ -110,26 +107,26 @@ class WaveletTransform(nn.Module):
         super().__init__()
         self.bank = get_bank(bank)
 
-    def dwt2d(self, x: Float[Tensor, "b c h w"]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """LL, LH, HL, HH, each (b, c, h/2, w/2); LH is PyWavelets' cH, HL its cV, HH its cD."""
+    def dwt2d(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """LL, LH, HL, HH, each (b, c, h/2, w/2), of x (b, c, h, w); LH is PyWavelets' cH, HL its cV, HH its cD."""
         approximation, details = dwt2d(x, self.bank)
         lh, hl, hh = details.chunk(3, dim=1)
         return approximation, lh, hl, hh
 
     def idwt2d(
         self,
-        LL: Float[Tensor, "b c h w"],
-        LH: Float[Tensor, "b c h w"],
-        HL: Float[Tensor, "b c h w"],
-        HH: Float[Tensor, "b c h w"],
+        LL: Tensor,
+        LH: Tensor,
+        HL: Tensor,
+        HH: Tensor,
     ) -> Float[Tensor, "b c h2 w2"]:
-        """The picture (b, c, 2h, 2w) of the four bands; InputError if their shapes differ."""
+        """The picture (b, c, 2h, 2w) of the four bands (b, c, h, w); InputError if their shapes differ."""
         if not LL.shape == LH.shape == HL.shape == HH.shape:
             shapes = ", ".join(str(tuple(band.shape)) for band in (LL, LH, HL, HH))
             raise InputError(f"The bands LL, LH, HL, HH must have one shape, not {shapes}.")
         return idwt2d(LL, torch.cat([LH, HL, HH], dim=1), self.bank)
 
-    def forward(self, x: Float[Tensor, "b c h w"]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """The same as `dwt2d`."""
         return self.dwt2d(x)
 
