@@ -18,7 +18,9 @@ SMALL = CameraHeadConfig(image_size=64, widths=(8, 8, 16))
 
 @settings(max_examples=30, deadline=None)
 @given(st.floats(0, 360), st.floats(-60, 80), st.floats(15, 60), st.floats(-0.5, 0.5))
-def test_targets_describe_the_camera_up_to_quarter_turns(azimuth: float, elevation: float, fov: float, shift: float) -> None:
+def test_targets_describe_the_camera_up_to_quarter_turns(
+    azimuth: float, elevation: float, fov: float, shift: float
+) -> None:
     camera = Camera(azimuth, elevation, DEFAULT_DISTANCE, fov, (shift, -shift / 2))
     poses, intrinsics = stack_cameras([camera])
     restored = _camera(camera_targets(poses, intrinsics)[0].tolist())

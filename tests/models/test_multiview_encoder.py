@@ -112,7 +112,11 @@ def test_unknown_backbone_is_one_sentence(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("images", "poses", "shown"),
-    [((1, 2, 5, 8, 8), (1, 2, 3, 4), "5, 8, 8"), ((2, 4, 8, 8), (2, 3, 4), "2, 4, 8, 8"), ((1, 2, 4, 8, 8), (1, 3, 3, 4), "1, 3, 3, 4")],
+    [
+        ((1, 2, 5, 8, 8), (1, 2, 3, 4), "5, 8, 8"),
+        ((2, 4, 8, 8), (2, 3, 4), "2, 4, 8, 8"),
+        ((1, 2, 4, 8, 8), (1, 3, 3, 4), "1, 3, 3, 4"),
+    ],
 )
 def test_wrong_shapes(images: tuple[int, ...], poses: tuple[int, ...], shown: str) -> None:
     encoder = MultiViewEncoder(image_size=64, **SMALL)

@@ -24,10 +24,10 @@ def test_grid_points_are_cell_centres_in_order() -> None:
 
 
 @settings(max_examples=20, deadline=None)
-@given(
-    st.floats(-180, 180), st.floats(-80, 80), st.floats(2.5, 8.0), st.floats(20, 70), st.floats(-0.5, 0.5)
-)
-def test_project_points_equals_the_camera(azimuth: float, elevation: float, distance: float, fov: float, shift: float) -> None:
+@given(st.floats(-180, 180), st.floats(-80, 80), st.floats(2.5, 8.0), st.floats(20, 70), st.floats(-0.5, 0.5))
+def test_project_points_equals_the_camera(
+    azimuth: float, elevation: float, distance: float, fov: float, shift: float
+) -> None:
     camera = Camera(azimuth, elevation, distance, fov, (shift, -shift))
     points = np.random.default_rng(0).uniform(-1, 1, (50, 3))
     poses, intrinsics = stack_cameras([camera])

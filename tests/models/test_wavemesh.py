@@ -96,7 +96,10 @@ def test_gradients_reach_everything(tiny_model: WaveMeshModel) -> None:
     coords = tiny_model.active(field).nonzero()
     sites = SparseTensor(torch.randn(len(coords), 7), coords, (16, 16, 16), 1)
     detail_condition = tiny_model.detail.condition(features, field, coords)
-    (out.square().mean() + tiny_model.detail(sites.features, torch.tensor([10]), detail_condition, sites).square().mean()).backward()
+    (
+        out.square().mean()
+        + tiny_model.detail(sites.features, torch.tensor([10]), detail_condition, sites).square().mean()
+    ).backward()
     missing = [name for name, parameter in tiny_model.named_parameters() if parameter.grad is None]
     assert missing == []
 
