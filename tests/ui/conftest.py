@@ -1,0 +1,135 @@
+"""A pipeline that pretends: spheres that grow step by step, so that the page can be tested without weights."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from wavemesh.geometry.camera import Camera
+from wavemesh.geometry.isosurface import sdf_to_mesh
+from wavemesh.pipelines.outputs import StepReport
+from wavemesh.ui.handlers import Defaults, Studio
+
+
+def sphere_sdf(radius: float, side: int = 24) -> np.ndarray:
+    """A truncated distance field of a sphere."""
+    axis = (np.arange(side) + 0.5) / side * 2 - 1
+    x, y, z = np.meshgrid(axis, axis, axis, indexing="ij")
+    return (np.sqrt(x**2 + y**2 + z**2) - radius).clip(-0.09, 0.09).astype(np.float32)
+
+
+class FakePipeline:
+    """Has the interface of `WaveMeshPipeline` and notes what it was called with."""
+
+    def __init__(self, pause_s: float = 0.0) -> None:
+        self.pause_s = pause_s
+        self.calls: list[dict[str, Any]] = []
+        self.fails_with: Exception | None = None
+        self.steps_done = 0
+        self.running = threading.Event()
+
+    def __call__(self, views: list[Any], **settings: Any) -> SimpleNamespace:
+        """Two stages of growing spheres; stops where the callback asks to."""
+        self.calls.append({"views": views, **settings})
+        self.running.set()
+        try:
+            return self._run(views, **settings)
+        finally:
+            self.running.clear()
+
+    def _run(
+        self, views: list[Any], *, num_inference_steps: tuple[int, int], callback: Any, **_: Any
+    ) -> SimpleNamespace:
+        if self.fails_with is not None:
+            raise self.fails_with
+        start, done, stopped = time.perf_counter(), 0, False
+        radius = 0.2
+        for stage, steps in zip(("coarse", "detail"), num_inference_steps, strict=True):
+            for step in range(steps):
+                if stopped:
+                    break
+                time.sleep(self.pause_s)
+                done += 1
+                self.steps_done += 1
+                radius = 0.2 + 0.5 * done / sum(num_inference_steps)
+                elapsed = time.perf_counter() - start
+                stopped = bool(callback(StepReport(stage, step, steps, 9, 0.5, sphere_sdf(radius), 7, None, elapsed)))
+        mesh = sdf_to_mesh(sphere_sdf(radius))
+        mesh.visual.vertex_colors = np.tile(np.array([200, 90, 60, 255], dtype=np.uint8), (len(mesh.vertices), 1))
+        prepared = [
+            SimpleNamespace(
+                picture=Image.new("RGBA", (32, 32), (9, 9, 9, 255)),
+                camera=view.camera or Camera(40.0, 25.0),
+                estimated=view.camera is None,
+            )
+            for view in views
+        ]
+        return SimpleNamespace(mesh=mesh, views=prepared, timings={"coarse": 0.1}, stopped=stopped)
+
+
+def draw_object(path: Path, alpha: bool = True) -> Path:
+    """A picture of a red disc, with a transparent or a white background."""
+    picture = Image.new("RGBA", (96, 96), (255, 255, 255, 0 if alpha else 255))
+    ImageDraw.Draw(picture).ellipse((20, 20, 75, 75), fill=(190, 50, 40, 255))
+    picture.save(path)
+    return path
+
+
+@pytest.fixture
+def pipeline() -> FakePipeline:
+    return FakePipeline()
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> list[Path]:
+    return [draw_object(tmp_path / f"disc {number}.png", alpha=number != 1) for number in range(3)]
+
+
+@pytest.fixture
+def examples_folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "examples"
+    for name, count in (("ball", 2), ("cube", 4)):
+        example = folder / name
+        example.mkdir(parents=True)
+        cameras = []
+        for number in range(count):
+            draw_object(example / f"view{number}.webp")
+            cameras.append(
+                {"azimuth_deg": 90.0 * number, "elevation_deg": 20, "distance": 4.56, "fov_deg": 40, "offset": [0, 0]}
+            )
+        (example / "cameras.json").write_text(json.dumps(cameras))
+        about = {"name": name.title(), "creator": "A. Maker", "licence": "CC0"}
+        (example / "about.json").write_text(json.dumps(about))
+    return folder
+
+
+@pytest.fixture
+def studio(pipeline: FakePipeline, examples_folder: Path, tmp_path: Path) -> Iterator[Studio]:
+    workspace = tmp_path / "workspace"
+    workspace.mkdir()
+    return Studio(lambda: pipeline, workspace, examples_folder, Defaults(coarse_steps=4, detail_steps=2))
+
+
+@pytest.fixture
+def served(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The address of the page over `studio`, served by a thread of this process."""
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(studio.workspace))
+    monkeypatch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
+    from wavemesh.ui.app import build, serve
+
+    page = build(studio)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the server's own libraries deprecate each other
+        _, address, _ = serve(page, prevent_thread_lock=True, quiet=True, server_name="127.0.0.1")
+        yield address
+        page.close()

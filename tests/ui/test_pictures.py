@@ -1,0 +1,60 @@
+"""Pictures between upload and pipeline: cut-outs, framing, angles and the box."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from wavemesh.geometry.camera import Camera
+from wavemesh.ui.pictures import KEPT_SIDE, SHOWN_SIDE, Picture, cut_out, shown, with_angles
+
+
+def test_large_pictures_are_kept_small(tmp_path: Path) -> None:
+    pixels = np.full((1500, 2000, 3), 240, dtype=np.uint8)
+    pixels[500:1000, 700:1300] = (30, 80, 160)
+    Image.fromarray(pixels).save(tmp_path / "large.png")
+    picture = cut_out(tmp_path / "large.png")
+    assert max(picture.cutout.size) == KEPT_SIDE
+    assert picture.name == "large.png"
+    assert 0.08 < (np.asarray(picture.cutout)[..., 3] > 128).mean() < 0.12
+
+
+def test_hand_set_angles_frame_the_object_like_the_default_camera(pictures: list[Path]) -> None:
+    cutout, camera = cut_out(pictures[0]).placed()
+    rows = np.flatnonzero((np.asarray(cutout)[..., 3] > 128).any(axis=1))
+    share = (rows[-1] - rows[0] + 1) / cutout.height
+    # A ball as wide as the longest side, seen by the default camera.
+    expected = 0.9 / np.sqrt(4.56**2 - 0.9**2) / np.tan(np.radians(20))
+    assert share == pytest.approx(expected, abs=0.1)
+    assert set(camera) == {"azimuth_deg", "elevation_deg"}
+
+
+def test_angles_that_nobody_touched_change_nothing(pictures: list[Path]) -> None:
+    known = Picture("a", Image.new("RGBA", (8, 8)), {"azimuth_deg": 200.4, "elevation_deg": 10.3, "distance": 3.0})
+    new = cut_out(pictures[0])
+    azimuths, elevations = zip(*[(round(p.angles[0]), round(p.angles[1])) for p in (known, new)], strict=True)
+    assert with_angles([known, new], azimuths, elevations) == [known, new]
+    turned = with_angles([known, new], [0.0, 90.0], [None, 45.0])
+    assert turned[0].camera == {"azimuth_deg": 0.0, "elevation_deg": 10.3, "distance": 3.0}
+    assert turned[1].camera is None
+    assert turned[1].angles == (90.0, 45.0)
+    assert turned[1].placed()[1]["azimuth_deg"] == 90.0
+
+
+def test_the_box_follows_the_camera(pictures: list[Path]) -> None:
+    plain = cut_out(pictures[0])
+    without = np.asarray(shown(plain, True))
+    camera = {"azimuth_deg": 30.0, "elevation_deg": 20.0}
+    known = Picture("a", plain.cutout, camera)
+    image = shown(known, False)
+    assert image.size == (SHOWN_SIDE, SHOWN_SIDE)
+    pixels = np.asarray(image).astype(int)
+    blue = (pixels[..., 2] > pixels[..., 0] + 40) & (pixels[..., 3] > 60)
+    assert not ((without[..., 2].astype(int) > without[..., 0].astype(int) + 40) & (without[..., 3] > 60)).any()
+    corner, _ = Camera(**camera).project(np.array([[0.9, 0.9, 0.9]]))
+    column, row = (corner[0] * [1, -1] + 1) / 2 * SHOWN_SIDE
+    assert blue[int(row) - 4 : int(row) + 5, int(column) - 4 : int(column) + 5].any()
+    assert not np.array_equal(pixels, np.asarray(shown(with_angles([known], [60.0], [20.0])[0], False)))

@@ -1,0 +1,51 @@
+"""Progress: never backwards, and seconds left that come true for an even pace."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wavemesh.ui.progress import Pace, Progress, bar_html
+
+
+@given(
+    durations=st.lists(st.floats(0.0, 5.0), min_size=3, max_size=12),
+    coarse=st.integers(1, 6),
+)
+def test_the_bar_never_runs_backwards(durations: list[float], coarse: int) -> None:
+    coarse = min(coarse, len(durations) - 1)
+    detail = len(durations) - coarse
+    clock = Pace().clock((coarse, detail))
+    elapsed, fractions = 0.0, []
+    for index, duration in enumerate(durations):
+        elapsed += duration
+        stage, step, total = ("coarse", index, coarse) if index < coarse else ("detail", index - coarse, detail)
+        progress = clock.step(stage, step, total, elapsed)
+        assert progress.seconds_left is not None
+        assert progress.seconds_left >= 0
+        fractions.append(progress.fraction)
+    assert fractions == sorted(fractions)
+    assert 0 <= fractions[0] <= fractions[-1] < 1
+
+
+def test_an_even_pace_is_learnt_from_run_to_run() -> None:
+    pace = Pace()
+    for _ in range(6):
+        clock, elapsed = pace.clock((4, 2)), 1.0
+        for stage, steps, seconds in (("coarse", 4, 2.0), ("detail", 2, 3.0)):
+            for step in range(steps):
+                elapsed += seconds
+                left = clock.step(stage, step, steps, elapsed).seconds_left
+                truth = (4 * 2.0 + 2 * 3.0 + 1.0 + 1.5) - elapsed
+                error = abs((left or 0.0) - truth)
+        clock.finished(elapsed + 1.5)
+    assert error == pytest.approx(0.0, abs=0.1)
+
+
+def test_the_bar_is_html_without_surprises() -> None:
+    assert bar_html(None) == ""
+    bar = bar_html(Progress("<b>Coarse</b>", 0.426, 3.2))
+    assert 'aria-valuenow="43"' in bar
+    assert "about 3 s left" in bar
+    assert "<b>" not in bar

@@ -1,0 +1,71 @@
+"""The endpoint for programs: `gradio_client` calls "/generate" with files and gets progress and the mesh."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+
+from wavemesh.errors import InputError
+from wavemesh.ui.handlers import Studio, add_pictures, make_job, parse_cameras
+from wavemesh.ui.pictures import MAX_VIEWS, Number
+
+
+def add_api(studio: Studio) -> None:
+    """Add the endpoint "generate" to the current Blocks; nothing of it is seen on the page."""
+    defaults = studio.defaults
+    with gr.Column(visible=False):
+        pictures = gr.File(label="Pictures", file_count="multiple", type="filepath")
+        cameras = gr.JSON(label="Cameras: null, or one object with azimuth_deg, elevation_deg, ... for each picture")
+        coarse_steps = gr.Number(defaults.coarse_steps, label="Coarse steps", precision=0)
+        detail_steps = gr.Number(defaults.detail_steps, label="Detail steps", precision=0)
+        guidance = gr.Number(defaults.guidance_scale, label="Guidance")
+        sampler = gr.Textbox(defaults.sampler, label="Sampler")
+        seed = gr.Number(0, label="Seed", precision=0)
+        progress = gr.JSON(label="Progress")
+        mesh = gr.File(label="Mesh (.glb)")
+        button = gr.Button("Generate")
+
+    def generate(
+        pictures: list[str] | None,
+        cameras: Any,
+        coarse_steps: Number | None,
+        detail_steps: Number | None,
+        guidance: Number | None,
+        sampler: str,
+        seed: Number | None,
+        request: gr.Request,
+    ) -> Iterator[tuple[dict[str, Any], str | None]]:
+        """Turn one or several pictures of an object into a mesh; streams progress, the last item has the GLB file."""
+        try:
+            paths = pictures or []
+            if len(paths) > MAX_VIEWS:
+                raise InputError(f"At most {MAX_VIEWS} pictures can be used, not {len(paths)}.")
+            given = parse_cameras(cameras, len(paths))
+            held, problems = add_pictures([], paths)
+            if problems:
+                raise InputError(problems[0])
+            job = make_job(held, True, coarse_steps, detail_steps, guidance, sampler, seed)
+            job = job.with_cameras(given)
+            # Without a browser there is no session to speak of: every call gets its own.
+            for update in studio.generate(job, f"api{request.session_hash or ''}"):
+                state = {"stage": update.stage, "step": update.step, "num_steps": update.num_steps}
+                state["message"] = update.progress.message
+                if update.result is None:
+                    yield state, None
+                else:
+                    result = update.result
+                    state |= {"vertices": result.vertices, "faces": result.faces, "seconds": round(result.seconds, 2)}
+                    yield state, result.files[".glb"]
+        except InputError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+
+    button.click(
+        generate,
+        [pictures, cameras, coarse_steps, detail_steps, guidance, sampler, seed],
+        [progress, mesh],
+        api_name="generate",
+        concurrency_limit=4,
+        concurrency_id="runs",
+    )

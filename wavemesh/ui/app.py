@@ -1,0 +1,74 @@
+"""The page as a whole: its tabs, and the server with its limits.
+
+gradio is imported inside the functions: GRADIO_TEMP_DIR has to be set first, and importing this module stays cheap.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wavemesh.ui.handlers import Studio, shipped_defaults
+from wavemesh.ui.workspace import KEPT_S, open_workspace
+
+if TYPE_CHECKING:
+    import gradio as gr
+
+    from wavemesh.ui.generation import Pipeline
+
+TITLE = "WaveMesh"
+MAX_WAITING = 16
+MAX_FILE_SIZE = "32mb"
+
+_HEADER = """
+<div class="wm-header"><h1>WaveMesh</h1>
+<p>Pictures of an object become a 3D mesh, by diffusion over wavelet coefficients. Watch it form.</p></div>
+"""
+
+
+def build(studio: Studio) -> gr.Blocks:
+    """The page over a studio; serve it with `serve`."""
+    import gradio as gr
+
+    from wavemesh.ui.generate_tab import generate_tab
+
+    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(KEPT_S, KEPT_S), fill_width=True) as page:
+        gr.HTML(_HEADER)
+        with gr.Tabs(elem_id="tabs"):
+            generate_tab(studio)
+    return page
+
+
+def serve(page: gr.Blocks, **options: Any) -> tuple[Any, str, str]:
+    """Launch the page with the limits that untrusted visitors need; options go to gradio's `launch`."""
+    from wavemesh.ui.theme import CSS, theme
+
+    page.queue(max_size=MAX_WAITING, default_concurrency_limit=4)
+    settings: dict[str, Any] = {
+        "theme": theme(),
+        "css": CSS,
+        "max_file_size": MAX_FILE_SIZE,
+        "enable_monitoring": False,
+        "share": False,
+        "show_error": True,
+        "ssr_mode": False,
+        "footer_links": ["api"],
+    }
+    return page.launch(**{**settings, **options})
+
+
+def launch(weights: str | Path | None = None, device: str = "auto") -> None:
+    """Serve the page until the process is stopped.
+
+    weights: None for the bundled ones, a folder, or a Hub id; loaded at the first run. device: "auto", "cpu" or "cuda".
+    """
+    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    workspace = open_workspace()
+
+    def pipeline() -> Pipeline:
+        from wavemesh.pipelines.wavemesh import WaveMeshPipeline
+
+        return WaveMeshPipeline.from_pretrained(weights, device)
+
+    serve(build(Studio(pipeline, workspace, defaults=shipped_defaults(weights))))

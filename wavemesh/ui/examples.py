@@ -1,0 +1,85 @@
+"""The bundled examples: pictures of objects with the cameras that took them, read from `examples/<name>/`.
+
+A folder holds `view0.webp`, `view1.webp`, ..., `cameras.json` (a list of objects with azimuth_deg, elevation_deg,
+distance, fov_deg and offset, one for each picture) and `about.json` (name, creator, licence).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+EXAMPLES_FOLDER = Path(__file__).resolve().parents[2] / "examples"
+
+_CAMERA_KEYS = {"azimuth_deg", "elevation_deg", "distance", "fov_deg", "offset"}
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Example:
+    """One object: its pictures, as many cameras (keyword arguments of `Camera`), and who made it."""
+
+    key: str
+    name: str
+    creator: str
+    licence: str
+    pictures: tuple[Path, ...]
+    cameras: tuple[dict[str, Any], ...]
+
+    @property
+    def credit(self) -> str:
+        """The attribution that the licence asks for, as one line."""
+        return ", ".join(part for part in (self.name, self.creator and f"by {self.creator}", self.licence) if part)
+
+
+def load_examples(folder: Path = EXAMPLES_FOLDER) -> list[Example]:
+    """The examples of a folder by name; damaged ones are left out with a warning, no folder means no examples."""
+    if not folder.is_dir():
+        return []
+    examples = []
+    for path in sorted(folder.iterdir()):
+        if not (path / "cameras.json").is_file():
+            continue
+        try:
+            examples.append(_load(path))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            _log.warning("the example %s is left out: %s", path.name, error)
+    return examples
+
+
+def _load(path: Path) -> Example:
+    cameras = json.loads((path / "cameras.json").read_text(encoding="utf-8"))
+    about = json.loads((path / "about.json").read_text(encoding="utf-8"))
+    pictures = sorted(path.glob("view*.webp"), key=_number)
+    if not pictures or len(pictures) != len(cameras):
+        raise ValueError(f"{len(pictures)} pictures with {len(cameras)} cameras")
+    for camera in cameras:
+        unknown = set(camera) - _CAMERA_KEYS
+        if unknown:
+            raise ValueError(f"cameras.json has unknown keys {sorted(unknown)}")
+    return Example(
+        key=path.name,
+        name=str(about.get("name") or path.name),
+        creator=str(about.get("creator") or ""),
+        licence=str(about.get("licence") or ""),
+        pictures=tuple(pictures),
+        cameras=tuple(_camera(camera) for camera in cameras),
+    )
+
+
+def _camera(values: dict[str, Any]) -> dict[str, Any]:
+    """The values as `Camera` takes them."""
+    camera: dict[str, Any] = {key: float(value) for key, value in values.items() if key != "offset"}
+    if "offset" in values:
+        x, y = values["offset"]
+        camera["offset"] = (float(x), float(y))
+    return camera
+
+
+def _number(path: Path) -> int:
+    digits = re.search(r"(\d+)$", path.stem)
+    return int(digits[1]) if digits else -1

@@ -1,0 +1,228 @@
+"""One run of the pipeline as a stream of updates that a page can show, stop and outlive.
+
+The pipeline calls back after each step and cannot yield, so it runs in a thread of its own and a generator passes on
+what it reports. Whoever closes the generator (a closed browser tab) stops the run as well, and the lock around the
+accelerator is held until the thread has really ended.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from wavemesh.errors import InputError
+from wavemesh.ui.export import export_mesh
+from wavemesh.ui.progress import Pace, Progress
+from wavemesh.ui.workspace import new_result_folder
+
+if TYPE_CHECKING:
+    import trimesh
+
+    from wavemesh.pipelines import StepReport, WaveMeshOutput
+
+PREVIEW_SIDE = 320
+MAX_SECONDS = 600.0
+_PREVIEW_PAUSE_S = 0.3  # the preview shares the processor with the model
+
+_log = logging.getLogger(__name__)
+
+
+# Called with a list of views and the settings of `WaveMeshPipeline.__call__`; gives what that gives.
+Pipeline = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a run is asked for.
+
+    views: RGBA pictures with the keyword arguments of their `Camera`, None to have it estimated. steps: of the coarse
+    and the detail stage. name: becomes the files' name.
+    """
+
+    views: tuple[tuple[Image.Image, dict[str, Any] | None], ...]
+    steps: tuple[int, int] = (5, 2)
+    guidance_scale: float = 1.0
+    sampler: str = "ddim"
+    seed: int = 0
+    name: str = "wavemesh"
+
+    def with_cameras(self, cameras: Sequence[dict[str, Any] | None]) -> Job:
+        """The same job with these cameras for its pictures."""
+        pictures = [picture for picture, _ in self.views]
+        return replace(self, views=tuple(zip(pictures, cameras, strict=True)))
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run leaves: files by suffix, numbers for the caption, and the cameras that were estimated.
+
+    found: for each view the crop and its camera's keyword arguments, None where the camera was given.
+    """
+
+    files: dict[str, str]
+    vertices: int
+    faces: int
+    seconds: float
+    stopped: bool
+    seed: int
+    timings: dict[str, float] = field(default_factory=dict)
+    found: tuple[tuple[Image.Image, dict[str, Any]] | None, ...] = ()
+
+
+@dataclass(frozen=True)
+class Update:
+    """One moment of a run: progress, sometimes a new preview ((s, s, 3) uint8), at the end the result."""
+
+    progress: Progress
+    stage: str = ""
+    step: int = 0
+    num_steps: int = 0
+    preview: np.ndarray | None = None
+    result: Result | None = None
+
+
+class StopFlag:
+    """A request to stop, kept as a file so that it reaches a process forked for the GPU too."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def set(self) -> None:
+        """Ask the run to end after its current step."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._path.touch()
+
+    def clear(self) -> None:
+        """Forget the request, and the file."""
+        self._path.unlink(missing_ok=True)
+
+    def is_set(self) -> bool:
+        """Whether somebody asked to stop."""
+        return self._path.exists()
+
+
+def on_gpu(function: Callable[..., Iterator[Update]]) -> Callable[..., Iterator[Update]]:
+    """The function, given a GPU for each call where Hugging Face lends one; unchanged elsewhere."""
+    try:
+        import spaces
+    except ImportError:
+        return function
+    return spaces.GPU(duration=60)(function)
+
+
+def run_job(
+    pipeline_factory: Callable[[], Pipeline], job: Job, workspace: Path, stop: StopFlag, pace: Pace
+) -> Iterator[Update]:
+    """Updates of one run, the last one with the result; closing the iterator stops the run.
+
+    Raises what the pipeline raises, InputError above all.
+    """
+    messages: queue.Queue[Any] = queue.Queue()
+    worker = threading.Thread(target=_work, args=(pipeline_factory, job, stop, messages), name="generate", daemon=True)
+    clock = pace.clock(job.steps)
+    painter = _Painter(job)
+    begin = time.perf_counter()
+    yield Update(Progress("Loading the model and reading the pictures"))
+    worker.start()
+    try:
+        while True:
+            message = messages.get()
+            if isinstance(message, Exception):
+                raise message
+            if not hasattr(message, "num_steps"):
+                break
+            if time.perf_counter() - begin > MAX_SECONDS:
+                stop.set()
+            progress = clock.step(message.stage, message.step, message.num_steps, message.elapsed_s)
+            # Where reports pile up, only the newest is drawn.
+            preview = painter.paint(message.sdf) if messages.empty() else None
+            yield Update(progress, message.stage, message.step + 1, message.num_steps, preview)
+        worker.join()
+        yield Update(Progress("Writing the files", 0.99), preview=painter.paint_mesh(message.mesh))
+        result = _result(message, job, workspace, time.perf_counter() - begin)
+        clock.finished(time.perf_counter() - begin)
+        yield Update(Progress("Done", 1.0), result=result)
+    finally:
+        if worker.is_alive():
+            stop.set()
+            worker.join()
+
+
+def _work(pipeline_factory: Callable[[], Pipeline], job: Job, stop: StopFlag, messages: queue.Queue[Any]) -> None:
+    """The pipeline's thread: sends a report for each step, then the output or the exception."""
+
+    def report_step(report: StepReport) -> bool:
+        messages.put(report)
+        return stop.is_set()
+
+    try:
+        from wavemesh.geometry.camera import Camera
+        from wavemesh.pipelines.views import View
+
+        views = [View(picture, None if camera is None else Camera(**camera)) for picture, camera in job.views]
+        output = pipeline_factory()(
+            views,
+            num_inference_steps=job.steps,
+            guidance_scale=job.guidance_scale,
+            seed=job.seed,
+            sampler=job.sampler,
+            callback=report_step,
+        )
+        messages.put(output)
+    except Exception as error:  # travels to the page's thread, which shows or logs it
+        messages.put(error)
+
+
+class _Painter:
+    """Draws the shape as it forms, from beside the first picture's camera, but never too often."""
+
+    def __init__(self, job: Job) -> None:
+        camera = job.views[0][1] or {}
+        # A little to the side: straight on, a person sees only what the picture shows already.
+        self._azimuth = float(camera.get("azimuth_deg", 0.0)) + 30.0
+        self._elevation = min(35.0, max(15.0, float(camera.get("elevation_deg", 20.0))))
+        self._next = 0.0
+
+    def paint(self, sdf: np.ndarray) -> np.ndarray | None:
+        """A preview of the field's surface; None if it has none yet or the last preview was just now."""
+        if time.perf_counter() < self._next:
+            return None
+        from wavemesh.geometry.isosurface import sdf_to_mesh
+
+        try:
+            return self.paint_mesh(sdf_to_mesh(sdf))
+        except InputError:
+            return None
+
+    def paint_mesh(self, mesh: trimesh.Trimesh) -> np.ndarray:
+        """A preview of the mesh."""
+        from wavemesh.geometry.camera import Camera
+        from wavemesh.rendering import shade_preview
+
+        picture = shade_preview(mesh, Camera(self._azimuth, self._elevation), PREVIEW_SIDE)
+        self._next = time.perf_counter() + _PREVIEW_PAUSE_S
+        return picture
+
+
+def _result(output: WaveMeshOutput, job: Job, workspace: Path, seconds: float) -> Result:
+    files = export_mesh(output.mesh, new_result_folder(workspace), job.name)
+    found = tuple((view.picture, asdict(view.camera)) if view.estimated else None for view in output.views)
+    return Result(
+        files=files,
+        vertices=len(output.mesh.vertices),
+        faces=len(output.mesh.faces),
+        seconds=seconds,
+        stopped=output.stopped,
+        seed=job.seed,
+        timings=dict(output.timings),
+        found=found,
+    )

@@ -1,0 +1,207 @@
+"""What the page does when a person acts, without gradio, so that tests can call it.
+
+`Studio` holds what all sessions share: the pipeline (made at first use), the lock around it, and the workspace.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+import re
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from wavemesh.errors import InputError
+from wavemesh.ui.examples import EXAMPLES_FOLDER, Example, load_examples
+from wavemesh.ui.generation import Job, Pipeline, Result, StopFlag, Update, on_gpu, run_job
+from wavemesh.ui.pictures import MAX_VIEWS, Number, Picture, cut_out
+from wavemesh.ui.progress import Pace, Progress
+
+SAMPLERS = ("ddim", "dpmpp_2m", "ddpm")
+MAX_STEPS = 50
+MAX_SEED = 2**31 - 1
+BUNDLED_WEIGHTS = Path(__file__).resolve().parents[2] / "assets" / "weights" / "wavemesh"
+_WAIT_S = 0.5
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """Where the sliders stand at first."""
+
+    coarse_steps: int = 5
+    detail_steps: int = 2
+    guidance_scale: float = 1.0
+    sampler: str = "ddim"
+
+
+class Studio:
+    """What all sessions of a page share.
+
+    pipeline_factory: called at the first run, in the thread of that run. workspace: folder for the files of runs.
+    """
+
+    def __init__(
+        self,
+        pipeline_factory: Callable[[], Pipeline],
+        workspace: Path,
+        examples_folder: Path = EXAMPLES_FOLDER,
+        defaults: Defaults | None = None,
+    ) -> None:
+        self.pipeline_factory = functools.lru_cache(maxsize=1)(pipeline_factory)
+        self.workspace = workspace
+        self.examples: list[Example] = load_examples(examples_folder)
+        self.defaults = defaults or Defaults()
+        self._accelerator = threading.Lock()
+        self._pace = Pace()
+        self._run = on_gpu(run_job)
+
+    def stop_flag(self, session: str) -> StopFlag:
+        """The request to stop of one session (any string)."""
+        return StopFlag(self.workspace / "stops" / re.sub(r"[^A-Za-z0-9]", "", session)[:64])
+
+    def generate(self, job: Job, session: str) -> Iterator[Update]:
+        """Updates of a run, one run at a time; raises InputError for what cannot be used.
+
+        Ends without a result if the session asks to stop while it waits for its turn.
+        """
+        stop = self.stop_flag(session)
+        stop.clear()
+        while not self._accelerator.acquire(timeout=_WAIT_S):
+            if stop.is_set():
+                stop.clear()
+                return
+            yield Update(Progress("Waiting for another run to end"))
+        try:
+            yield from self._run(self.pipeline_factory, job, self.workspace, stop, self._pace)
+        finally:
+            stop.clear()
+            self._accelerator.release()
+
+    def example_pictures(self, index: int) -> list[Picture]:
+        """The pictures of an example with their cameras."""
+        example = self.examples[index]
+        pairs = zip(example.pictures, example.cameras, strict=True)
+        return [
+            cut_out(path, camera, f"{example.name} {number}") for number, (path, camera) in enumerate(pairs, start=1)
+        ]
+
+
+def add_pictures(pictures: Sequence[Picture], paths: Sequence[str | Path]) -> tuple[list[Picture], list[str]]:
+    """The pictures with new ones behind them, and a sentence for each file that could not be used."""
+    result, problems = list(pictures), []
+    for number, path in enumerate(paths):
+        if len(result) >= MAX_VIEWS:
+            left = len(paths) - number
+            problems.append(
+                f"At most {MAX_VIEWS} pictures can be used; {left} more {'was' if left == 1 else 'were'} left out."
+            )
+            break
+        try:
+            result.append(cut_out(path))
+        except InputError as error:
+            problems.append(str(error))
+    return result, problems
+
+
+def make_job(
+    pictures: Sequence[Picture],
+    estimate: bool,
+    coarse_steps: Number | None,
+    detail_steps: Number | None,
+    guidance_scale: Number | None,
+    sampler: str,
+    seed: Number | None,
+) -> Job:
+    """The job that the page's controls describe; raises InputError for values out of range."""
+    if not pictures:
+        raise InputError("No picture yet: upload one or choose an example first.")
+    if sampler not in SAMPLERS:
+        raise InputError(f"Unknown sampler {sampler!r}; choose one of {', '.join(SAMPLERS)}.")
+    steps = (
+        _whole("number of coarse steps", coarse_steps, 1, MAX_STEPS),
+        _whole("number of detail steps", detail_steps, 1, MAX_STEPS),
+    )
+    if guidance_scale is None or not 0.0 <= guidance_scale <= 20.0:
+        raise InputError(f"The guidance must lie between 0 and 20, not {guidance_scale}.")
+    views: list[tuple[Any, dict[str, Any] | None]] = [
+        (picture.cutout, None) if estimate else picture.placed() for picture in pictures
+    ]
+    stem = re.sub(r"[^a-z0-9]+", "-", Path(pictures[0].name).stem.lower()).strip("-")[:40]
+    return Job(
+        views=tuple(views),
+        steps=steps,
+        guidance_scale=float(guidance_scale),
+        sampler=sampler,
+        seed=_whole("seed", seed, 0, MAX_SEED),
+        name=f"{stem or 'object'}-mesh",
+    )
+
+
+def with_found(pictures: Sequence[Picture], result: Result) -> list[Picture]:
+    """The pictures with the cameras that a run estimated for them."""
+    found = [*result.found, *[None] * len(pictures)]
+    return [replace(p, found=f) if f is not None else p for p, f in zip(pictures, found, strict=False)]
+
+
+def parse_cameras(cameras: Any, count: int) -> list[dict[str, Any] | None]:
+    """Cameras as a program sends them: None, or a list with an object or null for each picture.
+
+    Raises InputError for anything else.
+    """
+    if cameras in (None, "", []):
+        return [None] * count
+    if not isinstance(cameras, list) or len(cameras) != count:
+        given = len(cameras) if isinstance(cameras, list) else type(cameras).__name__
+        raise InputError(f"Cameras must be a list with one entry for each of the {count} pictures, not {given}.")
+    keys = ("azimuth_deg", "elevation_deg", "distance", "fov_deg", "offset")
+    parsed: list[dict[str, Any] | None] = []
+    for camera in cameras:
+        try:
+            entries = (
+                None
+                if camera is None
+                else {
+                    key: (float(value[0]), float(value[1])) if key == "offset" else float(value)
+                    for key, value in camera.items()
+                }
+            )
+        except (AttributeError, TypeError, ValueError, IndexError, KeyError):
+            raise InputError(f"A camera is an object with the numbers {', '.join(keys)}, not {camera!r:.80}.") from None
+        if entries is not None and set(entries) - set(keys):
+            raise InputError(
+                f"A camera has only the entries {', '.join(keys)}, not {sorted(set(entries) - set(keys))!r:.80}."
+            )
+        parsed.append(entries)
+    return parsed
+
+
+def caption(result: Result) -> str:
+    """One line about a finished run."""
+    facts = f"{result.vertices:,} vertices, {result.faces:,} triangles, {result.seconds:.1f} s, seed {result.seed}"
+    return f"Stopped early: this is the shape so far ({facts})." if result.stopped else facts
+
+
+def shipped_defaults(weights: str | Path | None = None) -> Defaults:
+    """The defaults that come with the weights, read without loading them; ours where they say nothing."""
+    # Not by `wavemesh.checkpoint`, which would load torch before the page is up; a Hub id is not fetched for this.
+    folder = BUNDLED_WEIGHTS if weights is None else Path(weights)
+    try:
+        data = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        sampling = data.get("sampling") or {}
+        known = {key: sampling[key] for key in Defaults.__dataclass_fields__ if key in sampling}
+        return Defaults(**known)
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        _log.info("no shipped defaults: %s", error)
+        return Defaults()
+
+
+def _whole(name: str, value: Number | None, low: int, high: int) -> int:
+    if value is None or value != value or int(value) != value or not low <= value <= high:
+        raise InputError(f"The {name} must be a whole number between {low} and {high}, not {value}.")
+    return int(value)

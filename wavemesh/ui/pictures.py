@@ -1,0 +1,121 @@
+"""The pictures that a person handed in, on their way to the pipeline: cut out, shown, and given cameras.
+
+An uploaded picture has no camera at first. As long as cameras are estimated it goes to the pipeline as it is; once the
+person sets angles by hand it is framed the way training pictures are, because distance and offset stay unknown. After
+a run with estimated cameras the estimate takes their place, and the sliders correct it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from wavemesh.imaging import crop_foreground, pad_to_square, read_picture, remove_background
+
+Number = int | float  # gradio's sliders and numbers give either
+
+MAX_VIEWS = 8
+KEPT_SIDE = 768  # the network sees far fewer pixels; what a session holds stays small
+SHOWN_SIDE = 320
+_FRAME_MARGIN = 0.3  # around the object, so that it fills the frame as at the default distance and field of view
+_BOX_EDGES = [(a, b) for a in range(8) for b in range(8) if a < b and (a ^ b) in (1, 2, 4)]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture without its background.
+
+    cutout: RGBA, straight alpha. camera: keyword arguments of `Camera` for the cut-out, None where nobody knows.
+    found: what the last estimate said, as the crop it belongs to and that crop's camera.
+    """
+
+    name: str
+    cutout: Image.Image
+    camera: dict[str, Any] | None = None
+    found: tuple[Image.Image, dict[str, Any]] | None = None
+
+    @property
+    def angles(self) -> tuple[float, float]:
+        """Azimuth and elevation for the sliders."""
+        camera = self.camera or (self.found[1] if self.found else {})
+        azimuth = (float(camera.get("azimuth_deg", 0.0)) + 180.0) % 360.0 - 180.0
+        return azimuth, float(camera.get("elevation_deg", 15.0))
+
+    def placed(self) -> tuple[Image.Image, dict[str, Any]]:
+        """The picture and its camera as they go to the pipeline when cameras are not estimated."""
+        if self.camera is not None:
+            return self.cutout, self.camera
+        if self.found is not None:
+            return self.found
+        azimuth, elevation = self.angles
+        return crop_foreground(self.cutout, _FRAME_MARGIN)[0], {"azimuth_deg": azimuth, "elevation_deg": elevation}
+
+
+def cut_out(path: str | Path, camera: dict[str, Any] | None = None, name: str | None = None) -> Picture:
+    """The picture of a file without its background; raises InputError if it cannot be used."""
+    name = name or Path(path).name
+    picture = read_picture(path, name)
+    if max(picture.size) > KEPT_SIDE:
+        picture.thumbnail((KEPT_SIDE, KEPT_SIDE), Image.Resampling.LANCZOS)
+    return Picture(name, remove_background(picture, name=name), camera)
+
+
+def with_angles(
+    pictures: Sequence[Picture], azimuths: Sequence[Number | None], elevations: Sequence[Number | None]
+) -> list[Picture]:
+    """The pictures with the angles that the sliders show; untouched where a slider says what the picture says."""
+    turned = []
+    for picture, azimuth, elevation in zip(pictures, azimuths, elevations, strict=False):
+        before = picture.angles
+        after = (before[0] if azimuth is None else float(azimuth), before[1] if elevation is None else float(elevation))
+        # Sliders round, so a difference within their step is no wish of the person's.
+        if max(abs(after[0] - before[0]), abs(after[1] - before[1])) < 0.75:
+            turned.append(picture)
+            continue
+        cutout, camera = picture.placed()
+        moved = {**camera, "azimuth_deg": after[0], "elevation_deg": after[1]}
+        if picture.camera is not None:
+            turned.append(replace(picture, camera=moved))
+        else:
+            turned.append(replace(picture, found=(cutout, moved)))
+    return turned
+
+
+def shown(picture: Picture, estimate: bool) -> Image.Image:
+    """What the page shows of a picture: the cut-out (a checkerboard lies behind it) and the box its camera implies."""
+    if estimate and picture.found is None:
+        image = pad_to_square(picture.cutout)[0]
+        image.thumbnail((SHOWN_SIDE, SHOWN_SIDE))
+        return image
+    cutout, camera = picture.found if estimate and picture.found is not None else picture.placed()
+    square, crop = pad_to_square(cutout)
+    square = square.resize((SHOWN_SIDE, SHOWN_SIDE), Image.Resampling.LANCZOS)
+    return _with_box(square, camera, (crop.left, crop.top, crop.size, crop.width, crop.height))
+
+
+def _with_box(
+    image: Image.Image, camera: dict[str, Any], window: tuple[float, float, float, float, float]
+) -> Image.Image:
+    """The picture with the cube that holds every object drawn over it; its front is drawn stronger."""
+    from wavemesh.geometry.camera import Camera
+
+    corners = np.array([[x, y, z] for z in (-0.9, 0.9) for y in (-0.9, 0.9) for x in (-0.9, 0.9)])
+    ndc, depth = Camera(**camera).cropped(*window).project(corners)
+    if depth.min() <= 0.0:
+        return image
+    scale = 2  # drawn larger and shrunk: PIL's lines are not smooth
+    size = image.width * scale
+    points = [((x + 1.0) / 2.0 * size, (1.0 - y) / 2.0 * size) for x, y in ndc]
+    layer = Image.new("RGBA", (size, size), (90, 130, 190, 0))
+    pen = ImageDraw.Draw(layer)
+    for a, b in _BOX_EDGES:
+        is_front = a >= 4 and b >= 4
+        pen.line([points[a], points[b]], fill=(58, 110, 190, 230 if is_front else 110), width=5 if is_front else 3)
+    result = image.copy()
+    result.alpha_composite(layer.resize(image.size, Image.Resampling.BOX))
+    return result

@@ -1,0 +1,92 @@
+"""The look of the page: calm colours for light and dark, fonts of the reader's own system, one column on a phone."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+# Plain names only: gradio would fetch a GoogleFont from another host.
+_FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif")
+_MONO_FONTS = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
+
+
+def theme() -> gr.themes.Base:
+    """A theme of slate and a quiet blue, round corners, no shadows."""
+    return gr.themes.Base(
+        primary_hue=gr.themes.colors.blue,
+        secondary_hue=gr.themes.colors.slate,
+        neutral_hue=gr.themes.colors.slate,
+        radius_size=gr.themes.sizes.radius_lg,
+        font=_FONTS,
+        font_mono=_MONO_FONTS,
+    ).set(
+        body_background_fill="*neutral_50",
+        body_background_fill_dark="#10151d",
+        background_fill_primary_dark="#171d27",
+        background_fill_secondary_dark="#10151d",
+        block_background_fill="white",
+        block_background_fill_dark="#171d27",
+        block_border_color="*neutral_200",
+        block_border_color_dark="#2a3341",
+        border_color_primary_dark="#2a3341",
+        block_shadow="none",
+        block_label_background_fill="transparent",
+        block_label_background_fill_dark="transparent",
+        block_label_border_width="0px",
+        block_label_text_weight="500",
+        block_title_text_weight="500",
+        input_background_fill_dark="#1e2633",
+        button_primary_background_fill="#2f6db5",
+        button_primary_background_fill_hover="#285f9f",
+        button_primary_background_fill_dark="#2f6db5",
+        button_primary_background_fill_hover_dark="#3a7bc6",
+        button_primary_text_color="white",
+        slider_color="#2f6db5",
+        slider_color_dark="#5b96d8",
+        checkbox_background_color_selected="#2f6db5",
+        checkbox_background_color_selected_dark="#2f6db5",
+    )
+
+
+CSS = """
+.gradio-container { max-width: 1360px !important; margin: 0 auto !important; }
+.wm-header { padding: 4px 2px 0; }
+.wm-header h1 { font-size: 1.55rem; font-weight: 650; letter-spacing: -0.01em; margin: 0; }
+.wm-header p { color: var(--body-text-color-subdued); margin: 2px 0 0; }
+.wm-note, .wm-note p { color: var(--body-text-color-subdued); font-size: 0.88rem; line-height: 1.45; }
+.wm-step { font-weight: 600; font-size: 1rem; margin: 0; }
+
+/* Transparent parts of a picture, in the light and in the dark. */
+.wm-card img, .wm-checker img {
+  --a: #ffffff; --b: #e6eaef;
+  background: repeating-conic-gradient(var(--b) 0 25%, var(--a) 0 50%) 0 0 / 18px 18px;
+}
+.dark .wm-card img, .dark .wm-checker img { --a: #2a313c; --b: #363e4a; }
+.wm-cards { gap: 12px; }
+.wm-card { position: relative; border: 1px solid var(--block-border-color); border-radius: var(--radius-lg);
+  background: var(--block-background-fill); padding: 8px; gap: 4px; overflow: hidden; flex-grow: 0 !important;
+  flex-basis: calc(50% - 6px) !important; }
+.wm-card .block { border: none; background: transparent; padding: 0; }
+.wm-card img { border-radius: var(--radius-md); width: 100%; aspect-ratio: 1; object-fit: contain; }
+.wm-remove { position: absolute !important; top: 14px; right: 14px; z-index: 5; min-width: 30px !important;
+  width: 30px; height: 30px; padding: 0 !important; border-radius: 50% !important; opacity: 0.85; }
+.wm-seed { align-items: end; }
+.wm-dice { min-width: 46px !important; max-width: 46px; font-size: 1.35rem; padding: 0 !important; }
+
+.wm-stage, .wm-empty { min-height: min(520px, 92vw); }
+.wm-empty { display: grid; place-items: center; text-align: center; padding: 24px;
+  border: 1px dashed var(--block-border-color); border-radius: var(--radius-lg);
+  color: var(--body-text-color-subdued); background: var(--block-background-fill); }
+.wm-forming img { width: 100%; height: min(520px, 92vw); object-fit: contain; background: #f4f2ee; }
+.wm-progress { padding: 2px; }
+.wm-progress-text { display: flex; justify-content: space-between; gap: 12px; font-size: 0.9rem; margin-bottom: 6px; }
+.wm-progress-track { height: 8px; border-radius: 4px; background: var(--border-color-primary); overflow: hidden; }
+.wm-progress-fill { height: 100%; border-radius: 4px; background: #2f6db5; transition: width 0.25s ease; }
+.dark .wm-progress-fill { background: #5b96d8; }
+.wm-downloads { flex-wrap: wrap; }
+.wm-downloads button { min-width: 90px !important; }
+@media (prefers-reduced-motion: reduce) { .wm-progress-fill { transition: none; } }
+@media (max-width: 640px) {
+  .gradio-container { padding: 8px !important; }
+  .wm-header h1 { font-size: 1.3rem; }
+}
+"""
