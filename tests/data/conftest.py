@@ -17,6 +17,7 @@ from wavemesh.geometry.camera import Camera
 from wavemesh.rendering import raycast_view
 
 RESOLUTION, IMAGE_SIZE, NUM_VIEWS = 32, 48, 6
+CANONICAL = [Camera(30.0, 20.0), Camera(210.0, 20.0)]
 
 
 def _shapes() -> dict[str, tuple[np.ndarray, trimesh.Trimesh]]:
@@ -49,14 +50,17 @@ def _files(key: str, split: str, sdf: np.ndarray, mesh: trimesh.Trimesh) -> dict
         "path": f"{key}.obj",
         "split": split,
         "cameras": [asdict(camera) for camera in cameras],
+        "canonical_cameras": [asdict(camera) for camera in CANONICAL],
     }
     packed = io.BytesIO()
     np.savez_compressed(packed, sdf=np.rint(np.clip(sdf / 0.09, -1, 1) * 127).astype(np.int8))
     files = {"meta.json": json.dumps(meta).encode(), "sdf.npz": packed.getvalue()}
-    for number, camera in enumerate(cameras):
-        picture = io.BytesIO()
-        Image.fromarray(raycast_view(mesh, camera, IMAGE_SIZE).rgba).save(picture, format="WEBP", lossless=True)
-        files[f"view{number:02d}.webp"] = picture.getvalue()
+    named = [("view", IMAGE_SIZE, cameras), ("canonical", 2 * IMAGE_SIZE, CANONICAL)]
+    for name, size, taken_by in named:
+        for number, camera in enumerate(taken_by):
+            picture = io.BytesIO()
+            Image.fromarray(raycast_view(mesh, camera, size).rgba).save(picture, format="WEBP", lossless=True)
+            files[f"{name}{number:02d}.webp"] = picture.getvalue()
     return files
 
 

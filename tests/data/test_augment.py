@@ -98,51 +98,6 @@ def test_a_mirrored_picture_is_the_picture_of_the_mirrored_mesh() -> None:
     assert (flipped[0, 3] - alpha).abs().max() < 0.02
 
 
-@settings(max_examples=20, deadline=None)
-@given(camera=cameras, x=st.floats(-0.5, 0.5), y=st.floats(-0.5, 0.5), half=st.floats(0.3, 1.5))
-def test_crops_move_the_camera_along(camera: Camera, x: float, y: float, half: float) -> None:
-    poses, intrinsics = stack_cameras([camera])
-    points = torch.rand(20, 3) * 1.8 - 0.9
-    ndc, _ = project_points(points, poses, intrinsics)
-    window = torch.tensor([[[x, y, half]]])
-    _, cropped = augment.crop_views(torch.zeros(1, 1, 4, 8, 8), intrinsics[None], window)
-    new, _ = project_points(points, poses, cropped[0])
-    torch.testing.assert_close(new, (ndc - window[0, 0, :2]) / half, atol=1e-3, rtol=1e-3)
-    # The same window in pixels of a picture of 2 x 2 pixels, through the camera's own crop.
-    expected = camera.cropped(x + 1.0 - half, 1.0 - y - half, 2.0 * half, 2.0, 2.0).intrinsics()
-    np.testing.assert_allclose(cropped[0, 0].numpy(), expected, rtol=1e-4, atol=1e-4)
-
-
-def test_a_crop_shows_the_window() -> None:
-    image = views_of_random_pixels(1, 1, 16)
-    # Pixels 4 to 11 in both directions, twice as large: pixel centres of the crop fall between old ones by a quarter.
-    cropped, _ = augment.crop_views(image, torch.ones(1, 1, 3), torch.tensor([[[0.0, 0.0, 0.5]]]))
-    same, intrinsics = augment.crop_views(image, torch.ones(1, 1, 3), torch.tensor([[[0.0, 0.0, 1.0]]]))
-    torch.testing.assert_close(same, image)
-    torch.testing.assert_close(intrinsics, torch.ones(1, 1, 3))
-    averaged = torch.nn.functional.avg_pool2d(cropped[0], 2)
-    assert (averaged - image[0, :, :, 4:12, 4:12]).abs().mean() < 0.2
-    shifted, _ = augment.crop_views(image, torch.ones(1, 1, 3), torch.tensor([[[0.5, 0.25, 1.0]]]))
-    torch.testing.assert_close(shifted[..., 2:, :-4], image[..., :-2, 4:])  # 4 pixels to the right, 2 up
-
-
-def test_crops_to_the_object_leave_the_margin() -> None:
-    image = torch.zeros(1, 1, 4, 64, 64)
-    image[..., 10:30, 20:50] = 1.0  # 30 pixels wide
-    margin = 0.1
-    cropped, intrinsics = augment.crop_to_object(
-        image, torch.tensor([[[2.0, 0.0, 0.0]]]), margins=(margin, margin), shift=0.0
-    )
-    columns = torch.nonzero(cropped[0, 0, 3].amax(0) > 0.5)[:, 0]
-    assert (len(columns) / 64) == pytest.approx(1 / (1 + 2 * margin), abs=0.03)
-    assert abs(int(columns[0]) - (63 - int(columns[-1]))) <= 1
-    assert intrinsics[0, 0, 0] == pytest.approx(2.0 * 64 / (30 * 1.2), rel=1e-4)
-    empty = torch.zeros(1, 1, 4, 8, 8)
-    same, unchanged = augment.crop_to_object(empty, torch.ones(1, 1, 3))
-    assert torch.equal(unchanged, torch.ones(1, 1, 3))
-    assert not same.any()
-
-
 def test_colour_jitter_keeps_alpha_and_stays_premultiplied() -> None:
     images = views_of_random_pixels()
     changed = augment.colour_jitter(images, torch.Generator().manual_seed(1))

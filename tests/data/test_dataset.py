@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,14 @@ from torch.utils.data import DataLoader
 
 from wavemesh.data.dataset import MeshDataset, PreparedShapes, downsample_sdf, to_network_image
 from wavemesh.errors import InputError
-from wavemesh.geometry.camera import project_points
+from wavemesh.geometry.camera import Camera, project_points, stack_cameras
 from wavemesh.wavelets import create_sparse_tensor_from_wavelet
 from wavemesh.wavelets.sparse import sparse_wavelet_to_sdf
 
+from .conftest import write_shard
+
 Shapes = dict[str, tuple[np.ndarray, object]]
+Files = dict[str, dict[str, bytes]]
 
 
 def silhouettes_cover_the_solid(
@@ -47,11 +51,24 @@ def test_prepared_shapes_give_the_analytic_sdf(prepared_root: Path, analytic_sha
         assert silhouettes_cover_the_solid(sdf, batch[row], poses[row], intrinsics[row]) > 0.99
 
 
-def test_a_shape_for_evaluation_has_the_first_four_views(prepared_root: Path) -> None:
+def test_a_shape_for_evaluation_shows_the_canonical_views(prepared_root: Path) -> None:
     shape = PreparedShapes(prepared_root, "test")[0]
-    assert (shape.key, shape.category, len(shape.pictures), len(shape.cameras)) == ("ball.2", "balls", 4, 4)
+    assert (shape.key, shape.category, len(shape.pictures)) == ("ball.2", "balls", 2)
+    assert shape.cameras == [Camera(30.0, 20.0), Camera(210.0, 20.0)]
     assert shape.sdf.dtype == np.float32
-    assert shape.pictures[0].shape == (48, 48, 4)
+    poses, intrinsics = stack_cameras(shape.cameras)
+    images = to_network_image(np.stack(shape.pictures))
+    assert images.shape == (2, 4, 96, 96)
+    assert silhouettes_cover_the_solid(torch.from_numpy(shape.sdf), images, poses, intrinsics) > 0.99
+
+
+def test_without_canonical_views_evaluation_gets_the_training_views(tmp_path: Path, sample_files: Files) -> None:
+    files = {name: content for name, content in sample_files["box"].items() if not name.startswith("canonical")}
+    meta = json.loads(files["meta.json"])
+    del meta["canonical_cameras"]
+    write_shard(tmp_path / "shard-000000.tar", {"box": {**files, "meta.json": json.dumps(meta).encode()}})
+    shape = PreparedShapes(tmp_path, "train")[0]
+    assert len(shape.pictures) == len(shape.cameras) == 6
 
 
 def test_items_have_the_roadmaps_keys_and_shapes(prepared_root: Path) -> None:

@@ -1,4 +1,4 @@
-"""Augmentation that keeps shape, pictures and cameras consistent: turns, mirroring, crops, colours, masks.
+"""Augmentation that keeps shape, pictures and cameras consistent: quarter turns, mirroring, colours, masks.
 
 Geometry changes are exact on the grid (a permutation of cells) and happen to the SDF before the wavelet transform,
 since mirrored coefficients are not the coefficients of the mirror image. Pictures are the network's: RGB premultiplied
@@ -46,55 +46,6 @@ def mirror_views(
     world = poses.new_tensor([-1.0, 1.0, 1.0])[:, None]
     camera = poses.new_tensor([-1.0, 1.0, 1.0, 1.0])
     return images.flip(-1), world * poses * camera, intrinsics * intrinsics.new_tensor([1.0, -1.0, 1.0])
-
-
-def crop_views(
-    images: Float[Tensor, "b v c h w"], intrinsics: Float[Tensor, "b v 3"], windows: Float[Tensor, "b v 3"]
-) -> tuple[Float[Tensor, "b v c h w"], Float[Tensor, "b v 3"]]:
-    """Square windows of the pictures at the pictures' size, with the intrinsics of their cameras.
-
-    windows: (x, y, half side) in NDC of the old picture; what lies beyond the picture is empty.
-    """
-    batch, views, _, height, width = images.shape
-    centre, half = windows[..., :2], windows[..., 2:]
-    # The sampling grid's y points down.
-    theta = torch.zeros(batch, views, 2, 3, device=images.device, dtype=images.dtype)
-    theta[..., 0, 0] = theta[..., 1, 1] = half[..., 0]
-    theta[..., 0, 2], theta[..., 1, 2] = centre[..., 0], -centre[..., 1]
-    grid = functional.affine_grid(theta.flatten(0, 1), [batch * views, 1, height, width], align_corners=False)
-    cropped = functional.grid_sample(images.flatten(0, 1), grid, align_corners=False).unflatten(0, (batch, views))
-    return cropped, torch.cat([intrinsics[..., :1] / half, (intrinsics[..., 1:] - centre) / half], dim=-1)
-
-
-def crop_to_object(
-    images: Float[Tensor, "b v 4 h w"],
-    intrinsics: Float[Tensor, "b v 3"],
-    generator: torch.Generator | None = None,
-    margins: tuple[float, float] = (0.0, 0.2),
-    shift: float = 0.04,
-) -> tuple[Float[Tensor, "b v 4 h w"], Float[Tensor, "b v 3"]]:
-    """Crops around the object as the pipeline makes them of a user's picture, with their intrinsics.
-
-    margins: least and largest free border as a share of the object's longer side, drawn per view.
-    shift: how far the window may lie off the object's centre, in the same unit. Equal margins and no shift: no chance.
-    """
-    alpha = images[:, :, 3]
-    side = images.shape[-1]
-    centres = (torch.arange(side, device=images.device) + 0.5) / side * 2.0 - 1.0
-    low, high = [], []
-    for line, axis in ((alpha.amax(dim=-2), centres), (alpha.amax(dim=-1), -centres)):  # columns, then rows
-        seen = line > 0.5
-        low.append(torch.where(seen, axis, torch.full_like(line, 1.0)).amin(dim=-1) - 1.0 / side)
-        high.append(torch.where(seen, axis, torch.full_like(line, -1.0)).amax(dim=-1) + 1.0 / side)
-    first, last = torch.stack(low, dim=-1), torch.stack(high, dim=-1)
-    extent = (last - first).amax(dim=-1, keepdim=True)
-    draw = torch.rand(*alpha.shape[:2], 3, generator=generator).to(images.device)
-    margin = margins[0] + (margins[1] - margins[0]) * draw[..., :1]
-    window = torch.cat(
-        [(first + last) / 2.0 + extent * shift * (2.0 * draw[..., 1:] - 1.0), extent * (0.5 + margin)], dim=-1
-    )
-    # A picture without an object stays as it is.
-    return crop_views(images, intrinsics, torch.where(extent > 0.0, window, window.new_tensor([0.0, 0.0, 1.0])))
 
 
 def colour_jitter(

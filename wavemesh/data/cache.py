@@ -2,7 +2,7 @@
 
 The shards are made for streaming and shipping; training draws shapes and views at random. Unpacked, a shape costs 2 MiB
 of SDF and 64 KiB a view, read without any decoding. The cache names the shards it was made from and is built anew when
-they change.
+they change. Canonical pictures are large and rarely read: they stay compressed.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import tarfile
 import uuid
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ from wavemesh.errors import InputError
 from wavemesh.geometry.camera import Camera
 
 SDF_SCALE = 0.09 / 127
-FORMAT = 1
+FORMAT = 2
 
 log = logging.getLogger(__name__)
 
@@ -49,11 +50,23 @@ class SplitCache:
 
     def __init__(self, folder: Path) -> None:
         index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+        self._pictures = folder / "canonical.bin"
+        self._canonical: list[list[tuple[int, int]]] = index["canonical"]
         self.keys: list[str] = index["keys"]
         self.meta: list[dict[str, Any]] = index["meta"]
         self.cameras = [[from_dict(Camera, camera) for camera in meta["cameras"]] for meta in self.meta]
         self.sdf: Int8[np.ndarray, "n x y z"] = np.load(folder / "sdf.npy", mmap_mode="r")
         self.views: UInt8[np.ndarray, "n v h w 4"] = np.load(folder / "views.npy", mmap_mode="r")
+
+    def canonical(self, index: int) -> tuple[list[np.ndarray], list[Camera]]:
+        """The canonical pictures of a shape, (s, s, 4) uint8, with their cameras; empty where the set has none."""
+        pictures = []
+        with self._pictures.open("rb") as file:
+            for offset, size in self._canonical[index]:
+                file.seek(offset)
+                pictures.append(_read_picture(file.read(size)))
+        listed = self.meta[index].get("canonical_cameras", [])
+        return pictures, [from_dict(Camera, camera) for camera in listed]
 
 
 def open_cache(root: Path, split: str) -> SplitCache:
@@ -74,7 +87,7 @@ def open_cache(root: Path, split: str) -> SplitCache:
 
 
 def _fingerprint(shards: list[Path]) -> str:
-    """Changes with the shards' names and sizes and with their last blocks, which hold the newest sample."""
+    """Changes with the names, sizes and last bytes of the shards; reading them whole would cost more than it guards."""
     digest = hashlib.sha256(str(FORMAT).encode())
     for shard in shards:
         with shard.open("rb") as file:
@@ -95,7 +108,7 @@ def _build(root: Path, shards: list[Path], split: str, folder: Path, source: str
     try:
         index = _unpack(root, members, temporary)
         (temporary / "index.json").write_text(json.dumps({**index, "source": source}), encoding="utf-8")
-        if folder.exists():
+        with suppress(FileNotFoundError):
             stale = folder.rename(root / f"cache-{split}.{uuid.uuid4().hex[:8]}.old")
             shutil.rmtree(stale, ignore_errors=True)
         try:
@@ -125,9 +138,11 @@ def _samples_of(shards: list[Path], split: str, root: Path) -> Iterator[tuple[st
 
 
 def _unpack(root: Path, samples: dict[str, dict[str, _Member]], folder: Path) -> dict[str, Any]:
-    """Writes sdf.npy and views.npy; returns the rest of the index."""
+    """Writes sdf.npy, views.npy and canonical.bin; returns the rest of the index."""
     sdf_map = view_map = None
     meta: list[dict[str, Any]] = []
+    canonical: list[list[tuple[int, int]]] = []
+    pictures = io.BytesIO()
     for row, (key, files) in enumerate(samples.items()):
         meta.append(_read_json(root, files["meta.json"]))
         with np.load(io.BytesIO(_read_member(root, files["sdf.npz"])), allow_pickle=False) as data:
@@ -142,10 +157,15 @@ def _unpack(root: Path, samples: dict[str, dict[str, _Member]], folder: Path) ->
         if len(meta[-1]["cameras"]) != len(views):
             raise InputError(f"Shape {key} has {len(views)} views and {len(meta[-1]['cameras'])} cameras.")
         sdf_map[row], view_map[row] = sdf, views
+        names = sorted(name for name in files if name.startswith("canonical") and name.endswith(".webp"))
+        if len(meta[-1].get("canonical_cameras", [])) != len(names):
+            raise InputError(f"Shape {key} has {len(names)} canonical pictures and another number of cameras.")
+        canonical.append([(pictures.tell(), pictures.write(_read_member(root, files[name]))) for name in names])
+    (folder / "canonical.bin").write_bytes(pictures.getvalue())
     for array in (sdf_map, view_map):
         if array is not None:
             array.flush()
-    return {"keys": list(samples), "meta": meta}
+    return {"keys": list(samples), "meta": meta, "canonical": canonical}
 
 
 def _new_map(path: Path, shape: tuple[int, ...], dtype: type) -> np.memmap:

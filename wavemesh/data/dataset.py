@@ -26,15 +26,14 @@ from wavemesh.geometry.camera import Camera, stack_cameras
 from wavemesh.wavelets import get_bank, sdf_to_sparse_wavelet
 
 MIN_RESOLUTION = 16
-NUM_CANONICAL = 4  # the first views of every prepared shape are the same ones, for evaluation
 
 
 @dataclass(frozen=True)
 class PreparedShape:
     """One shape as evaluation sees it.
 
-    sdf: (n, n, n) float32, truncated at 0.09. pictures, cameras: the canonical views, which are the first four of those
-    stored, (s, s, 4) uint8 RGBA with straight alpha. meta: name, licence, creator, library and so on.
+    sdf: (n, n, n) float32, truncated at 0.09. pictures, cameras: the canonical views, (s, s, 4) uint8 RGBA, straight
+    alpha; the training views where the data set has no others. meta: name, licence, creator, library and so on.
     """
 
     key: str
@@ -69,12 +68,15 @@ class PreparedShapes:
         return len(self.keys)
 
     def __getitem__(self, index: int) -> PreparedShape:
+        pictures, cameras = self._cache.canonical(index)
+        if not pictures:
+            pictures, cameras = list(np.array(self._cache.views[index])), self.cameras[index]
         return PreparedShape(
             key=self.keys[index],
             category=self.categories[index],
             sdf=self.sdf([index])[0].numpy(),
-            pictures=list(np.array(self._cache.views[index][:NUM_CANONICAL])),
-            cameras=self.cameras[index][:NUM_CANONICAL],
+            pictures=pictures,
+            cameras=cameras,
             meta=self.meta[index],
         )
 
@@ -112,7 +114,7 @@ class MeshDataset(Dataset[dict[str, Any]]):
     'sdf' (r, r, r) float32, 'mesh_path' (where the shape came from), 'category'. Batches: give `collate` to the loader.
 
     resolution: of the SDF, a multiple of 4 from 16 to that of the stored ones. category: only shapes of this one.
-    augment: random views, quarter turns, mirroring, crops and colours, drawn anew after `set_epoch`; without it every
+    augment: random views, quarter turns, mirroring and colours, drawn anew after `set_epoch`; without it every
     item is fixed and shows the first views. Raises InputError for a folder, split, category or number that cannot be
     served.
     """
@@ -223,7 +225,5 @@ def _augmented(
     if torch.rand((), generator=generator) < 0.5:
         sdf = augmentation.mirror(sdf)
         images, poses, intrinsics = augmentation.mirror_views(images, poses, intrinsics)
-    if torch.rand((), generator=generator) < 0.5:
-        images, intrinsics = augmentation.crop_to_object(images, intrinsics, generator)
     images = augmentation.colour_jitter(images, generator)
     return sdf.contiguous(), augmentation.imperfect_masks(images, generator), poses, intrinsics
