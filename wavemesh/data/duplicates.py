@@ -52,7 +52,7 @@ def similar_names(first: str, second: str) -> bool:
 def group_look_alikes(
     keys: list[str], names: list[str], solids: list[Bool[np.ndarray, "m m m"]], threshold: float = 0.95
 ) -> Grouping:
-    """Which models to drop as near duplicates (same space up to a quarter turn, similar names), and the look-alike groups."""
+    """Which models to drop as near duplicates (same space up to a quarter turn, similar names), and the groups."""
     order = np.argsort(keys, kind="stable")
     stack = np.stack([solids[index] for index in order]).astype(np.float32)
     sizes = stack.sum(axis=(1, 2, 3))
@@ -67,10 +67,11 @@ def group_look_alikes(
     for second in range(len(order)):
         for first in np.flatnonzero(best[second, :second] > threshold):
             parent[_root(parent, second)] = _root(parent, int(first))
-            if int(first) not in dropped and second not in dropped:
-                if similar_names(names[order[first]], names[order[second]]):
-                    keys_pair = keys[order[second]], keys[order[first]]
-                    dropped[second] = Duplicate(*keys_pair, iou=round(float(best[second, first]), 4))
+            if int(first) in dropped or second in dropped:
+                continue
+            if similar_names(names[order[first]], names[order[second]]):
+                keys_pair = keys[order[second]], keys[order[first]]
+                dropped[second] = Duplicate(*keys_pair, iou=round(float(best[second, first]), 4))
     group = {}
     for index in range(len(order)):
         if index not in dropped:

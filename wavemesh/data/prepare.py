@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 
 BACKENDS = ("processes", "threads", "ray", "dask")
 SAMPLES_PER_SHARD = 64
+_INDEXED = ("key", "name", "category", "licence", "creator", "library")
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def _check_settings(out_dir: Path, settings: SampleSettings) -> None:
 
 
 def _parallel(backend: str, workers: int) -> AbstractContextManager:
-    """joblib's configuration for the backend; each worker computes in one thread."""
+    """The configuration of joblib for the backend; each worker computes in one thread."""
     if backend == "ray":
         try:
             from ray.util.joblib import register_ray
@@ -170,13 +171,14 @@ def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
 def read_sample(path: Path) -> Sample:
     """The sample in a model's tar."""
     with tarfile.open(path) as archive:
-        contents = {member.name: archive.extractfile(member).read() for member in archive.getmembers()}
+        opened = ((member.name, archive.extractfile(member)) for member in archive.getmembers())
+        contents = {name: file.read() for name, file in opened if file is not None}
     key = path.name.removesuffix(".tar")
     return Sample(key, {name.removeprefix(f"{key}."): content for name, content in contents.items()})
 
 
 def write_shards(out_dir: Path, models: Iterable[SourceModel]) -> PrepareReport:
-    """Gathers the prepared models of out_dir/models into shards, each of one split, and writes the lists beside them."""
+    """Gathers the prepared models of out_dir/models into shards, each of one split, and writes the lists with them."""
     folder = out_dir / "models"
     models = sorted(models, key=lambda model: model.key)
     prepared = [model for model in models if _tar(folder, model).is_file()]
@@ -200,9 +202,7 @@ def write_shards(out_dir: Path, models: Iterable[SourceModel]) -> PrepareReport:
             shard += 1
     duplicates = [asdict(duplicate) for duplicate in grouping.duplicates]
     for name, content in (("index", index), ("rejected", rejected), ("duplicates", duplicates)):
-        _write_atomically(
-            out_dir / f"{name}.json", (json.dumps(content, ensure_ascii=False, indent=1) + "\n").encode()
-        )
+        _write_atomically(out_dir / f"{name}.json", (json.dumps(content, ensure_ascii=False, indent=1) + "\n").encode())
     counts = {split: sum(entry["split"] == split for entry in index) for split, _ in SPLITS}
     logger.info("%s: %s, %d rejected, %d duplicates", out_dir, counts, len(rejected), len(duplicates))
     return PrepareReport(out_dir, counts, rejected, duplicates)
@@ -219,7 +219,7 @@ def _write_shard(path: Path, folder: Path, models: list[SourceModel], split: str
             ).encode()
             for suffix, content in sorted(sample.files.items()):
                 _add(archive, f"{sample.key}.{suffix}", content)
-            described = {name: getattr(model, name) for name in ("key", "name", "category", "licence", "creator", "library")}
+            described = {name: getattr(model, name) for name in _INDEXED}
             entries.append({**described, "split": split, "shard": path.name})
     partial.replace(path)
     return entries

@@ -67,7 +67,7 @@ def _seed(key: str, purpose: str) -> int:
 
 
 def sample_lights(key: str, num_views: int) -> list[Light]:
-    """The light of each view: the default for the canonical views, a lamp somewhere above the horizon for the others."""
+    """The light of each view: the default for the canonical views, a lamp anywhere above the horizon for the others."""
     generator = np.random.default_rng(_seed(key, "lights"))
     lights = [Light()] * min(NUM_CANONICAL, num_views)
     for _ in range(num_views - len(lights)):
@@ -130,7 +130,7 @@ def _webp(rgba: UInt8[np.ndarray, "s s 4"]) -> bytes:
 
 
 def prepare_model(model: SourceModel, libraries: Path, settings: SampleSettings) -> Sample:
-    """The sample of a library's model, turned and scaled into the world frame. Raises InputError as prepare_mesh does."""
+    """The sample of a library's model, turned and scaled into the world frame; raises InputError like prepare_mesh."""
     mesh = load_mesh(libraries / model.library / model.path, max_texture=512)
     if model.rotation is not None:
         mesh = rotated(mesh, np.array(model.rotation).reshape(3, 3))

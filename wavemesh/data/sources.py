@@ -46,7 +46,7 @@ class SourceModel:
 def find_libraries(source: str | Path | None = None, download_dir: Path | None = None) -> list[Path]:
     """The `.sh3f` files of a folder (or the one file given), sorted by name.
 
-    source None: the installed Debian package, or else it is downloaded with apt-get into download_dir and unpacked there.
+    source None: the installed Debian package, or else it is downloaded with apt-get into download_dir and unpacked.
     Raises InputError where there is nothing.
     """
     if source is None:

@@ -2,8 +2,8 @@
 
 World: right-handed, y up, +z front (glTF). A camera looks at the origin; azimuth 0 is on +z and grows towards +x,
 elevation grows upwards. Camera axes are OpenGL's: x right, y up, looking along -z. Normalised device coordinates (NDC)
-run from -1 to 1 across the square picture, x right and y up; pixel (row r, column c) of a picture of S x S pixels has its
-centre at ((c + 0.5) / S * 2 - 1, 1 - (r + 0.5) / S * 2).
+run from -1 to 1 across the square picture, x right and y up; pixel (row r, column c) of a picture of S x S pixels has
+its centre at ((c + 0.5) / S * 2 - 1, 1 - (r + 0.5) / S * 2).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Meshes with their colours: reading, placing in the world frame, and looking up surface colours.
 
 A mesh here is a `trimesh.Trimesh`. Its colours are one of what trimesh knows (vertex or face colours, one textured
-material) or a table of materials with one entry per face (`obj.load_obj`); `surface_colours` reads them all, so that the
-ray-casting renderer need not tell them apart.
+material) or a table of materials with one entry per face (`obj.load_obj`); `surface_colours` reads them all, so that
+who looks up colours need not tell them apart.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Wavefront OBJ with its materials, read leniently.
 
 The furniture catalogues hold Java3D-flavoured OBJ: materials that are not defined anywhere, polygons, negative and
-missing indices, invisible (d = 0) helper faces, textures in another letter case. Each face keeps its own material, which
-trimesh's reader would turn into one mesh per material and, joined again, into a re-sampled texture atlas.
+missing indices, invisible (d = 0) helper faces, textures in another letter case. Each face keeps its own material,
+which trimesh's reader would turn into one mesh per material and, joined again, into a re-sampled texture atlas.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Orthographic depth maps of a mesh from all around: what an onlooker can see of it.
 
-Real meshes are rarely watertight or consistently oriented, so inside and outside are defined by sight: `sdf` carves away
-what some camera sees past, and measures distances to the surface samples collected here.
+Real meshes are rarely watertight or consistently oriented, so inside and outside are defined by sight: `sdf` carves
+away what some camera sees past, and measures distances to the surface samples collected here.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ class OrbitDepth:
 
     axes: (n, 3, 3) rows right, up, forward (the viewing direction) of each camera.
     centre: (n, 2) coordinates along right and up of the picture's middle; half: (n,) half its side, world units.
-    depth: (n, s, s) coordinate of the hit along forward, BACKGROUND_DEPTH where nothing is hit; row 0 is the lowest "up".
+    depth: (n, s, s) coordinate of the hit along forward, BACKGROUND_DEPTH where nothing is hit; row 0 has the lowest
+    "up".
     triangle: (n, s, s) index of the face hit, -1 where nothing is hit.
     """
 

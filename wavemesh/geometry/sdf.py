@@ -241,7 +241,8 @@ def _signed_distance(solid: np.ndarray, surface: SurfacePoints, window: _Window,
     close = reach.ravel()[near] <= 2.0 * window.cell
     distance, height, along = (np.empty(len(near), dtype=np.float32) for _ in range(3))
     # Away from the surface one sample per cell does, and is found much faster.
-    sparse = np.unique(np.ravel_multi_index(tuple(window.cells_of(surface.points).T), solid.shape), return_index=True)[1]
+    cell_of_sample = np.ravel_multi_index(tuple(window.cells_of(surface.points).T), solid.shape)
+    sparse = np.unique(cell_of_sample, return_index=True)[1]
     for chosen, samples, spacing in ((close, slice(None), 0.5), (~close, sparse, 1.0)):
         centres = window.centres(np.stack(np.unravel_index(near[chosen], solid.shape), axis=1))
         distance[chosen], height[chosen], along[chosen] = _plane_distance(
@@ -263,7 +264,7 @@ def _signed_distance(solid: np.ndarray, surface: SurfacePoints, window: _Window,
 def _plane_distance(
     centres: np.ndarray, points: np.ndarray, normals: np.ndarray, spacing: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Distances of cell centres to a sampled surface, and the offset from the nearest sample in front of it and along it.
+    """Distances of cell centres to a sampled surface, and the offsets from the nearest sample, in front and along.
 
     Between two samples the surface goes on: the first `spacing` along it costs nothing.
     """

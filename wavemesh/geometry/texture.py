@@ -21,9 +21,9 @@ def vertex_colours_from_views(
 ) -> UInt8[np.ndarray, "v 4"]:
     """One opaque RGBA colour per vertex.
 
-    A vertex takes the mean of the pictures that see it, weighted by how squarely and how opaquely they do; one that none
-    sees takes the colour of the nearest seen vertex, where its mirror image (x to -x) counts as the same place, because
-    most objects are symmetric. Grey where no picture shows anything.
+    A vertex takes the mean of the pictures that see it, weighted by how squarely and how opaquely they do; one that
+    none sees takes the colour of the nearest seen vertex, where its mirror image (x to -x) counts as the same place,
+    because most objects are symmetric. Grey where no picture shows anything.
     """
     vertices, normals = np.asarray(mesh.vertices), np.asarray(mesh.vertex_normals)
     caster = RayCaster(mesh)
