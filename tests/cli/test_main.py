@@ -22,7 +22,7 @@ def test_help_ends_with_an_example_of_the_command(command: str, capsys: pytest.C
     assert stop.value.code == 0
     out = capsys.readouterr().out
     assert f"python -m wavemesh {command}" in out.strip().splitlines()[-1]
-    assert "CPU" in out[out.rindex("example") :]
+    assert "CPU" in out[out.rindex("\nexample") :]
 
 
 @pytest.mark.parametrize("arguments", [[], ["fly"], ["generate"]])
