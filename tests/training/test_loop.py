@@ -15,7 +15,6 @@ import torch
 from wavemesh.checkpoint import load_weights, save_weights
 from wavemesh.errors import InputError
 from wavemesh.training.loop import SNAPSHOTS, LoopConfig, export, train
-from wavemesh.training.presets import PRESETS, get_preset
 from wavemesh.training.snapshots import list_snapshots, load_latest
 
 
@@ -254,16 +253,3 @@ def test_refuses_bad_settings(tmp_path: Path, changes: dict[str, Any], shown: st
 def test_fp16_needs_cuda(tmp_path: Path, line_task: Any) -> None:
     with pytest.raises(InputError, match="fp16"):
         train(line_task(), config(tmp_path, amp="fp16"))
-
-
-def test_presets_make_valid_settings_and_values_replace_them(tmp_path: Path) -> None:
-    for name, preset in PRESETS.items():
-        assert preset.name == name
-        assert preset.loop_config(tmp_path).total_steps > 0
-    replaced = get_preset("tiny").loop_config(tmp_path, total_steps=7, batch_size=None)
-    assert replaced.total_steps == 7
-    assert replaced.batch_size == get_preset("tiny").loop["batch_size"]
-    with pytest.raises(InputError, match="'huge'"):
-        get_preset("huge")
-    with pytest.raises(InputError, match="'epochs'"):
-        get_preset("tiny").loop_config(tmp_path, epochs=3)
