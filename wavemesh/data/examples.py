@@ -13,7 +13,8 @@ from PIL import Image
 from wavemesh.data.dataset import PreparedShapes
 from wavemesh.errors import InputError
 
-_FREE = ("CC0", "CC-0", "CC BY", "CC-BY", "PUBLIC DOMAIN")
+_FREE = ("CC0", "CC BY ", "CC-BY ", "PUBLIC DOMAIN", "CREATIVE COMMONS ATTRIBUTION ")
+_RESTRICTED = ("NONCOMMERCIAL", "NON-COMMERCIAL", "NODERIV", "NO DERIV", "SHAREALIKE", "SHARE ALIKE")
 
 
 def write_example(shapes: PreparedShapes, key: str, folder: str | Path) -> Path:
@@ -25,7 +26,7 @@ def write_example(shapes: PreparedShapes, key: str, folder: str | Path) -> Path:
         raise InputError(f"The split {shapes.split!r} has no model {key!r}.")
     shape = shapes[shapes.keys.index(key)]
     licence = str(shape.meta.get("licence") or "")
-    if not licence.upper().startswith(_FREE) or "NC" in licence.upper().replace("-", " ").split():
+    if not licence.upper().startswith(_FREE) or any(word in licence.upper() for word in _RESTRICTED):
         raise InputError(f"The licence of {key} is {licence!r}, so its pictures cannot ship.")
     target = Path(folder) / key.partition("_")[2].replace("_", "-")
     target.mkdir(parents=True, exist_ok=True)
