@@ -1,7 +1,8 @@
 """Building blocks of the U-Net: adaptive layer norm, residual block, attention, time embedding.
 
-Every block maps a SparseTensor to one on the same sites, so that the dense coarse stage and the sparse detail stage share
-them. The condition is one vector per sample, made from the time step, the pooled context and the resolution level.
+Every block maps a SparseTensor to one on the same sites, so that the dense coarse stage and the sparse detail stage
+share them. The condition is one vector per sample, made from the time step, the pooled context and the resolution
+level.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ class TimeEmbedding(nn.Module):
         self.mlp = nn.Sequential(nn.Linear(dim, dim), nn.SiLU(), nn.Linear(dim, dim))
 
     def forward(self, t: Tensor) -> Float[Tensor, "b d"]:
+        """Embedding of integer or float time steps."""
         return self.mlp(sinusoidal_embedding(t, self.dim).to(self.mlp[0].weight.dtype))
 
 
@@ -55,6 +57,7 @@ class AdaptiveLayerNorm(nn.Module):
         nn.init.zeros_(self.time_mlp.bias)
 
     def forward(self, x: Float[Tensor, "... d"], time_emb: Float[Tensor, "... e"]) -> Float[Tensor, "... d"]:
+        """The normalised and modulated x, of its shape."""
         scale, shift = self.time_mlp(time_emb).to(x.dtype).chunk(2, dim=-1)
         if x.ndim == 3 and time_emb.ndim == 2:
             scale, shift = scale[:, None], shift[:, None]
@@ -71,9 +74,9 @@ def normalise_sites(
 ) -> Float[Tensor, "m c"]:
     """Layer norm over the channels of each site, then its sample's scale and shift.
 
-    On the CPU one fused layer norm per sample, which reads and writes the features once and is 1.4 times as fast as the
-    norm followed by the modulation; on other devices, where starting a kernel costs more than running it, all samples at
-    once.
+    On the CPU one fused layer norm per sample, which reads and writes the features once and is 1.4 times as fast as
+    the norm followed by the modulation; on other devices, where starting a kernel costs more than running it, all
+    samples at once.
     """
     width = features.shape[1:]
     if features.device.type != "cpu":
@@ -119,8 +122,8 @@ class ResidualBlock(nn.Module):
 class AttentionBlock(nn.Module):
     """Self-attention among the sites of each sample, cross-attention to its context tokens, and a perceptron.
 
-    Sites know their place by a linear map of sines of their cell centres. The three updates start at zero. It is meant for
-    the lowest resolution, where a sample has hundreds of sites. context_dim None leaves the cross-attention out.
+    Sites know their place by a linear map of sines of their cell centres. The three updates start at zero. It is meant
+    for the lowest resolution, where a sample has hundreds of sites. context_dim None leaves the cross-attention out.
     """
 
     def __init__(self, dim: int, time_dim: int, context_dim: int | None = None, head_dim: int = 32) -> None:

@@ -1,7 +1,8 @@
 """WaveMeshUNet: the denoising network of both stages, on a full coarse grid or on sparse detail sites.
 
-A U-Net over SparseTensors (Ho et al. 2020 in plan): residual blocks on each level, attention at the lowest one only, where
-the context tokens also enter. Time, pooled context and resolution level condition every block through adaptive layer norm.
+A U-Net over SparseTensors (Ho et al. 2020 in plan): residual blocks on each level, attention at the lowest one only,
+where the context tokens also enter. Time, pooled context and resolution level condition every block through adaptive
+layer norm.
 """
 
 from __future__ import annotations
@@ -23,11 +24,12 @@ from wavemesh.sparse.tensor import SparseTensor
 class WaveMeshUNet(nn.Module):
     """Maps noisy wavelet coefficients on active sites, a time step and a context to a prediction on the same sites.
 
-    in_channels, out_channels: features per site (out_channels None: the same). encoder_channels: widths from the finest
-    level to the lowest; decoder_channels: widths back from the lowest to the finest, as many. blocks_per_level: residual
-    blocks on each level and side, one number or one per encoder level. use_attention: self- and cross-attention at the
-    lowest level. context_dim: width of the context, None for a network without one. num_levels: resolution levels to tell
-    apart (0: one). backend: see `wavemesh.sparse.layers`. Raises InputError for lists of different lengths.
+    in_channels, out_channels: features per site (out_channels None: the same). encoder_channels: widths from the
+    finest level to the lowest; decoder_channels: widths back from the lowest to the finest, as many. blocks_per_level:
+    residual blocks on each level and side, one number or one per encoder level. use_attention: self- and
+    cross-attention at the lowest level. context_dim: width of the context, None for a network without one. num_levels:
+    resolution levels to tell apart (0: one). backend: see `wavemesh.sparse.layers`. Raises InputError for lists of
+    different lengths.
     """
 
     def __init__(
@@ -95,9 +97,10 @@ class WaveMeshUNet(nn.Module):
     ) -> SparseTensor:
         """Prediction (m, out_channels) on the sites of x.
 
-        t: (b,) time steps. context: one vector or several tokens per sample; None is the unconditional network and equals
-        a context of zeros, which is what classifier-free guidance puts in place of a dropped condition. level: index of
-        the resolution, one or one per sample (None: 0). Raises InputError for shapes or levels that do not fit.
+        t: (b,) time steps. context: one vector or several tokens per sample; None is the unconditional network and
+        equals a context of zeros, which is what classifier-free guidance puts in place of a dropped condition. level:
+        index of the resolution, one or one per sample (None: 0). Raises InputError for shapes or levels that do not
+        fit.
         """
         tokens = self._context_tokens(context, x)
         condition = F.silu(self._condition(x, t, tokens, level))

@@ -7,6 +7,7 @@ the mirrored map), never scatter or add by index, so that a result repeats bit f
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -16,8 +17,9 @@ from torch import Tensor
 from wavemesh.errors import InputError
 from wavemesh.sparse.tensor import Sites, grid_keys
 
-# Gathered values held at once: a chunk that stays in the processor's cache is multiplied faster than it is written out.
-CHUNK_VALUES = 4 * 2**20
+# Gathered values held at once. On the CPU a chunk that stays in the processor's cache is multiplied twice as fast as
+# one that does not; a GPU wants few large products.
+CHUNK_VALUES = {"cpu": 2**19, "cuda": 2**28}
 
 
 def coarse_sites(fine: Sites) -> Sites:
@@ -39,7 +41,7 @@ def _halved(fine: Sites) -> Int[Tensor, "m 4"]:
 
 
 def neighbour_map(sites: Sites, kernel: int) -> Int[Tensor, "m k"]:
-    """Row of the neighbour of each site at each of the kernel's k = kernel**3 offsets; m (one past the end) where it has none.
+    """Row of the neighbour of each site at each of the kernel's k = kernel**3 offsets, m where it has none.
 
     Offsets run lexicographically from (-r, -r, -r) to (r, r, r), so that offset i is the mirror of k - 1 - i.
     """
@@ -59,7 +61,7 @@ def neighbour_map(sites: Sites, kernel: int) -> Int[Tensor, "m k"]:
 
 
 def down_maps(fine: Sites) -> tuple[Int[Tensor, "coarse 8"], Int[Tensor, " m"]]:
-    """The rows of the eight cells of each coarse site (m where inactive), and where each fine site stands in that table."""
+    """Rows of the eight cells of each coarse site (m where inactive), and where each fine site stands among them."""
     if "down" not in fine.cache:
         coarse = coarse_sites(fine)
         parents = torch.searchsorted(coarse.keys, grid_keys(_halved(fine), coarse.spatial_shape))
@@ -94,7 +96,7 @@ def up(x: Float[Tensor, "coarse i"], weight: Float[Tensor, "o 2 2 2 i"], fine: S
 
 
 def _with_zero_row(x: Tensor) -> Tensor:
-    """x and a row of zeros, which the index one past the end then finds."""
+    """Features and a row of zeros, which the index one past the end then finds."""
     return torch.cat((x, x.new_zeros(1, x.shape[1])))
 
 
@@ -136,9 +138,7 @@ class _GatherConvolution(torch.autograd.Function):
         if ctx.needs_input_grad[1]:
             # Summed over chunks in float32: half precision would lose the small ones.
             total = torch.zeros(weight.shape, dtype=torch.float32, device=weight.device)
-            padded = _with_zero_row(x)
-            for rows in _chunks(neighbours, x.shape[1]):
-                gathered = padded.index_select(0, neighbours[rows].flatten()).view(-1, weight.shape[1])
+            for rows, gathered in _gathered_chunks(x, neighbours):
                 total += grad[rows].T @ gathered
             grad_weight = total.to(weight.dtype)
         return grad_x, grad_weight, None
@@ -146,14 +146,21 @@ class _GatherConvolution(torch.autograd.Function):
 
 def _gather_multiply(x: Tensor, matrix: Tensor, neighbours: Tensor) -> Tensor:
     """The neighbours' features side by side, times the matrix (k * in, out)."""
-    padded = _with_zero_row(x)
     out = x.new_empty(len(neighbours), matrix.shape[1])
-    for rows in _chunks(neighbours, x.shape[1]):
-        gathered = padded.index_select(0, neighbours[rows].flatten()).view(-1, len(matrix))
+    for rows, gathered in _gathered_chunks(x, neighbours):
         torch.mm(gathered, matrix, out=out[rows])
     return out
 
 
-def _chunks(neighbours: Tensor, channels: int) -> list[slice]:
-    step = max(1, CHUNK_VALUES // (neighbours.shape[1] * channels))
-    return [slice(start, start + step) for start in range(0, len(neighbours), step)]
+def _gathered_chunks(x: Tensor, neighbours: Tensor) -> Iterator[tuple[slice, Tensor]]:
+    """Slices of sites and their neighbours' features side by side (rows, k * in), in one buffer that is used again."""
+    num_offsets, channels = neighbours.shape[1], x.shape[1]
+    limit = CHUNK_VALUES.get(x.device.type, CHUNK_VALUES["cuda"])
+    step = min(max(1, limit // (num_offsets * channels)), max(1, len(neighbours)))
+    padded = _with_zero_row(x)
+    buffer = x.new_empty(step * num_offsets, channels)
+    for start in range(0, len(neighbours), step):
+        rows = slice(start, start + step)
+        index = neighbours[rows].flatten()
+        gathered = torch.index_select(padded, 0, index, out=buffer[: len(index)])
+        yield rows, gathered.view(-1, num_offsets * channels)

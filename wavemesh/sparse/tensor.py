@@ -1,8 +1,8 @@
 """Features on the active sites of a 3D grid, and the site sets they share.
 
 The coarse stage works on every cell of a grid, the detail stage only on the cells near the surface. Both are a
-SparseTensor, so that one network serves both: a full grid keeps its features token-major, which is exactly the memory of a
-channels_last_3d volume, and reaches the dense convolutions without a copy.
+SparseTensor, so that one network serves both: a full grid keeps its features token-major, which is exactly the memory
+of a channels_last_3d volume, and reaches the dense convolutions without a copy.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ class Sites:
     """Where the features of a SparseTensor live: unique cells in lexicographic order of [batch, x, y, z].
 
     Tensors on the same cells share one Sites object, and with it `cache`: kernel maps and coarser site sets that the
-    convolution layers build once per set, keyed by their kind. Raises InputError for sites that are out of range, repeated
-    or out of order.
+    convolution layers build once per set, keyed by their kind. Raises InputError for sites that are out of range,
+    repeated or out of order.
     """
 
     def __init__(
@@ -34,17 +34,19 @@ class Sites:
         batch_size: int,
         device: torch.device | str = "cpu",
     ) -> None:
+        if len(spatial_shape) != 3 or min(spatial_shape) < 1 or batch_size < 1:
+            raise InputError(
+                f"A grid needs three sides and a batch of at least 1, got {tuple(spatial_shape)} and {batch_size}."
+            )
         self.spatial_shape = (int(spatial_shape[0]), int(spatial_shape[1]), int(spatial_shape[2]))
         self.batch_size = int(batch_size)
         self.is_full = coords is None
         self.cache: dict[Any, Any] = {}
-        if len(spatial_shape) != 3 or min(self.spatial_shape) < 1 or self.batch_size < 1:
-            raise InputError(f"A grid needs three sides and a batch of at least 1, got {spatial_shape}, {batch_size}.")
         if coords is None:
             self.device = torch.device(device)
         else:
             self.device = coords.device
-            self.coords = coords.to(torch.int64)
+            self.coords = coords.to(torch.int64).contiguous()  # `nonzero` returns a transposed view
             self._check()
 
     def _check(self) -> None:
@@ -84,7 +86,10 @@ class Sites:
         return math.prod(self.spatial_shape) * self.batch_size if self.is_full else len(self.coords)
 
     def spread(self, values: Float[Tensor, "b c"]) -> Float[Tensor, "m c"]:
-        """Each site's copy of its sample's row, as a product with a one-hot matrix: its backward is deterministic on CUDA."""
+        """Each site's copy of its sample's row.
+
+        A product with a one-hot matrix, whose backward is deterministic on CUDA, as that of indexing is not.
+        """
         one_hot = self.cache.get(("one_hot", values.dtype))
         if one_hot is None:
             samples = torch.arange(self.batch_size, device=self.device)
@@ -178,7 +183,9 @@ class SparseTensor:
     def to_grid(self) -> Float[Tensor, "b c x y z"]:
         """A full grid's features as a channels_last_3d volume without a copy; raises InputError for a sparse one."""
         if not self.is_full:
-            raise InputError(f"A dense convolution needs a full grid, got {len(self.sites)} sites of {self.spatial_shape}.")
+            raise InputError(
+                f"A dense convolution needs a full grid, got {len(self.sites)} sites of {self.spatial_shape}."
+            )
         return self.features.view(self.batch_size, *self.spatial_shape, -1).permute(0, 4, 1, 2, 3)
 
     def to_dense(self) -> Float[Tensor, "b c x y z"]:
