@@ -113,7 +113,7 @@ def choose_keys(keys: Iterable[str], subset: str = "full") -> list[str]:
 
 
 def from_dataset_item(item: dict[str, Any]) -> EvaluationSample:
-    """The sample of one item of `data.dataset.MeshDataset`, whose pictures are premultiplied and have an alpha channel."""
+    """The sample of an item of `data.dataset.MeshDataset`; its pictures are premultiplied and need their alpha."""
     images = item["images"].detach().cpu().float().movedim(-3, -1).numpy()
     if images.shape[-1] != 4:
         raise InputError(f"Evaluation needs pictures with alpha, not {images.shape[-1]} channels.")
