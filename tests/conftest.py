@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes.util
 import os
 import shutil
 
@@ -26,6 +27,7 @@ hypothesis.settings.load_profile("wavemesh")
 MACHINE = {
     "gpu": torch.cuda.is_available(),
     "browser": shutil.which("chromium") is not None,
+    "opengl": ctypes.util.find_library("EGL") is not None,
 }
 
 
@@ -35,6 +37,9 @@ def pytest_report_header() -> list[str]:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Take out the tests that this machine cannot run; pytest counts them as deselected."""
+    for item in items:
+        if "pyrender" in item.nodeid:
+            item.add_marker("opengl")
     absent = [name for name, present in MACHINE.items() if not present]
     left_out = [item for item in items if any(item.get_closest_marker(name) for name in absent)]
     if left_out:
