@@ -1,8 +1,8 @@
 """Weights, from a data set made by `prepare`: one preset is one task of one system.
 
-Snapshots in the output folder hold everything; the same command goes on where it was stopped, by Ctrl-C or a time limit.
-The shipped weights come from three runs: cpu or gpu (encoder and coarse stage), cpu-detail or gpu-detail with --init
-pointing at the weights of the first, and camera.
+Snapshots in the output folder hold everything; the same command goes on where it was stopped, by Ctrl-C or a time
+limit. The shipped weights come from three runs: cpu or gpu (encoder and coarse stage), cpu-detail or gpu-detail with
+--init pointing at the weights of the first, and camera.
 """
 
 from __future__ import annotations

@@ -44,7 +44,14 @@ def attribution(data: str | Path, examples: str | Path) -> str:
 
     data: a prepared data set, whose index.json lists the models. examples: the folder of bundled examples.
     """
-    lines = ["# Attribution", "", "## Pictures in `examples/`", "", "| example | model | creator | licence |", "|---|---|---|---|"]
+    lines = [
+        "# Attribution",
+        "",
+        "## Pictures in `examples/`",
+        "",
+        "| example | model | creator | licence |",
+        "|---|---|---|---|",
+    ]
     for about_file in sorted(Path(examples).glob("*/about.json")):
         about = json.loads(about_file.read_text(encoding="utf-8"))
         lines.append(f"| {about_file.parent.name} | {about['name']} | {about['creator']} | {about['licence']} |")

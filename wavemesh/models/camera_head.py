@@ -1,9 +1,9 @@
 """Camera estimation for pictures that come without one: azimuth modulo a quarter turn, elevation, scale and offset.
 
-An object's front cannot be known from one picture, and the frame that reconstruction uses is as good turned by 90 degrees;
-so the network answers modulo a quarter turn, the first picture fixes the frame, and the turns of further pictures are
-chosen by how well all silhouettes agree on one visual hull. Distance and field of view act alike on a crop: the default
-distance is assumed and the focal length carries the scale.
+An object's front cannot be known from one picture, and the frame that reconstruction uses is as good turned by 90
+degrees; so the network answers modulo a quarter turn, the first picture fixes the frame, and the turns of further
+pictures are chosen by how well all silhouettes agree on one visual hull. Distance and field of view act alike on a
+crop: the default distance is assumed and the focal length carries the scale.
 """
 
 from __future__ import annotations
@@ -111,8 +111,8 @@ def _camera(row: list[float]) -> Camera:
 def align_quarter_turns(cameras: list[Camera], alpha: Float[Tensor, "n 1 h w"]) -> list[Camera]:
     """The cameras with the later ones turned by the multiples of 90 degrees that suit the silhouettes best.
 
-    Greedy: each picture in turn takes the one of four turns at which the visual hull of all pictures so far covers most of
-    their silhouettes.
+    Greedy: each picture in turn takes the one of four turns at which the visual hull of all pictures so far covers most
+    of their silhouettes.
     """
     chosen = cameras[:1]
     for camera in cameras[1:]:

@@ -199,9 +199,9 @@ class MultiViewEncoder(nn.Module):
     ) -> ViewFeatures:
         """Feature maps, tokens and global vectors of posed views.
 
-        images: (B, N, 3 or 4, H, W) in [0, 1]; with four channels RGB premultiplied by the alpha in the fourth, with three
-        everything counts as foreground. poses: camera_to_world, OpenGL axes. intrinsics: focal length and offsets in NDC;
-        None stands for the default field of view. Raises InputError for other shapes.
+        images: (B, N, 3 or 4, H, W) in [0, 1]; with four channels RGB premultiplied by the alpha in the fourth, with
+        three everything counts as foreground. poses: camera_to_world, OpenGL axes. intrinsics: focal length and offsets
+        in NDC; None stands for the default field of view. Raises InputError for other shapes.
         """
         if images.ndim != 5 or images.shape[2] not in (3, 4):
             raise InputError(f"Images must have the shape (B, N, 3 or 4, H, W), not {tuple(images.shape)}.")

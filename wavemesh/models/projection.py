@@ -1,7 +1,7 @@
 """Projective conditioning: every place in the volume looks up what each picture shows at its own projection.
 
-It stands between the encoder and the U-Nets of both systems. A linear layer commutes with bilinear interpolation, so the
-channels are reduced on the small feature map and only the reduced ones are sampled.
+It stands between the encoder and the U-Nets of both systems. A linear layer commutes with bilinear interpolation, so
+the channels are reduced on the small feature map and only the reduced ones are sampled.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What goes into a pipeline: pictures with or without cameras, made ready for the encoder.
 
 Every picture is masked and cropped to its object at the encoder's size; a given camera moves along with the crop, so
-nothing about the geometry is lost. Where the object touches the picture's border the crop ends there, because nothing is
-known beyond it.
+nothing about the geometry is lost. Where the object touches the picture's border the crop ends there, because nothing
+is known beyond it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""WaveMesh-Diff from pictures to a mesh: prepare, encode, coarse diffusion, detail diffusion, inverse transform, surface."""
+"""WaveMesh-Diff from pictures to a mesh: prepare, encode, coarse diffusion, detail diffusion, inverse transform,
+surface.
+"""
 
 from __future__ import annotations
 
@@ -44,8 +46,8 @@ class WaveMeshPipeline:
     def from_pretrained(cls, source: str | Path | None = None, device: str | torch.device = "auto") -> WaveMeshPipeline:
         """The pipeline with bundled weights (None), those of a folder, or those of a Hub id.
 
-        device: "auto", "cpu" or "cuda". Raises InputError for weights that are missing or damaged and for a device that is
-        not there.
+        device: "auto", "cpu" or "cuda". Raises InputError for weights that are missing or damaged and for a device that
+        is not there.
         """
         device = resolve_device(device)
         folder = resolve(source)
@@ -64,11 +66,11 @@ class WaveMeshPipeline:
     ) -> WaveMeshOutput:
         """Reconstruct the object in one to eight pictures.
 
-        num_inference_steps: network evaluations per stage, or (coarse, detail). guidance_scale: 1 is plain conditional, it
-        acts on the coarse stage. None takes the shipped defaults. callback: gets a `StepReport` after each evaluation; if it
-        returns True the run ends there with what there is. background: how the object is cut out ("auto", "alpha", "rembg",
-        "grabcut", "none").
-        Raises InputError for arguments out of range and pictures that cannot be used.
+        num_inference_steps: network evaluations per stage, or (coarse, detail). guidance_scale: 1 is plain conditional,
+        it acts on the coarse stage. None takes the shipped defaults. callback: gets a `StepReport` after each
+        evaluation; if it returns True the run ends there with what there is. background: how the object is cut out
+        ("auto", "alpha", "rembg", "grabcut", "none"). Raises InputError for arguments out of range and pictures that
+        cannot be used.
         """
         run = _Run(self, num_inference_steps, guidance_scale, seed, callback, sampler)
         with run.timed("prepare"):
@@ -161,7 +163,9 @@ class _Run:
         return self.sample(guided, noise, self.coarse_steps, report if self.callback else None)
 
     def detail(self, features: ViewFeatures, bands: Tensor) -> tuple[Tensor, Tensor]:
-        """Coordinates (M, 4) of the active sites and their scaled details (M, 7); zeros where the run was stopped before."""
+        """Coordinates (M, 4) of the active sites and their scaled details (M, 7); zeros where the run was stopped
+        before.
+        """
         model, detail = self.model, self.model.detail
         field = model.coarse_field(bands)
         coords = model.active(field).nonzero()

@@ -35,8 +35,9 @@ from wavemesh.wavelets.transform import wavedec3d
 class TaskOptions:
     """What a preset may set.
 
-    batch_size: shapes per batch. view_counts: numbers of views, drawn with view_weights, one per batch. drop_prob: share of
-    dropped conditions, for guidance. terminal_prob: share of batches elements at t = T, where the first sampling step is.
+    batch_size: shapes per batch. view_counts: numbers of views, drawn with view_weights, one per batch. drop_prob:
+    share of dropped conditions, for guidance. terminal_prob: share of batches elements at t = T, where the first
+    sampling step is.
     surface_weight, overlap_weight: of the losses on the decoded field. limit: only the first shapes (to overfit).
     augment: quarter turns, mirroring, colours, imperfect masks.
     """
