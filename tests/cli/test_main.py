@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -31,6 +34,18 @@ def test_a_command_line_without_sense_exits_with_2(arguments: list[str], capsys:
         cli.main(arguments)
     assert stop.value.code == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def command_lines() -> list[str]:
+    """Every `python -m wavemesh ...` of the README and of the helps' examples."""
+    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+    helps = [importlib.import_module(f"wavemesh.cli.{name}").EXAMPLE for name in cli.COMMANDS]
+    return re.findall(r"python -m (wavemesh [a-z][^`#\n]*)", "\n".join([readme, *helps]))
+
+
+@pytest.mark.parametrize("line", command_lines())
+def test_written_command_lines_are_understood(line: str) -> None:
+    cli.build_parser().parse_args(shlex.split(line)[1:])
 
 
 def test_help_and_a_wrong_argument_do_not_load_torch() -> None:

@@ -16,8 +16,7 @@ from wavemesh.cli.arguments import add_device, add_sampling, cameras_for, intege
 from wavemesh.cli.outputs import check_mesh_path, check_writable, write_json, write_mesh
 
 EXAMPLE = """example, a few seconds on a CPU:
-  python -m wavemesh render chair.obj -o views --views 4 --size 256
-  python -m wavemesh generate views/view0.png -o chair.glb --azimuth 0 --elevation 20 --steps 1
+  python -m wavemesh generate examples/teapot/view0.webp -o teapot.glb --azimuth 30 --elevation 20 --steps 1
 """
 METHODS = ("wavemesh",)
 SAMPLERS = ("ddpm", "ddim", "dpmpp_2m")
