@@ -9,7 +9,7 @@ PYTHON ?= $(shell for name in python3.12 python3.11 python3; do \
 	then echo $$name; break; fi; done)
 WORKERS ?= 2
 BIN := .venv/bin
-PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet --no-compile
 
 .PHONY: app test test-all check lint format system clean
 
