@@ -1,13 +1,8 @@
 """Samples from a data set's items and from shards."""
 
-import io
-import tarfile
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from wavemesh.errors import InputError
 from wavemesh.evaluation import samples
@@ -43,23 +38,6 @@ def test_evaluate_model_has_the_roadmaps_keys_and_takes_both_kinds(memory_data, 
     assert set(mean) == {"chamfer_distance", "f_score", "iou"}
     expected = ((0.4 / 0.45) ** 3 + (0.4 / 0.65) ** 3 + 1.0) / 3
     assert mean["iou"] == pytest.approx(expected, abs=0.02)
-
-
-def test_canonical_pictures_are_found_in_the_shards(tmp_path: Path) -> None:
-    with tarfile.open(tmp_path / "shard-000000.tar", "w") as archive:
-        for key in ("chair", "sofa"):
-            for number in (1, 0):
-                buffer = io.BytesIO()
-                colour = (10 * number, 20, 30, 255)
-                Image.new("RGBA", (8, 8), colour).save(buffer, "WEBP", lossless=True)
-                for name in (f"{key}.canonical{number:02d}.webp", f"{key}.view{number:02d}.webp"):
-                    info = tarfile.TarInfo(name)
-                    info.size = buffer.tell()
-                    archive.addfile(info, io.BytesIO(buffer.getvalue()))
-    found = samples.canonical_files(tmp_path)
-    assert set(found) == {"chair", "sofa"}
-    pictures = [samples._read_picture(place) for place in found["sofa"]]
-    assert [picture[0, 0].tolist() for picture in pictures] == [[0, 20, 30, 255], [10, 20, 30, 255]]
 
 
 def test_too_many_views_and_a_shape_without_surface_are_refused(memory_data) -> None:

@@ -102,7 +102,10 @@ def score_prediction(prediction: Prediction, truth: GroundTruth, num_points: int
     """The scores of a prediction, at its best quarter turn (by IoU) if `any_turn`."""
     mesh = prediction.mesh if prediction.mesh is not None else sdf_mesh(prediction.sdf)
     sdf = prediction.sdf
-    points = None if mesh is None else surface_points(mesh, num_points, seed=1)
+    try:
+        points = None if mesh is None else surface_points(mesh, num_points, seed=1)
+    except InputError:  # a surface of nothing but degenerate faces is none
+        points = None
     if any_turn:
         turns = best_quarter_turn(sdf, truth.sdf)
         sdf = quarter_turned_grid(sdf, turns)
@@ -119,7 +122,8 @@ def _evaluate_shape(
         joblib.delayed(score_prediction)(prediction, truth, num_points, unit.any_turn)
         for prediction, unit in zip(predictions, units, strict=True)
     )
-    return joblib.Parallel(n_jobs=min(jobs, len(units)))(tasks)
+    # Grids are a few MB: handing them over as files (joblib's way above 1 MB) would make them read-only.
+    return joblib.Parallel(n_jobs=min(jobs, len(units)), max_nbytes=None)(tasks)
 
 
 class _ShapeCache:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import math
-import tarfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +12,7 @@ from typing import Any
 import numpy as np
 import trimesh
 from jaxtyping import Float
-from PIL import Image
 
-from wavemesh.config import from_dict
 from wavemesh.errors import InputError
 from wavemesh.evaluation.metrics import NUM_POINTS
 from wavemesh.geometry.camera import Camera
@@ -153,7 +149,6 @@ class PreparedSamples:
         self._shapes = PreparedShapes(self._root, split)
         self.keys: list[str] = list(self._shapes.keys)
         self._index = {key: index for index, key in enumerate(self.keys)}
-        self._canonical = canonical_files(self._root)
         self._with_meshes = with_meshes
 
     def __len__(self) -> int:
@@ -161,45 +156,12 @@ class PreparedSamples:
 
     def __getitem__(self, key: str) -> EvaluationSample:
         shape = self._shapes[self._index[key]]
-        pictures, cameras = list(shape.pictures), list(shape.cameras)
-        places = self._canonical.get(key)
-        if places:
-            pictures = [_read_picture(place) for place in places]
-            cameras = [from_dict(Camera, camera) for camera in shape.meta["canonical_cameras"]]
         mesh = original_mesh(self._root, shape.meta) if self._with_meshes else None
-        return EvaluationSample(key, shape.category, shape.sdf, pictures, cameras, mesh)
+        return EvaluationSample(key, shape.category, shape.sdf, shape.pictures, shape.cameras, mesh)
 
     def __iter__(self) -> Iterator[EvaluationSample]:
         for key in self.keys:
             yield self[key]
-
-
-Place = tuple[Path, int, int]  # shard, first byte, number of bytes
-
-
-def canonical_files(data_root: Path) -> dict[str, list[Place]]:
-    """Where each shape's canonical pictures (full frame, 256 pixels) lie in the shards, in order.
-
-    Data sets prepared without them give nothing: the first four stored views, cropped, stand in.
-    """
-    found: dict[str, dict[str, Place]] = {}
-    for shard in sorted(data_root.glob("shard-*.tar")):
-        with tarfile.open(shard, "r:") as archive:
-            for member in archive:
-                key, name, suffix = ([*member.name.rsplit(".", 2), "", ""])[:3]
-                if name.startswith("canonical") and suffix == "webp":
-                    found.setdefault(key, {})[name] = (shard, member.offset_data, member.size)
-    return {key: [files[name] for name in sorted(files)] for key, files in found.items()}
-
-
-def _read_picture(place: Place) -> np.ndarray:
-    """The picture (s, s, 4) uint8 at a place in a shard."""
-    shard, offset, size = place
-    with shard.open("rb") as file:
-        file.seek(offset)
-        data = file.read(size)
-    with Image.open(io.BytesIO(data), formats=("WEBP", "PNG")) as picture:
-        return np.array(picture.convert("RGBA"))
 
 
 def original_mesh(data_root: Path, meta: dict[str, Any]) -> trimesh.Trimesh | None:
