@@ -1,0 +1,1 @@
+"""Networks: encoder, projective conditioning, the denoisers of both stages, the camera head."""

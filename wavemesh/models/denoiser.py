@@ -6,6 +6,7 @@ grid of finest details. Sites are projected into the pictures at the centres of 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,13 +14,16 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from wavemesh.models.blocks import sinusoidal_embedding
 from wavemesh.models.multiview_encoder import ViewFeatures
 from wavemesh.models.projection import ProjectiveFeatures, grid_points, soft_hull
 from wavemesh.models.wavemesh_unet import WaveMeshUNet
 from wavemesh.sparse.tensor import SparseTensor
 from wavemesh.wavelets.filters import get_bank
+from wavemesh.wavelets.transform import dwt3d, field_scale
 
 HULL_CHANNELS = 8
+TIME_FREQUENCIES = 32
 
 
 @dataclass
@@ -46,9 +50,11 @@ class Condition:
 class CoarseDenoiser(nn.Module):
     """Predicts the diffusion target of the dense coarse bands (B, bands, n, n, n).
 
-    conditioning: "projective" samples the feature maps at every cell's projection; "global" sees only pooled vectors, for
-    the ablation.
+    conditioning: "projective" samples the feature maps at every cell's projection; "global" sees only pooled vectors,
+    for the ablation.
     """
+
+    band_scale: Tensor
 
     def __init__(
         self,
@@ -63,14 +69,22 @@ class CoarseDenoiser(nn.Module):
         time_dim: int = 192,
         bank: str = "bior2.2",
         conditioning: str = "projective",
+        truncation: float = 0.09,
+        band_scale: Sequence[float] = (0.3, *(0.01,) * 7),
         backend: str = "auto",
     ) -> None:
         super().__init__()
         self.bands, self.resolution, self.conditioning = bands, resolution, conditioning
+        self.bank, self.truncation = bank, truncation
+        self.register_buffer("band_scale", torch.tensor(band_scale).view(1, bands, 1, 1, 1), persistent=False)
         # The atoms' displacement is given in finest cells; a coarse cell is four of them wide, a cell of the field two.
         self.shift, self.field_shift = get_bank(bank).atom_shift(2) / 4.0, get_bank(bank).atom_shift(1) / 2.0
         self.project = ProjectiveFeatures(map_channels, hidden, condition_channels)
-        self.condition_channels = condition_channels + HULL_CHANNELS
+        self.condition_channels = condition_channels + HULL_CHANNELS + bands
+        # How much of the hull's own bands to begin from at each noise level; learnt from half of it at all levels.
+        self.prior = nn.Linear(2 * TIME_FREQUENCIES, bands)
+        nn.init.zeros_(self.prior.weight)
+        nn.init.constant_(self.prior.bias, -0.5)
         self.unet = WaveMeshUNet(
             in_channels=bands + self.condition_channels + 1,
             out_channels=bands,
@@ -88,14 +102,32 @@ class CoarseDenoiser(nn.Module):
         device = features.poses.device
         if self.conditioning == "projective":
             sampled = self.project(features, grid_points(n, self.shift, device))
-            hull = soft_hull(features, grid_points(2 * n, self.field_shift, device)) * 2.0 - 1.0
-            hull = (
-                hull.reshape(batch, n, 2, n, 2, n, 2).permute(0, 1, 3, 5, 2, 4, 6).reshape(batch, n**3, HULL_CHANNELS)
-            )
-            sites = torch.cat([sampled, hull.to(sampled.dtype)], dim=-1).flatten(0, 1)
+            with torch.no_grad():
+                hull = soft_hull(features, grid_points(2 * n, self.field_shift, device)).view(batch, *(2 * n,) * 3)
+                bands = self.hull_bands(hull).flatten(2).transpose(1, 2)
+            cells = hull.reshape(batch, n, 2, n, 2, n, 2).permute(0, 1, 3, 5, 2, 4, 6)
+            parts = [sampled, cells.reshape(batch, n**3, HULL_CHANNELS) * 2.0 - 1.0, bands]
+            sites = torch.cat([part.to(sampled.dtype) for part in parts], dim=-1).flatten(0, 1)
         else:
             sites = features.global_features.new_zeros(batch * n**3, self.condition_channels)
         return Condition(sites, features.tokens, features.poses.new_ones(batch))
+
+    def hull_bands(self, hull: Float[Tensor, "b x y z"]) -> Float[Tensor, "b c x2 y2 z2"]:
+        """The scaled bands of the hull's truncated distance, which is what the networks would answer for the hull.
+
+        hull: (B, 2n, 2n, 2n) in [0, 1]. The distance is counted in dilations and erosions of the soft hull, as many as
+        the truncation is cells wide: exact along the axes, and it keeps the hull's soft border.
+        """
+        cell = 1.0 / self.resolution
+        steps = max(1, round(self.truncation / cell))
+        grown = shrunk = hull.unsqueeze(1)
+        depth = grown
+        for _ in range(steps):
+            grown, shrunk = _dilated(grown), -_dilated(-shrunk)
+            depth = depth + grown + shrunk
+        distance = ((steps + 0.5 - depth) * cell).clamp(-self.truncation, self.truncation)
+        approximation, details = dwt3d(distance * field_scale(1), self.bank)
+        return torch.cat([approximation, details], dim=1) / self.band_scale
 
     def forward(self, x_t: Float[Tensor, "b c x y z"], t: Tensor, condition: Condition) -> Float[Tensor, "b c x y z"]:
         """The raw prediction for noisy bands at timesteps t (B,)."""
@@ -107,8 +139,22 @@ class CoarseDenoiser(nn.Module):
         tokens = torch.cat([noisy.to(sites.dtype), sites, flag], dim=-1).flatten(0, 1)
         grid = SparseTensor.full(batch, (n, n, n), tokens)
         context = condition.context * keep[:, None, None].to(condition.context.dtype)
-        out = self.unet(grid, t, context).features
+        gain = self.prior(sinusoidal_embedding(t, 2 * TIME_FREQUENCIES)).to(sites.dtype)
+        correction = self.unet(grid, t, context).features.view(batch, n**3, self.bands)
+        out = correction + sites[..., -self.bands :] * gain[:, None]
         return out.view(batch, n, n, n, self.bands).permute(0, 4, 1, 2, 3).float()
+
+
+def _dilated(x: Float[Tensor, "b 1 x y z"]) -> Float[Tensor, "b 1 x y z"]:
+    """The maximum over each cell's 3^3 neighbourhood, one axis after the other: on a CPU faster than max_pool3d."""
+    for axis in (2, 3, 4):
+        size = x.shape[axis]
+        spread = x.clone()
+        torch.maximum(x.narrow(axis, 1, size - 1), x.narrow(axis, 0, size - 1), out=spread.narrow(axis, 0, size - 1))
+        later = spread.narrow(axis, 1, size - 1)
+        torch.maximum(later, x.narrow(axis, 0, size - 1), out=later)
+        x = spread
+    return x
 
 
 class DetailDenoiser(nn.Module):
@@ -179,7 +225,7 @@ class DetailDenoiser(nn.Module):
     def forward(
         self, x_t: Float[Tensor, "m c"], t: Tensor, condition: Condition, sites: SparseTensor, level: int = 0
     ) -> Float[Tensor, "m c"]:
-        """The raw prediction for noisy details at timesteps t (B,). sites: carries coordinates and their kernel maps."""
+        """The raw prediction for noisy details at timesteps t (B,). sites: carries coordinates and kernel maps."""
         keep = condition.keep.to(condition.sites.dtype)[sites.coords[:, 0], None]
         # The coarse field is what the details refine, so it stays when the pictures are dropped.
         local = condition.sites[:, : self.NEIGHBOURS]

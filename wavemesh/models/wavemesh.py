@@ -1,6 +1,6 @@
 """WaveMesh-Diff as one module: encoder, coarse and detail denoiser, and how a field becomes what they diffuse.
 
-The whole story in one place: a truncated SDF of 128^3 is split into 32^3 x 8 coarse bands (LL and the level-2 details) and
+The whole story in one place: a truncated SDF of 128^3 is split into 32^3 x 8 coarse bands (LL and level-2 details) and
 the level-1 details on the 64^3 grid; each band is divided by its standard deviation over the training set and diffused.
 Training (`training/wavemesh.py`) and sampling (`pipelines/wavemesh.py`) both go through this class.
 """
@@ -133,6 +133,8 @@ class WaveMeshModel(nn.Module):
             condition_channels=c.condition_channels,
             time_dim=c.time_dim,
             conditioning=config.conditioning,
+            truncation=config.truncation,
+            band_scale=config.coarse_scale,
             **shared,
         )
         self.detail = DetailDenoiser(

@@ -35,7 +35,7 @@ MAX_STEPS = 1000
 
 
 class WaveMeshPipeline:
-    """Pictures in, coloured mesh out. Make one with `from_pretrained`; it holds the model and a device, no other state."""
+    """Pictures in, coloured mesh out. Make one with `from_pretrained`; it holds models and a device, no other state."""
 
     def __init__(self, model: WaveMeshModel, camera_head: CameraHead, device: str | torch.device = "auto") -> None:
         self.device = resolve_device(device)

@@ -25,9 +25,9 @@ from wavemesh.training.wavemesh import CoarseTask, DetailTask, TaskOptions, meas
 
 TaskName = Literal["coarse", "detail", "camera"]
 
-# The shipped network: about ten million parameters for encoder, coarse and detail denoiser together.
+# The shipped network: about nine million parameters for encoder, coarse and detail denoiser together.
 SHIPPED_MODEL: Mapping[str, Any] = {
-    "coarse": {"widths": (32, 96, 144), "blocks": (1, 2, 1), "hidden": 16, "condition_channels": 32, "time_dim": 128},
+    "coarse": {"widths": (32, 80, 144), "blocks": (0, 2, 1), "hidden": 16, "condition_channels": 24, "time_dim": 128},
     "detail": {"widths": (24, 48, 64), "blocks": (1, 1, 1), "hidden": 16, "condition_channels": 16, "time_dim": 96},
 }
 TINY_MODEL: Mapping[str, Any] = {
@@ -70,7 +70,7 @@ class Preset:
 _CPU: Mapping[str, Any] = {
     "batch_size": 8,
     "learning_rate": 6e-4,
-    "ema_decay": 0.998,
+    "ema_decay": 0.997,
     "threads": 2,
     "save_every_s": 240.0,
 }

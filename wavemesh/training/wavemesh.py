@@ -7,7 +7,7 @@ Both draw their batches from (seed, batch number) alone, so a resumed run sees w
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
