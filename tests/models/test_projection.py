@@ -66,8 +66,10 @@ def test_hull_of_a_sphere_contains_it_and_little_more() -> None:
 def test_hull_says_nothing_beyond_the_frame() -> None:
     camera = Camera(0.0, 0.0, 4.56, 10.0)
     alpha = torch.zeros(1, 1, 1, 16, 16)
-    hull = soft_hull(features_of(alpha, [camera]), torch.tensor([[0.0, 0.0, 0.0], [0.9, 0.0, 0.0]]))[0]
-    assert hull.tolist() == [0.0, 1.0]
+    alpha[..., 4:12, 8:] = 1.0  # touches the right border, not the others
+    points = torch.tensor([[-0.2, 0.0, 0.0], [0.2, 0.0, 0.0], [0.9, 0.0, 0.0], [-0.9, 0.0, 0.0], [0.0, 0.9, 0.0]])
+    hull = soft_hull(features_of(alpha, [camera]), points)[0]
+    assert hull.round().tolist() == [0.0, 1.0, 1.0, 0.0, 0.0]
 
 
 def test_features_follow_the_projection() -> None:

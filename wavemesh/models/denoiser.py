@@ -81,10 +81,10 @@ class CoarseDenoiser(nn.Module):
         self.shift, self.field_shift = get_bank(bank).atom_shift(2) / 4.0, get_bank(bank).atom_shift(1) / 2.0
         self.project = ProjectiveFeatures(map_channels, hidden, condition_channels)
         self.condition_channels = condition_channels + HULL_CHANNELS + bands
-        # How much of the hull's own bands to begin from at each noise level; learnt from half of it at all levels.
+        # How much of the hull's own bands to begin from at each noise level; -1 is the v of the hull itself at t = T.
         self.prior = nn.Linear(2 * TIME_FREQUENCIES, bands)
         nn.init.zeros_(self.prior.weight)
-        nn.init.constant_(self.prior.bias, -0.5)
+        nn.init.constant_(self.prior.bias, -1.0)
         self.unet = WaveMeshUNet(
             in_channels=bands + self.condition_channels + 1,
             out_channels=bands,
@@ -127,7 +127,7 @@ class CoarseDenoiser(nn.Module):
             depth = depth + grown + shrunk
         distance = ((steps + 0.5 - depth) * cell).clamp(-self.truncation, self.truncation)
         approximation, details = dwt3d(distance * field_scale(1), self.bank)
-        return torch.cat([approximation, details], dim=1) / self.band_scale
+        return torch.cat([approximation - field_scale(2) * self.truncation, details], dim=1) / self.band_scale
 
     def forward(self, x_t: Float[Tensor, "b c x y z"], t: Tensor, condition: Condition) -> Float[Tensor, "b c x y z"]:
         """The raw prediction for noisy bands at timesteps t (B,)."""
@@ -176,13 +176,11 @@ class DetailDenoiser(nn.Module):
         condition_channels: int = 16,
         context_dim: int = 192,
         time_dim: int = 128,
-        bank: str = "bior2.2",
         truncation: float = 0.09,
         backend: str = "auto",
     ) -> None:
         super().__init__()
         self.bands, self.resolution, self.truncation = bands, resolution, truncation
-        self.shift = get_bank(bank).atom_shift(1) / 2.0
         self.project = ProjectiveFeatures(map_channels, hidden, condition_channels)
         self.unet = WaveMeshUNet(
             in_channels=bands + self.NEIGHBOURS + condition_channels + 1 + 1,
@@ -204,7 +202,8 @@ class DetailDenoiser(nn.Module):
         batch, x, y, z = coords.unbind(1)
         steps = range(3)
         local = torch.stack([padded[batch, x + i, y + j, z + k] for i in steps for j in steps for k in steps], dim=1)
-        points = (coords[:, 1:].float() + 0.5 + self.shift) / self.resolution * 2.0 - 1.0
+        # Detail atoms stand half a finest cell to either side along different axes: on average in the cell's middle.
+        points = (coords[:, 1:].float() + 0.5) / self.resolution * 2.0 - 1.0
         sampled = []
         for index in range(len(field)):
             view = ViewFeatures(

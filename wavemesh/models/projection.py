@@ -36,12 +36,13 @@ def sample_maps(
 def soft_hull(features: ViewFeatures, points: Float[Tensor, "p 3"]) -> Float[Tensor, "b p"]:
     """The least alpha that any picture shows at each point's projection: the visual hull, soft at its border.
 
-    A view whose frame a point leaves says nothing about it. Nor does the border: an alpha of 1 is extended beyond it.
+    Beyond a picture's frame its border counts: where a silhouette touches the border everything further out may be solid,
+    where it does not the object ends inside. A camera says nothing about what lies behind it.
     """
     batch, views = features.poses.shape[:2]
     ndc, depth = project_points(points, features.poses.flatten(0, 1).float(), features.intrinsics.flatten(0, 1).float())
     alpha = sample_maps(features.alpha.flatten(0, 1).float(), ndc, padding="border")[:, 0]
-    alpha = alpha.masked_fill(_outside(ndc, depth), 1.0)
+    alpha = alpha.masked_fill(depth <= 0.0, 1.0)
     return alpha.unflatten(0, (batch, views)).amin(dim=1)
 
 

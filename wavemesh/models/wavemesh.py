@@ -22,7 +22,7 @@ from wavemesh.errors import InputError
 from wavemesh.models.denoiser import CoarseDenoiser, DetailDenoiser
 from wavemesh.models.multiview_encoder import MultiViewEncoder
 from wavemesh.wavelets.sparse import active_sites
-from wavemesh.wavelets.transform import idwt3d, wavedec3d
+from wavemesh.wavelets.transform import field_scale, idwt3d, wavedec3d
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,8 @@ class SamplingConfig:
 class WaveMeshConfig:
     """Everything that the weights need to be used; stored beside them.
 
-    coarse_scale, detail_scale: standard deviations of the bands over the training set, in the wavelets' units.
+    coarse_scale, detail_scale: root mean squares of the bands over the training set, in the wavelets' units; that of the
+    approximation is counted from `empty`.
     active_threshold: sites are also active where the coarse field is closer to the surface than this, world units.
     """
 
@@ -93,6 +94,11 @@ class WaveMeshConfig:
     )
     diffusion: DiffusionConfig = field(default_factory=DiffusionConfig)
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
+
+    @property
+    def empty(self) -> float:
+        """The approximation coefficient of empty space; counted from there most of the data is zero."""
+        return field_scale(2) * self.truncation
 
     def __post_init__(self) -> None:
         if len(self.coarse_scale) != 8 or len(self.detail_scale) != 7:
@@ -124,7 +130,7 @@ class WaveMeshModel(nn.Module):
             token_blocks=e.token_blocks,
             scales=e.scales,
         )
-        shared = {"map_channels": e.map_channels, "context_dim": e.feature_dim, "bank": config.bank, "backend": backend}
+        shared = {"map_channels": e.map_channels, "context_dim": e.feature_dim, "backend": backend}
         self.coarse = CoarseDenoiser(
             resolution=config.resolution // 4,
             widths=c.widths,
@@ -134,6 +140,7 @@ class WaveMeshModel(nn.Module):
             time_dim=c.time_dim,
             conditioning=config.conditioning,
             truncation=config.truncation,
+            bank=config.bank,
             band_scale=config.coarse_scale,
             **shared,
         )
@@ -159,7 +166,7 @@ class WaveMeshModel(nn.Module):
     def analyse(self, sdf: Float[Tensor, "b n n n"]) -> tuple[Float[Tensor, "b 8 m m m"], Float[Tensor, "b 7 k k k"]]:
         """Scaled coarse bands and unscaled finest details of truncated SDFs."""
         pyramid = wavedec3d(sdf.unsqueeze(1), self.config.bank, 2)
-        coarse = torch.cat([pyramid.approximation, pyramid.details[0]], dim=1)
+        coarse = torch.cat([pyramid.approximation - self.config.empty, pyramid.details[0]], dim=1)
         return coarse / self.coarse_scale, pyramid.details[1]
 
     def coarse_field(self, bands: Float[Tensor, "b 8 m m m"]) -> Float[Tensor, "b k k k"]:
@@ -169,7 +176,7 @@ class WaveMeshModel(nn.Module):
     def coarse_lowpass(self, bands: Float[Tensor, "b 8 m m m"]) -> Float[Tensor, "b 1 k k k"]:
         """The LL band of level 1: the field of half resolution in the wavelets' units."""
         unscaled = bands.float() * self.coarse_scale
-        return idwt3d(unscaled[:, :1], unscaled[:, 1:], self.config.bank)
+        return idwt3d(unscaled[:, :1] + self.config.empty, unscaled[:, 1:], self.config.bank)
 
     def active(self, field: Float[Tensor, "b k k k"]) -> Tensor:
         """(B, k, k, k) bool: the sites whose finest details are diffused."""

@@ -206,6 +206,7 @@ class _Run:
     def coefficients(self, bands: Tensor, details: Tensor, coords: Tensor) -> SparseCoefficients:
         """The pyramid in the wavelets' own units, on the CPU."""
         unscaled = (bands * self.model.coarse_scale)[0].float().cpu()
+        unscaled[:1] += self.model.config.empty
         features = (details.float() * self.model.detail_scale).cpu()
         config = self.model.config
         return SparseCoefficients(

@@ -39,7 +39,8 @@ class TaskOptions:
     share of dropped conditions, for guidance. terminal_prob: share of batches elements at t = T, where the first
     sampling step is.
     surface_weight, overlap_weight: of the losses on the decoded field. limit: only the first shapes (to overfit).
-    augment: quarter turns, mirroring, colours, imperfect masks.
+    augment: quarter turns, mirroring, colours, imperfect masks. mask_chance: share of views with an imperfect mask; the
+    hull of four views already suffers from one that is eaten by a pixel.
     """
 
     batch_size: int = 8
@@ -51,6 +52,7 @@ class TaskOptions:
     overlap_weight: float = 1.0
     limit: int | None = None
     augment: bool = True
+    mask_chance: float = 0.1
 
 
 class ShapeBatches:
@@ -87,7 +89,7 @@ class ShapeBatches:
         images = self.shapes.images(indices, views)
         poses, intrinsics = self.shapes.view_cameras(indices, views)
         if options.augment:
-            images = imperfect_masks(colour_jitter(images, generator), generator)
+            images = imperfect_masks(colour_jitter(images, generator), generator, options.mask_chance)
             turns, mirrored = rng.integers(4, size=len(indices)), rng.random(len(indices)) < 0.5
             rows = [
                 _augmented(sdf[i], images[i], poses[i], intrinsics[i], int(turns[i]), bool(mirrored[i]))
@@ -107,11 +109,11 @@ def _augmented(
 
 
 def measure_scales(shapes: PreparedShapes, config: WaveMeshConfig, sample: int = 64) -> WaveMeshConfig:
-    """The configuration with the standard deviations of the bands over (a sample of) the training set."""
+    """The configuration with the root mean squares of the bands over (a sample of) the training set."""
     squares: list[Tensor] = []
     for index in np.linspace(0, len(shapes) - 1, min(sample, len(shapes))).astype(int):
         pyramid = wavedec3d(shapes.sdf([int(index)]).unsqueeze(1), config.bank, 2)
-        coarse = torch.cat([pyramid.approximation - pyramid.approximation.mean(), pyramid.details[0]], dim=1)
+        coarse = torch.cat([pyramid.approximation - config.empty, pyramid.details[0]], dim=1)
         finest = pyramid.details[1]
         occupied = finest.abs().amax(dim=1, keepdim=True) > 1e-3
         shares = (finest.square() * occupied).sum(dim=(0, 2, 3, 4)) / occupied.sum().clamp_min(1)
