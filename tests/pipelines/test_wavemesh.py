@@ -89,7 +89,7 @@ def test_damaged_weights_are_one_sentence(weights_folder: Path) -> None:
     content = bytearray(shard.read_bytes())
     content[-1] ^= 1
     shard.write_bytes(content)
-    with pytest.raises(InputError, match="coarse-00.safetensors"):
+    with pytest.raises(InputError, match=r"coarse-00\.safetensors"):
         WaveMeshPipeline.from_pretrained(weights_folder)
 
 

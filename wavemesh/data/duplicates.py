@@ -37,9 +37,10 @@ class Grouping:
 
 
 def coarse_solid(occupied: Bool[np.ndarray, "n n n"]) -> Bool[np.ndarray, "m m m"]:
-    """The solid on a 32^3 grid: cells that hold any of it."""
-    factor = occupied.shape[0] // COARSE
-    return occupied.reshape(COARSE, factor, COARSE, factor, COARSE, factor).any(axis=(1, 3, 5))
+    """The solid on a grid of 32^3 cells, or the next finer that divides the given one: cells that hold any of it."""
+    size = occupied.shape[0]
+    factor = next(factor for factor in range(max(1, size // COARSE), 0, -1) if size % factor == 0)
+    return np.asarray(occupied.reshape((size // factor, factor) * 3).any(axis=(1, 3, 5)))
 
 
 def similar_names(first: str, second: str) -> bool:

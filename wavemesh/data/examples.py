@@ -1,4 +1,4 @@
-"""The bundled examples and their attribution: canonical pictures of held-out models, as the page and README show them."""
+"""The bundled examples and their attribution: canonical pictures of held-out models, as the page shows them."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def attribution(data: str | Path, examples: str | Path) -> str:
         "",
         "## Models that the weights in `assets/weights` were trained on",
         "",
-        "Furniture libraries of Sweet Home 3D (Debian package `sweethome3d-furniture`), training split, by licence and creator:",
+        "Furniture libraries of Sweet Home 3D (Debian package `sweethome3d-furniture`), training split.",
         "",
     ]
     index = json.loads((Path(data) / "index.json").read_text(encoding="utf-8"))

@@ -46,7 +46,8 @@ class _Window:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        return tuple(int(count) * _BLOCK for count in self.blocks)
+        x, y, z = (int(count) * _BLOCK for count in self.blocks)
+        return x, y, z
 
     def centres(self, indices: np.ndarray) -> np.ndarray:
         """World positions (float32) of cells given by their indices in the window."""

@@ -36,8 +36,8 @@ def sample_maps(
 def soft_hull(features: ViewFeatures, points: Float[Tensor, "p 3"]) -> Float[Tensor, "b p"]:
     """The least alpha that any picture shows at each point's projection: the visual hull, soft at its border.
 
-    Beyond a picture's frame its border counts: where a silhouette touches the border everything further out may be solid,
-    where it does not the object ends inside. A camera says nothing about what lies behind it.
+    Beyond a picture's frame its border counts: where a silhouette touches the border everything further out may be
+    solid, where it does not the object ends inside. A camera says nothing about what lies behind it.
     """
     batch, views = features.poses.shape[:2]
     ndc, depth = project_points(points, features.poses.flatten(0, 1).float(), features.intrinsics.flatten(0, 1).float())

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -75,8 +75,8 @@ class SamplingConfig:
 class WaveMeshConfig:
     """Everything that the weights need to be used; stored beside them.
 
-    coarse_scale, detail_scale: root mean squares of the bands over the training set, in the wavelets' units; that of the
-    approximation is counted from `empty`.
+    coarse_scale, detail_scale: root mean squares of the bands over the training set, in the wavelets' units; that of
+    the approximation is counted from `empty`.
     active_threshold: sites are also active where the coarse field is closer to the surface than this, world units.
     """
 
@@ -130,7 +130,7 @@ class WaveMeshModel(nn.Module):
             token_blocks=e.token_blocks,
             scales=e.scales,
         )
-        shared = {"map_channels": e.map_channels, "context_dim": e.feature_dim, "backend": backend}
+        shared: dict[str, Any] = {"map_channels": e.map_channels, "context_dim": e.feature_dim, "backend": backend}
         self.coarse = CoarseDenoiser(
             resolution=config.resolution // 4,
             widths=c.widths,

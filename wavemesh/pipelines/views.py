@@ -63,20 +63,20 @@ def prepare_views(
     """
     if not 1 <= len(views) <= MAX_VIEWS:
         raise InputError(f"Between 1 and {MAX_VIEWS} pictures are needed, not {len(views)}.")
-    views = [view if isinstance(view, View) else View(view) for view in views]
-    fulls = [mask_picture(view.image, background) for view in views]
+    asked = [view if isinstance(view, View) else View(view) for view in views]
+    fulls = [mask_picture(view.image, background) for view in asked]
     crops = [object_window(full) for full in fulls]
     pictures = [resize_premultiplied(crop.apply(full), image_size) for full, crop in zip(fulls, crops, strict=True)]
     cameras: list[Camera | None] = [
         None if view.camera is None else view.camera.cropped(crop.left, crop.top, crop.size, crop.width, crop.height)
-        for view, crop in zip(views, crops, strict=True)
+        for view, crop in zip(asked, crops, strict=True)
     ]
     if None in cameras:
         guessed = estimate_cameras(pictures)
         cameras = [camera or guess for camera, guess in zip(cameras, guessed, strict=True)]
     return [
         PreparedView(picture, camera, full, crop, view.camera is None)
-        for picture, camera, full, crop, view in zip(pictures, cameras, fulls, crops, views, strict=True)
+        for picture, camera, full, crop, view in zip(pictures, cameras, fulls, crops, asked, strict=True)
         if camera is not None
     ]
 

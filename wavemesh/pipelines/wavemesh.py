@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -185,12 +186,15 @@ class _Run:
         result = self.sample(evaluate, sites, self.detail_steps, report if self.callback else None)
         return coords, result.features
 
-    def sample(self, model, x_T, steps: int, callback):
+    def sample(self, model: Any, x_T: Any, steps: int, callback: samplers.Callback | None) -> Any:
         """The sampler's result from noise x_T."""
-        arguments = {"sampler": self.sampler, "generator": self.generator, "callback": callback}
-        return samplers.sample(model, self.model.diffusion, x_T, steps, **arguments)
+        return samplers.sample(
+            model, self.model.diffusion, x_T, steps, self.sampler, generator=self.generator, callback=callback
+        )
 
-    def report(self, stage: str, step: samplers.SamplerStep, field: Tensor, active_sites: int) -> bool:
+    def report(
+        self, stage: Literal["coarse", "detail"], step: samplers.SamplerStep, field: Tensor, active_sites: int
+    ) -> bool:
         """Tell the callback about a step; True if it wants to stop."""
         assert self.callback is not None
         noise_level = float(self.model.diffusion.schedule.noise[step.t])

@@ -144,7 +144,9 @@ def build_task(preset: Preset, data: str | Path, loop: LoopConfig) -> Task:
     else:
         wavemesh_config = from_dict(WaveMeshConfig, stored)
     options = TaskOptions(batch_size=loop.batch_size, **preset.task_options)
-    return {"coarse": CoarseTask, "detail": DetailTask}[preset.task](shapes, wavemesh_config, options)
+    if preset.task == "detail":
+        return DetailTask(shapes, wavemesh_config, options)
+    return CoarseTask(shapes, wavemesh_config, options)
 
 
 def as_json(value: Any) -> Any:
