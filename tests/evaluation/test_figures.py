@@ -24,7 +24,8 @@ def test_a_generation_shows_inputs_and_meshes(ball: trimesh.Trimesh, tmp_path: P
     assert titles[:4] == ["View 1", "View 2", "View 3", "View 4"]
     assert titles[4:] == ["Generated, front", "Generated, behind", "Ground truth, front", "Ground truth, behind"]
     path = figures.save_figure(figure, tmp_path / "deep" / "g.png", dpi=40)
-    assert Image.open(path).size[0] > 300
+    with Image.open(path) as picture:
+        assert picture.size[0] > 300
 
 
 def test_an_empty_generation_is_a_white_panel() -> None:
