@@ -84,15 +84,15 @@ def submanifold(x: Float[Tensor, "m i"], weight: Float[Tensor, "o k k k i"], sit
 def down(x: Float[Tensor, "m i"], weight: Float[Tensor, "o 2 2 2 i"], fine: Sites) -> Float[Tensor, "coarse o"]:
     """Convolution of kernel 2 and stride 2 onto the coarse sites, without bias."""
     cells, slots = down_maps(fine)
-    gathered = _TakeRows.apply(x, cells.flatten(), slots).view(len(cells), -1)
-    return gathered @ weight.flatten(1).T
+    gathered = _TakeRows.apply(x, cells.flatten(), slots)
+    return gathered.view(len(cells), weight[0].numel()) @ weight.flatten(1).T
 
 
 def up(x: Float[Tensor, "coarse i"], weight: Float[Tensor, "o 2 2 2 i"], fine: Sites) -> Float[Tensor, "m o"]:
     """Transposed convolution of kernel 2 and stride 2 from the coarse sites onto the fine ones, without bias."""
     cells, slots = down_maps(fine)
     rows = x @ weight.permute(1, 2, 3, 0, 4).reshape(-1, weight.shape[-1]).T
-    return _TakeRows.apply(rows.view(len(x) * 8, -1), slots, cells.flatten())
+    return _TakeRows.apply(rows.view(len(x) * 8, len(weight)), slots, cells.flatten())
 
 
 def _with_zero_row(x: Tensor) -> Tensor:

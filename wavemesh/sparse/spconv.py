@@ -7,15 +7,21 @@ measured.
 
 from __future__ import annotations
 
-import spconv.pytorch.ops as spconv_ops
+import warnings
+
 import torch
 from jaxtyping import Float
-from spconv.core import ConvAlgo
-from spconv.pytorch import functional
 from torch import Tensor
 
 from wavemesh.sparse import reference
 from wavemesh.sparse.tensor import Sites
+
+with warnings.catch_warnings():
+    # What spconv 2.3.8 imports asks for the locale in a deprecated way.
+    warnings.simplefilter("ignore", DeprecationWarning)
+    import spconv.pytorch.ops as spconv_ops
+    from spconv.core import ConvAlgo
+    from spconv.pytorch import functional
 
 if not torch.cuda.is_available():
     spconv_ops.get_current_stream = lambda: 0

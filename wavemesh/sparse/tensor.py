@@ -137,8 +137,8 @@ class SparseTensor:
         return cls(features, None, spatial_shape, batch_size)
 
     @classmethod
-    def from_dense(cls, x: Float[Tensor, "b c x y z"], mask: Bool[Tensor, "b x y z"] | None = None) -> SparseTensor:
-        """The cells of a volume where `mask` is True, or its full grid without a mask."""
+    def from_dense(cls, x: Float[Tensor, "b c x y z"], mask: Bool[Tensor, "_ _ _ _"] | None = None) -> SparseTensor:
+        """The cells of a volume where `mask` (b, x, y, z) is True, or its full grid without a mask."""
         tokens = x.permute(0, 2, 3, 4, 1)
         if mask is None:
             return cls.full(x.shape[0], x.shape[2:], tokens.reshape(-1, x.shape[1]))
