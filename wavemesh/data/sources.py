@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import tempfile
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -101,7 +102,7 @@ def unpack_library(archive: Path, folder: Path) -> Path:
                 destination.parent.mkdir(parents=True, exist_ok=True)
                 _copy_limited(bundle, member, destination)
             Path(partial, "library").rename(target)
-    except (OSError, zipfile.BadZipFile, RuntimeError) as error:
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
         raise InputError(f"{archive.name} is not a furniture library that can be read: {error}.") from error
     return target
 
