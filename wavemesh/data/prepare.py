@@ -1,6 +1,6 @@
 """Prepares a data set: furniture libraries in, WebDataset shards of samples out.
 
-    python -m wavemesh prepare --out DATA --limit 8 --workers 2        (a minute; needs the libraries, see `sources`)
+    python -m wavemesh prepare -o DATA --limit 8 --workers 2        (a minute; needs the libraries, see `sources`)
 
 Every model becomes a small tar in `<out>/models/` first, so that an interrupted run goes on where it stopped; then near
 duplicates are dropped, the split is drawn, and the shards and `index.json` are written in one go.
@@ -12,6 +12,7 @@ import io
 import json
 import logging
 import tarfile
+from collections import Counter
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
@@ -66,11 +67,15 @@ def prepare(
         raise InputError(f"Workers and limit must be positive, not {workers} and {limit}.")
     settings = SampleSettings(num_views, image_size, resolution)
     out_dir = Path(out_dir)
+    archives = find_libraries(source, out_dir / "download")
+    repeated = [name for name, count in Counter(archive.stem for archive in archives).items() if count > 1]
+    if repeated:
+        raise InputError(f"Two libraries are called {repeated[0]!r}; their models could not be told apart.")
     out_dir.mkdir(parents=True, exist_ok=True)
     _check_settings(out_dir, settings)
     libraries = out_dir / "source"
     models: list[SourceModel] = []
-    for archive in find_libraries(source, out_dir / "download"):
+    for archive in archives:
         models += read_library(unpack_library(archive, libraries))
     if limit is not None and limit < len(models):
         models = [models[int(index)] for index in np.linspace(0, len(models) - 1, limit)]
@@ -102,7 +107,10 @@ def _parallel(backend: str, workers: int) -> AbstractContextManager:
             import distributed
         except ImportError as error:
             raise InputError("The backend 'dask' needs the package distributed, which is not installed.") from error
-        distributed.Client.current(allow_global=True)
+        try:
+            distributed.Client.current(allow_global=True)
+        except ValueError:  # none in this process: that of DASK_SCHEDULER_ADDRESS, or a new one on this machine
+            distributed.Client(set_as_default=True)
         return joblib.parallel_config(backend="dask", n_jobs=workers)
     if backend == "threads":
         return joblib.parallel_config(backend="threading", n_jobs=workers)
