@@ -55,6 +55,11 @@ def _numbers(words: list[str], count: int) -> list[float]:
     return values + [0.0] * (count - len(values))
 
 
+def _share(value: float) -> float:
+    """The number within [0, 1]; 0 for one that is none."""
+    return min(max(0.0, value), 1.0)
+
+
 def _corner(word: str, num_vertices: int, num_uvs: int) -> tuple[int, int]:
     """0-based (vertex, uv) of one face corner such as "7", "7/2", "7//3" or "-1/-1"."""
     parts = word.split("/")
@@ -140,10 +145,10 @@ def read_materials(path: Path) -> dict[str, ObjMaterial]:
         if kind == "newmtl":
             current = materials.setdefault(line.split(None, 1)[1].strip(), ObjMaterial())
         elif kind == "Kd":
-            red, green, blue = (min(max(value, 0.0), 1.0) for value in _numbers(words[1:], 3))
+            red, green, blue = (_share(value) for value in _numbers(words[1:], 3))
             current.colour = (red, green, blue)
         elif kind == "d":
-            current.opacity = _numbers([words[-1]], 1)[0]
+            current.opacity = _share(_numbers([words[-1]], 1)[0])
         elif kind == "map_Kd":
             current.texture = _find_file(path.parent, _texture_name(words[1:]))
     return materials
@@ -171,7 +176,7 @@ def _material_table(names: list[str], materials: dict[str, ObjMaterial], max_tex
         if material.texture is not None and material.texture not in pictures:
             pictures[material.texture] = _load_texture(material.texture, max_texture)
         image = pictures.get(material.texture) if material.texture is not None else None
-        diffuse = [round(255 * value) for value in (*material.colour, min(max(material.opacity, 0.0), 1.0))]
+        diffuse = [round(255 * value) for value in (*material.colour, material.opacity)]
         table.append(SimpleMaterial(image=image, diffuse=diffuse, name=name))
     return table
 
