@@ -49,6 +49,9 @@ class Camera:
             raise InputError(f"Distance must be positive, not {self.distance}.")
         if not 0.0 < self.fov_deg < 180.0:
             raise InputError(f"Field of view must lie between 0 and 180 degrees, not {self.fov_deg}.")
+        # Plain floats, whatever numbers came: cameras are compared and written as JSON.
+        for name in ("azimuth_deg", "elevation_deg", "distance", "fov_deg"):
+            object.__setattr__(self, name, float(getattr(self, name)))
         object.__setattr__(self, "offset", (float(self.offset[0]), float(self.offset[1])))
 
     @property
