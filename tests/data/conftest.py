@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import tarfile
+import zipfile
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -95,3 +97,28 @@ def prepared_root(tmp_path: Path, sample_files: dict[str, dict[str, bytes]]) -> 
     write_shard(tmp_path / "shard-000000.tar", {key: sample_files[key] for key in keys[:2]})
     write_shard(tmp_path / "shard-000001.tar", {key: sample_files[key] for key in keys[2:]})
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def write_library() -> Callable[..., Path]:
+    """Writes a furniture library: a zip with a catalogue and one OBJ, MTL and texture per model."""
+
+    def write(path: Path, models: dict[str, trimesh.Trimesh], extra: dict[str, dict[str, str]] | None = None) -> Path:
+        lines = ["# A library", "id=Tests#library", "license=CC0 1.0 (public domain)  \\u00a9 the testers"]
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            for number, (stem, mesh) in enumerate(models.items(), start=1):
+                entries = {"name": stem, "category": "Things", "creator": "A tester", **(extra or {}).get(stem, {})}
+                entries["model"] = f"/models/{stem}/{stem}.obj"
+                lines += [f"{name}#{number}={value}" for name, value in entries.items()]
+                obj = [f"mtllib {stem}.mtl", "vt 0.5 0.5", "usemtl skin"]
+                obj += ["v {} {} {}".format(*vertex) for vertex in mesh.vertices]
+                obj += ["f {}/1 {}/1 {}/1".format(*(face + 1)) for face in mesh.faces]
+                archive.writestr(f"models/{stem}/{stem}.obj", "\n".join(obj))
+                archive.writestr(f"models/{stem}/{stem}.mtl", "newmtl skin\nKd 0 0 1\nmap_Kd skin.png\n")
+                picture = io.BytesIO()
+                Image.new("RGB", (8, 8), (220, 30, 20)).save(picture, format="PNG")
+                archive.writestr(f"models/{stem}/skin.png", picture.getvalue())
+            archive.writestr("PluginFurnitureCatalog.properties", "\n".join(lines))
+        return path
+
+    return write
