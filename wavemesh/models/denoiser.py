@@ -81,7 +81,7 @@ class CoarseDenoiser(nn.Module):
         self.shift, self.field_shift = get_bank(bank).atom_shift(2) / 4.0, get_bank(bank).atom_shift(1) / 2.0
         self.project = ProjectiveFeatures(map_channels, hidden, condition_channels)
         self.condition_channels = condition_channels + HULL_CHANNELS + bands
-        # How much of the hull's own bands to begin from at each noise level; -1 is the v of the hull itself at t = T.
+        # How much of the hull's own bands to begin from at each noise level: -1 is the v of the hull itself, at t = T.
         self.prior = nn.Linear(2 * TIME_FREQUENCIES, bands)
         nn.init.zeros_(self.prior.weight)
         nn.init.constant_(self.prior.bias, -1.0)

@@ -47,9 +47,9 @@ class TaskOptions:
     view_counts: tuple[int, ...] = (1, 2, 3, 4)
     view_weights: tuple[float, ...] = (0.45, 0.15, 0.1, 0.3)
     drop_prob: float = 0.1
-    terminal_prob: float = 0.4
-    surface_weight: float = 1.0
-    overlap_weight: float = 1.0
+    terminal_prob: float = 0.6
+    surface_weight: float = 0.25
+    overlap_weight: float = 3.0
     limit: int | None = None
     augment: bool = True
     mask_chance: float = 0.1
@@ -235,7 +235,7 @@ def field_losses(field: Tensor, truth: Tensor, truncation: float) -> tuple[Tenso
     near = ((truth.abs() < 0.99 * truncation) | (field.detach().abs() < 0.99 * truncation)).float()
     area = near.sum(dims).clamp_min(1)
     solid = (truth < 0).float()
-    logits = -field / (0.15 * truncation)
+    logits = -field / (0.25 * truncation)
     distance = ((field - truth).abs() / truncation * near).sum(dims) / area
     sign = (F.binary_cross_entropy_with_logits(logits, solid, reduction="none") * near).sum(dims) / area
     # Only near a surface: far away each of very many cells would add its small remainder to the union.
