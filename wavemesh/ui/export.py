@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import trimesh
 
 SUFFIXES = (".glb", ".obj", ".ply", ".stl")
@@ -15,14 +16,27 @@ def export_mesh(mesh: trimesh.Trimesh, folder: Path, stem: str) -> dict[str, str
     paths = {}
     for suffix in SUFFIXES:
         path = folder / f"{stem}{suffix}"
-        options: dict[str, Any] = {}
         if suffix == ".glb":
             # Without normals a viewer shows every facet.
-            options = {"include_normals": True, "tree_postprocessor": _matt}
-        content = mesh.export(file_type=suffix[1:], **options)
+            content = _linear(mesh).export(file_type="glb", include_normals=True, tree_postprocessor=_matt)
+        else:
+            content = mesh.export(file_type=suffix[1:])
         path.write_bytes(content.encode() if isinstance(content, str) else content)
         paths[suffix] = str(path)
     return paths
+
+
+def _linear(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
+    """The mesh with its vertex colours in linear light, as glTF wants them; trimesh writes them as they are."""
+    if mesh.visual.kind != "vertex":
+        return mesh
+    colours = np.array(mesh.visual.vertex_colors)
+    share = colours[:, :3] / 255.0
+    linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
+    colours[:, :3] = np.round(linear * 255.0)
+    return trimesh.Trimesh(
+        mesh.vertices, mesh.faces, vertex_normals=mesh.vertex_normals, vertex_colors=colours, process=False
+    )
 
 
 def _matt(tree: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ import gradio as gr
 from wavemesh.errors import InputError
 from wavemesh.ui.api import add_api
 from wavemesh.ui.export import SUFFIXES
+from wavemesh.ui.generation import Result, Update
 from wavemesh.ui.handlers import MAX_SEED, MAX_STEPS, SAMPLERS, Studio, add_pictures, caption, make_job, with_found
 from wavemesh.ui.pictures import MAX_VIEWS, Number, Picture, shown, with_angles
 from wavemesh.ui.progress import bar_html
@@ -21,6 +22,8 @@ _log = logging.getLogger(__name__)
 _EMPTY = """<div class="wm-empty"><div><p>The mesh appears here.</p>
 <p class="wm-note">You will see it form, step by step; Stop keeps what there is.</p></div></div>"""
 _DICE = f"() => Math.floor(Math.random() * {MAX_SEED})"
+# On a phone the shape forms below the button, out of sight.
+_LOOK = "() => { if (innerWidth < 800) document.querySelector('#run').scrollIntoView({behavior: 'smooth'}); }"
 _SAMPLER_NAMES = {"ddim": "DDIM", "dpmpp_2m": "DPM-Solver++ (2M)", "ddpm": "DDPM"}
 
 
@@ -74,12 +77,12 @@ def generate_tab(studio: Studio) -> None:
         pictures = gr.State([], time_to_live=KEPT_S, delete_callback=None)
         with gr.Row():
             with gr.Column(scale=5, min_width=330):
-                upload, examples = _inputs(studio)
+                upload, examples, credit = _inputs(studio)
                 estimate, cards = _cards()
                 settings = _settings(studio)
             with gr.Column(scale=7, min_width=330):
                 stage = _stage()
-        _wire_pictures(studio, pictures, upload, examples, estimate, cards)
+        _wire_pictures(studio, pictures, upload, examples, credit, estimate, cards)
         _wire_run(studio, pictures, estimate, cards, settings, stage)
         add_api(studio)
 
@@ -87,7 +90,7 @@ def generate_tab(studio: Studio) -> None:
 # ---------------------------------------------------------------------------------------------------- layout
 
 
-def _inputs(studio: Studio) -> tuple[gr.Gallery, gr.Gallery | None]:
+def _inputs(studio: Studio) -> tuple[gr.Gallery, gr.Gallery | None, gr.Markdown]:
     gr.HTML('<p class="wm-step">1. Pictures of one object</p>')
     upload = gr.Gallery(
         label="Drop, choose or paste pictures",
@@ -105,14 +108,13 @@ def _inputs(studio: Studio) -> tuple[gr.Gallery, gr.Gallery | None]:
         elem_classes="wm-note",
     )
     if not studio.examples:
-        return upload, None
+        return upload, None, gr.Markdown(visible=False)
     gr.HTML('<p class="wm-note">Or try an example (its cameras are known):</p>')
     examples = gr.Gallery(
         value=[(str(example.pictures[0]), example.name) for example in studio.examples],
         show_label=False,
         label="Examples",
         columns=6,
-        height=112,
         object_fit="contain",
         allow_preview=False,
         interactive=False,
@@ -120,7 +122,8 @@ def _inputs(studio: Studio) -> tuple[gr.Gallery, gr.Gallery | None]:
         elem_id="examples",
         elem_classes="wm-checker",
     )
-    return upload, examples
+    credit = gr.Markdown(visible=False, elem_id="credit", elem_classes="wm-note")
+    return upload, examples, credit
 
 
 def _cards() -> tuple[gr.Checkbox, list[_Card]]:
@@ -141,11 +144,12 @@ def _cards() -> tuple[gr.Checkbox, list[_Card]]:
                     interactive=False,
                     format="png",
                     buttons=[],
-                    height=190,
                 )
                 remove = gr.Button("✕", size="sm", elem_classes="wm-remove", elem_id=f"remove-{number}")
-                azimuth = gr.Slider(-180, 180, 0, step=1, label="Azimuth (°)", elem_id=f"azimuth-{number}")
-                elevation = gr.Slider(-90, 90, 15, step=1, label="Elevation (°)", elem_id=f"elevation-{number}")
+                azimuth = gr.Slider(-180, 180, 0, step=1, label="Azimuth (°)", buttons=[], elem_id=f"azimuth-{number}")
+                elevation = gr.Slider(
+                    -90, 90, 15, step=1, label="Elevation (°)", buttons=[], elem_id=f"elevation-{number}"
+                )
             cards.append(_Card(column, image, azimuth, elevation, remove))
     return estimate, cards
 
@@ -211,7 +215,7 @@ def _settings(studio: Studio) -> _Settings:
 
 
 def _stage() -> _Stage:
-    with gr.Row():
+    with gr.Row(elem_id="run"):
         generate = gr.Button("Generate", variant="primary", size="lg", elem_id="generate-button")
         stop = gr.Button("Stop", variant="stop", size="lg", visible=False, elem_id="stop-button")
     progress = gr.HTML(visible=False, elem_id="progress")
@@ -230,10 +234,10 @@ def _stage() -> _Stage:
         show_label=False,
         label="Mesh",
         height=520,
-        visible=False,
+        visible="hidden",
         elem_id="mesh",
         clear_color=(0.0, 0.0, 0.0, 0.0),
-        camera_position=(60, 70, 4.2),
+        camera_position=(60, 72, 3.6),
     )
     facts = gr.Markdown(visible=False, elem_id="facts", elem_classes="wm-note")
     with gr.Row(visible=False, elem_classes="wm-downloads") as downloads:
@@ -284,6 +288,7 @@ def _wire_pictures(
     pictures: gr.State,
     upload: gr.Gallery,
     examples: gr.Gallery | None,
+    credit: gr.Markdown,
     estimate: gr.Checkbox,
     cards: list[_Card],
 ) -> None:
@@ -300,11 +305,12 @@ def _wire_pictures(
         for problem in problems:
             gr.Warning(problem)
         estimated = estimated if kept else True
-        return [None, result, *_card_updates(result, estimated)]
+        return [None, gr.update(visible=any(p.camera for p in result)), result, *_card_updates(result, estimated)]
 
     def pick(event: gr.SelectData) -> list[Any]:
         result = studio.example_pictures(int(event.index))
-        return [result, *_card_updates(result, False)]
+        line = gr.update(value=studio.examples[int(event.index)].credit, visible=True)
+        return [line, result, *_card_updates(result, False)]
 
     def switch(held: list[Picture], estimated: bool, *angles: Number | None) -> list[Any]:
         result = held if not estimated else _turned(held, angles)
@@ -330,9 +336,11 @@ def _wire_pictures(
 
     private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     asked = [pictures, estimate, *_angles(cards)]
-    upload.upload(add, [upload, *asked], [upload, *everything], api_visibility="private", show_progress_on=upload)
+    upload.upload(
+        add, [upload, *asked], [upload, credit, *everything], api_visibility="private", show_progress_on=upload
+    )
     if examples is not None:
-        examples.select(pick, None, everything, **private)
+        examples.select(pick, None, [credit, *everything], **private)
     estimate.input(switch, asked, everything, **private)
     for index, card in enumerate(cards):
         card.remove.click(remover(index), asked, everything, **private)
@@ -349,6 +357,7 @@ def _wire_run(
     stage: _Stage,
 ) -> None:
     """Generate and Stop."""
+    finished = gr.State(None, time_to_live=KEPT_S)
 
     def generate(
         held: list[Picture],
@@ -361,72 +370,73 @@ def _wire_run(
         request: gr.Request,
         *angles: Number | None,
     ) -> Iterator[list[Any]]:
-        idle = {"generate": gr.update(visible=True), "stop": gr.update(visible=False, interactive=True)}
-        idle["progress"] = gr.update(visible=False)
+        idle = stage.update(
+            generate=gr.update(visible=True),
+            stop=gr.update(visible=False, interactive=True, value="Stop"),
+            progress=gr.update(visible=False),
+        )
+        result = None
         try:
             held = held if estimated else _turned(held, angles)
             job = make_job(held, estimated, coarse, detail, guidance, sampler, seed)
-            yield from _run(job, held, request.session_hash or "")
+            yield [None, *stage.update(generate=gr.update(visible=False), stop=gr.update(visible=True))]
+            started = False
+            for update in studio.generate(job, request.session_hash or ""):
+                yield [None, *_during(stage, update, started)]
+                started = started or update.preview is not None
+                result = update.result
         except InputError as error:
             gr.Warning(str(error), title="This did not work")
-            yield [gr.skip(), *stage.update(**idle)]
         except Exception:
             _log.exception("a run failed")
             gr.Warning("Something went wrong on the server; the reason is in its log.", title="This did not work")
-            yield [gr.skip(), *stage.update(**idle)]
+        yield [result, *idle]
 
-    def _run(job: Any, held: list[Picture], session: str) -> Iterator[list[Any]]:
-        shows_preview = False
-        yield [gr.skip(), *stage.update(generate=gr.update(visible=False), stop=gr.update(visible=True))]
-        for update in studio.generate(job, session):
-            changes: dict[str, Any] = {"progress": gr.update(value=bar_html(update.progress), visible=True)}
-            if update.preview is not None:
-                changes["forming"] = gr.update(value=update.preview, visible=True)
-                if not shows_preview:
-                    hidden = gr.update(visible=False)
-                    changes.update(
-                        empty=hidden, mesh=gr.update(visible=False, value=None), facts=hidden, downloads=hidden
-                    )
-                    shows_preview = True
-            if update.result is not None:
-                changes.update(_finished(update.result))
-                held = with_found(held, update.result)
-                yield [held, *stage.update(**changes)]
-                return
-            yield [gr.skip(), *stage.update(**changes)]
-        # Stopped while it waited for its turn.
-        idle = gr.update(visible=False, interactive=True)
-        yield [gr.skip(), *stage.update(generate=gr.update(visible=True), stop=idle, progress=gr.update(visible=False))]
-
-    def _finished(result: Any) -> dict[str, Any]:
-        return {
-            "generate": gr.update(visible=True),
-            "stop": gr.update(visible=False, interactive=True, value="Stop"),
-            "progress": gr.update(visible=False),
-            "empty": gr.update(visible=False),
-            "forming": gr.update(visible=False),
-            "mesh": gr.update(value=result.files[".glb"], visible=True),
-            "facts": gr.update(value=caption(result), visible=True),
-            "downloads": gr.update(visible=True),
-            "files": [gr.update(value=result.files[suffix]) for suffix in SUFFIXES],
-        }
+    def present(result: Result | None, held: list[Picture], estimated: bool) -> list[Any]:
+        if result is None:
+            return [held, *stage.update(), *[gr.skip()] * (1 + len(_flat(cards)))]
+        held = with_found(held, result)
+        return [held, *_finished(stage, result), *_card_updates(held, estimated)]
 
     def stop(request: gr.Request) -> Any:
         studio.stop_flag(request.session_hash or "").set()
         return gr.update(value="Stopping…", interactive=False)
 
     private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    # The mesh is shown by an event of its own: a generator sends its last values twice, and gradio's viewer stays
+    # empty when the same file arrives again while its code is still loading.
+    stage.generate.click(None, js=_LOOK, api_visibility="private")
     stage.generate.click(
         generate,
         [pictures, estimate, *settings, *_angles(cards)],
-        [pictures, *stage.outputs()],
+        [finished, *stage.outputs()],
         concurrency_limit=4,
         concurrency_id="runs",
         **private,
-    ).then(
-        lambda held, estimated: _card_updates(held, estimated),
-        [pictures, estimate],
-        [estimate, *_flat(cards)],
-        **private,
-    )
+    ).then(present, [finished, pictures, estimate], [pictures, *stage.outputs(), estimate, *_flat(cards)], **private)
     stage.stop.click(stop, None, stage.stop, queue=False, **private)
+
+
+def _during(stage: _Stage, update: Update, started: bool) -> list[Any]:
+    """Values for the stage's outputs while a run goes on; started: whether a preview was shown before."""
+    changes: dict[str, Any] = {"progress": gr.update(value=bar_html(update.progress), visible=True)}
+    if update.preview is not None:
+        changes["forming"] = gr.update(value=update.preview, visible=True)
+        if not started:
+            hidden = gr.update(visible=False)
+            changes |= {"empty": hidden, "facts": hidden, "downloads": hidden}
+            changes["mesh"] = gr.update(visible="hidden", value=None)
+    return stage.update(**changes)
+
+
+def _finished(stage: _Stage, result: Result) -> list[Any]:
+    """Values for the stage's outputs after a run."""
+    hidden, shown_again = gr.update(visible=False), gr.update(visible=True)
+    return stage.update(
+        empty=hidden,
+        forming=hidden,
+        mesh=gr.update(value=result.files[".glb"], visible=True),
+        facts=gr.update(value=caption(result), visible=True),
+        downloads=shown_again,
+        files=[gr.update(value=result.files[suffix]) for suffix in SUFFIXES],
+    )

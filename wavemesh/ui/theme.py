@@ -28,6 +28,8 @@ def theme() -> gr.themes.Base:
         block_border_color="*neutral_200",
         block_border_color_dark="#2a3341",
         border_color_primary_dark="#2a3341",
+        body_text_color_subdued="*neutral_500",
+        block_info_text_color="*neutral_500",
         block_shadow="none",
         block_label_background_fill="transparent",
         block_label_background_fill_dark="transparent",
@@ -53,7 +55,10 @@ CSS = """
 .wm-header h1 { font-size: 1.55rem; font-weight: 650; letter-spacing: -0.01em; margin: 0; }
 .wm-header p { color: var(--body-text-color-subdued); margin: 2px 0 0; }
 .wm-note, .wm-note p { color: var(--body-text-color-subdued); font-size: 0.88rem; line-height: 1.45; }
-.wm-step { font-weight: 600; font-size: 1rem; margin: 0; }
+.wm-step { font-weight: 600; font-size: 1rem; margin: 6px 0 0; }
+.html-container:has(.wm-step), .html-container:has(.wm-note), .html-container:has(.wm-header),
+.html-container:has(.wm-empty), .html-container:has(.wm-progress) { padding: 0 !important; }
+.gradio-container .column { gap: 12px; }
 
 /* Transparent parts of a picture, in the light and in the dark. */
 .wm-card img, .wm-checker img {
@@ -65,17 +70,24 @@ CSS = """
 .wm-card { position: relative; border: 1px solid var(--block-border-color); border-radius: var(--radius-lg);
   background: var(--block-background-fill); padding: 8px; gap: 4px; overflow: hidden; flex-grow: 0 !important;
   flex-basis: calc(50% - 6px) !important; }
-.wm-card .block { border: none; background: transparent; padding: 0; }
+.wm-card .block { border-width: 0 !important; background: transparent; padding: 0; overflow: visible; }
+.wm-card .form { border: none; background: transparent; gap: 6px; box-shadow: none; }
+.wm-card .image-container, .wm-card .image-frame, .wm-card .image-container > button { width: 100%; height: auto; }
 .wm-card img { border-radius: var(--radius-md); width: 100%; aspect-ratio: 1; object-fit: contain; }
 .wm-remove { position: absolute !important; top: 14px; right: 14px; z-index: 5; min-width: 30px !important;
   width: 30px; height: 30px; padding: 0 !important; border-radius: 50% !important; opacity: 0.85; }
-.wm-seed { align-items: end; }
-.wm-dice { min-width: 46px !important; max-width: 46px; font-size: 1.35rem; padding: 0 !important; }
+.wm-seed { align-items: end; background: var(--block-background-fill); }
+.wm-dice { min-width: 46px !important; max-width: 46px; height: 42px; margin: 0 12px 12px 0; align-self: end;
+  font-size: 1.35rem; padding: 0 !important; border-radius: var(--radius-md); }
+/* gradio's own grid has a fixed number of columns, too wide for a phone. */
+#examples .grid-container { grid-template-columns: repeat(auto-fill, minmax(76px, 1fr)) !important; height: auto; }
+#examples .grid-wrap { height: auto; min-height: 0; max-height: 210px; overflow-x: hidden; }
 
 .wm-stage, .wm-empty { min-height: min(520px, 92vw); }
 .wm-empty { display: grid; place-items: center; text-align: center; padding: 24px;
   border: 1px dashed var(--block-border-color); border-radius: var(--radius-lg);
   color: var(--body-text-color-subdued); background: var(--block-background-fill); }
+.wm-forming .image-container, .wm-forming .image-frame, .wm-forming .image-container > button { width: 100%; }
 .wm-forming img { width: 100%; height: min(520px, 92vw); object-fit: contain; background: #f4f2ee; }
 .wm-progress { padding: 2px; }
 .wm-progress-text { display: flex; justify-content: space-between; gap: 12px; font-size: 0.9rem; margin-bottom: 6px; }
