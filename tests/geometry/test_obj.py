@@ -1,0 +1,102 @@
+"""Wavefront OBJ files as furniture catalogues really hold them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from wavemesh.errors import InputError
+from wavemesh.geometry.mesh import surface_colours
+from wavemesh.geometry.obj import load_obj
+
+SQUARE = "v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\n"
+
+
+def write(folder: Path, obj: str, mtl: str | None = None) -> Path:
+    path = folder / "model.obj"
+    path.write_text(obj)
+    if mtl is not None:
+        (folder / "model.mtl").write_text(mtl)
+    return path
+
+
+def colours(path: Path) -> np.ndarray:
+    """The colour in the middle of every face."""
+    mesh = load_obj(path)
+    return surface_colours(mesh, np.arange(len(mesh.faces)), np.full((len(mesh.faces), 3), 1 / 3))
+
+
+@pytest.mark.parametrize(
+    "face",
+    ["f 1 2 3 4", "f -4 -3 -2 -1", "f 1// 2// 3// 4//", "f 1//9 2//9 3//9 4//9", "f 1 2 \\\n3 4", "f 1/7 2/7 3/7 4/7"],
+)
+def test_polygons_and_all_ways_to_write_a_corner(tmp_path: Path, face: str) -> None:
+    mesh = load_obj(write(tmp_path, f"{SQUARE}{face}\n"))
+    assert mesh.area == pytest.approx(1.0)
+    np.testing.assert_array_equal(mesh.faces, [[0, 1, 2], [0, 2, 3]])
+
+
+def test_faces_that_cannot_be_read_are_left_out(tmp_path: Path) -> None:
+    mesh = load_obj(write(tmp_path, f"{SQUARE}f 1 2 99\nf 1 2\nf one two three\nf -9 1 2\nf 1 2 3\n"))
+    assert len(mesh.faces) == 1
+
+
+def test_vertices_are_split_only_where_texture_coordinates_differ(tmp_path: Path) -> None:
+    path = write(tmp_path, f"{SQUARE}vt 0 0\nvt 1 0\nvt 1 1\nvt 0.5 0.5\nf 1/1 2/2 3/3\nf 1/4 3/3 4/1\n")
+    mesh = load_obj(path)
+    assert len(mesh.vertices) == 5
+    np.testing.assert_allclose(mesh.visual.uv[mesh.faces[1]], [[0.5, 0.5], [1, 1], [0, 0]])
+    np.testing.assert_allclose(mesh.vertices[mesh.faces[1, 0]], [0, 0, 0])
+
+
+def test_every_face_keeps_its_material(tmp_path: Path) -> None:
+    obj = f"mtllib model.mtl\n{SQUARE}usemtl dark red\nf 1 2 3\nusemtl nowhere\nf 1 3 4\nusemtl dark red\nf 2 3 4\n"
+    seen = colours(write(tmp_path, obj, "newmtl dark red\nKd 0.4 0 0\nd 0.5\n"))
+    np.testing.assert_array_equal(seen, [(102, 0, 0, 128), (178, 178, 178, 255), (102, 0, 0, 128)])
+
+
+def test_invisible_faces_go_unless_nothing_else_is_there(tmp_path: Path) -> None:
+    materials = "newmtl glass\nd 0\nnewmtl wood\nKd 1 0 0\n"
+    obj = f"mtllib model.mtl\n{SQUARE}usemtl glass\nf 1 2 3\n"
+    assert len(load_obj(write(tmp_path, obj, materials)).faces) == 1
+    np.testing.assert_array_equal(
+        colours(write(tmp_path, f"{obj}usemtl wood\nf 1 3 4\n", materials)), [(255, 0, 0, 255)]
+    )
+
+
+def test_textures_are_found_in_another_letter_case_and_behind_options(tmp_path: Path) -> None:
+    (tmp_path / "Pictures").mkdir()
+    Image.new("RGB", (64, 32), (0, 200, 0)).save(tmp_path / "Pictures" / "OAK wood.PNG")
+    obj = f"mtllib MODEL.MTL\n{SQUARE}vt 0 0\nusemtl oak\nf 1/1 2/1 3/1\n"
+    path = write(tmp_path, obj, "newmtl oak\nKd 1 0 0\nmap_Kd -s 1 1 1 -blendu on pictures\\oak wood.png\n")
+    np.testing.assert_array_equal(colours(path), [(0, 200, 0, 255)])
+    texture = load_obj(path, max_texture=16).visual.material.materials[0].image
+    assert texture.size == (16, 8)
+
+
+def test_a_texture_that_is_no_picture_or_lies_outside_is_passed_over(tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8), (0, 200, 0)).save(tmp_path / "outside.png")
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    (inner / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nnot really")
+    for texture in ("broken.png", "../outside.png", str(tmp_path / "outside.png")):
+        obj = f"mtllib model.mtl\n{SQUARE}vt 0 0\nusemtl m\nf 1/1 2/1 3/1\n"
+        path = write(inner, obj, f"newmtl m\nKd 0 0 1\nmap_Kd {texture}\n")
+        np.testing.assert_array_equal(colours(path), [(0, 0, 255, 255)])
+
+
+def test_numbers_that_are_none_do_not_stop_the_reader(tmp_path: Path) -> None:
+    obj = f"mtllib model.mtl\n{SQUARE}usemtl odd\nf 1 2 3\n"
+    path = write(tmp_path, obj, "newmtl odd\nKd nan 7 -3\nd many\nNs\n\n")
+    np.testing.assert_array_equal(colours(path), [(0, 255, 0, 0)])
+    assert len(load_obj(write(tmp_path, obj, "newmtl odd\nKd 1 1 1\nd nan\n")).faces) == 1
+
+
+def test_a_file_without_faces_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"model.obj holds no faces"):
+        load_obj(write(tmp_path, SQUARE))
+    with pytest.raises(InputError, match=r"missing.obj cannot be read"):
+        load_obj(tmp_path / "missing.obj")
