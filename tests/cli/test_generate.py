@@ -37,7 +37,8 @@ def test_every_format_is_written_and_read_back(suffix: str, weights: Path, pictu
     assert [path.name for path in out.parent.iterdir()] == [out.name]
     mesh = trimesh.load_mesh(out)
     assert len(mesh.faces) > 10
-    assert np.abs(mesh.vertices).max() <= 1.0
+    # Noise may touch the border of the grid, where the surface is closed one cell further out.
+    assert np.abs(mesh.vertices).max() <= 1.0 + 1.0 / 32
 
 
 def test_the_report_tells_settings_timings_and_sizes(weights: Path, pictures: list[str], tmp_path: Path) -> None:
