@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,7 +18,9 @@ def add_api(studio: Studio) -> None:
     defaults = studio.defaults
     with gr.Column(visible=False):
         pictures = gr.File(label="Pictures", file_count="multiple", type="filepath")
-        cameras = gr.JSON(label="Cameras: null, or one object with azimuth_deg, elevation_deg, ... for each picture")
+        cameras = gr.JSON(
+            [], label="Cameras: none, or one object with azimuth_deg, elevation_deg, ... (or null) for each picture"
+        )
         coarse_steps = gr.Number(defaults.coarse_steps, label="Coarse steps", precision=0)
         detail_steps = gr.Number(defaults.detail_steps, label="Detail steps", precision=0)
         guidance = gr.Number(defaults.guidance_scale, label="Guidance")
@@ -62,7 +65,7 @@ def add_api(studio: Studio) -> None:
             raise gr.Error(str(error), print_exception=False) from error
 
     button.click(
-        generate,
+        inspect.unwrap(generate),  # a type checker's wrapper would hide from gradio that it is a generator
         [pictures, cameras, coarse_steps, detail_steps, guidance, sampler, seed],
         [progress, mesh],
         api_name="generate",

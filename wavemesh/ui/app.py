@@ -40,7 +40,7 @@ def build(studio: Studio) -> gr.Blocks:
     return page
 
 
-def serve(page: gr.Blocks, **options: Any) -> tuple[Any, str, str]:
+def serve(page: gr.Blocks, **options: Any) -> tuple[Any, str, str | None]:
     """Launch the page with the limits that untrusted visitors need; options go to gradio's `launch`."""
     from wavemesh.ui.theme import CSS, theme
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -242,7 +243,7 @@ def _stage() -> _Stage:
     facts = gr.Markdown(visible=False, elem_id="facts", elem_classes="wm-note")
     with gr.Row(visible=False, elem_classes="wm-downloads") as downloads:
         files = [
-            gr.DownloadButton(suffix[1:].upper(), size="md", elem_id=f"download-{suffix[1:]}", min_width=90)
+            gr.DownloadButton(suffix[1:].upper(), size="md", elem_id=f"download-{suffix[1:]}", min_width=64)
             for suffix in SUFFIXES
         ]
     return _Stage(generate, stop, progress, empty, forming, mesh, facts, downloads, files)
@@ -359,7 +360,7 @@ def _wire_run(
     """Generate and Stop."""
     finished = gr.State(None, time_to_live=KEPT_S)
 
-    def generate(
+    def run(  # not "generate": gradio would give the name of the public endpoint to this event
         held: list[Picture],
         estimated: bool,
         coarse: Number | None,
@@ -407,12 +408,13 @@ def _wire_run(
     # empty when the same file arrives again while its code is still loading.
     stage.generate.click(None, js=_LOOK, api_visibility="private")
     stage.generate.click(
-        generate,
+        inspect.unwrap(run),  # a type checker's wrapper would hide from gradio that it is a generator
         [pictures, estimate, *settings, *_angles(cards)],
         [finished, *stage.outputs()],
         concurrency_limit=4,
         concurrency_id="runs",
         **private,
+        api_name="watch",  # leaves the name "generate" to the public endpoint
     ).then(present, [finished, pictures, estimate], [pictures, *stage.outputs(), estimate, *_flat(cards)], **private)
     stage.stop.click(stop, None, stage.stop, queue=False, **private)
 

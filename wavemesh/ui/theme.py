@@ -81,6 +81,7 @@ CSS = """
   font-size: 1.35rem; padding: 0 !important; border-radius: var(--radius-md); }
 /* gradio's own grid has a fixed number of columns, too wide for a phone. */
 #examples .grid-container { grid-template-columns: repeat(auto-fill, minmax(76px, 1fr)) !important; height: auto; }
+#examples .caption-label { font-size: 0.72rem; padding: 1px 5px; max-width: 100%; }
 #examples .grid-wrap { height: auto; min-height: 0; max-height: 210px; overflow-x: hidden; }
 
 .wm-stage, .wm-empty { min-height: min(520px, 92vw); }
@@ -88,14 +89,14 @@ CSS = """
   border: 1px dashed var(--block-border-color); border-radius: var(--radius-lg);
   color: var(--body-text-color-subdued); background: var(--block-background-fill); }
 .wm-forming .image-container, .wm-forming .image-frame, .wm-forming .image-container > button { width: 100%; }
-.wm-forming img { width: 100%; height: min(520px, 92vw); object-fit: contain; background: #f4f2ee; }
+.wm-forming img { width: 100%; height: min(520px, 92vw); object-fit: contain; background: white; }
 .wm-progress { padding: 2px; }
 .wm-progress-text { display: flex; justify-content: space-between; gap: 12px; font-size: 0.9rem; margin-bottom: 6px; }
 .wm-progress-track { height: 8px; border-radius: 4px; background: var(--border-color-primary); overflow: hidden; }
 .wm-progress-fill { height: 100%; border-radius: 4px; background: #2f6db5; transition: width 0.25s ease; }
 .dark .wm-progress-fill { background: #5b96d8; }
 .wm-downloads { flex-wrap: wrap; }
-.wm-downloads button { min-width: 90px !important; }
+.wm-downloads button { min-width: 64px !important; }
 @media (prefers-reduced-motion: reduce) { .wm-progress-fill { transition: none; } }
 @media (max-width: 640px) {
   .gradio-container { padding: 8px !important; }
