@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 import time
 import warnings
@@ -120,6 +121,13 @@ def studio(pipeline: FakePipeline, examples_folder: Path, tmp_path: Path) -> Ite
     return Studio(lambda: pipeline, workspace, examples_folder, Defaults(coarse_steps=4, detail_steps=2))
 
 
+def _free_port() -> int:
+    """A port of the system's choice: test processes side by side would race for gradio's first free one."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 @pytest.fixture
 def served(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The address of the page over `studio`, served by a thread of this process."""
@@ -130,6 +138,8 @@ def served(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     page = build(studio)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the server's own libraries deprecate each other
-        _, address, _ = serve(page, prevent_thread_lock=True, quiet=True, server_name="127.0.0.1")
+        _, address, _ = serve(
+            page, prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", server_port=_free_port()
+        )
         yield address
         page.close()
