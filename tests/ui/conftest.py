@@ -18,6 +18,7 @@ from PIL import Image, ImageDraw
 
 from wavemesh.geometry.camera import Camera
 from wavemesh.geometry.isosurface import sdf_to_mesh
+from wavemesh.imaging import Crop
 from wavemesh.pipelines.outputs import StepReport
 from wavemesh.ui.handlers import Defaults, Studio
 
@@ -69,7 +70,8 @@ class FakePipeline:
         mesh.visual.vertex_colors = np.tile(np.array([200, 90, 60, 255], dtype=np.uint8), (len(mesh.vertices), 1))
         prepared = [
             SimpleNamespace(
-                picture=Image.new("RGBA", (32, 32), (9, 9, 9, 255)),
+                full=view.image,
+                crop=Crop(16.0, 16.0, 64.0, 96.0, 96.0),
                 camera=view.camera or Camera(40.0, 25.0),
                 estimated=view.camera is None,
             )

@@ -198,7 +198,7 @@ def test_estimates_come_back_for_the_sliders(studio: Studio, pipeline: Any, pict
     assert [picture.angles for picture in held] == [(40.0, 25.0)] * 3
     list(studio.generate(make_job(held, False, **SETTINGS), "session"))
     assert [view.camera.azimuth_deg for view in pipeline.calls[1]["views"]] == [40.0] * 3
-    assert pipeline.calls[1]["views"][0].image.size == (32, 32)
+    assert pipeline.calls[1]["views"][0].image.size == (64, 64)
 
 
 @pytest.mark.parametrize(

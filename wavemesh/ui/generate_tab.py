@@ -81,7 +81,7 @@ def generate_tab(studio: Studio) -> None:
                 upload, examples, credit = _inputs(studio)
                 estimate, cards = _cards()
                 settings = _settings(studio)
-            with gr.Column(scale=7, min_width=330):
+            with gr.Column(scale=7, min_width=330, elem_classes="wm-result"):
                 stage = _stage()
         _wire_pictures(studio, pictures, upload, examples, credit, estimate, cards)
         _wire_run(studio, pictures, estimate, cards, settings, stage)
@@ -304,7 +304,7 @@ def _wire_pictures(
         kept = [] if any(p.camera for p in held) else _turned(held, angles)
         result, problems = add_pictures(kept, paths)
         for problem in problems:
-            gr.Warning(problem)
+            gr.Warning(problem, title="Left out")
         estimated = estimated if kept else True
         return [None, gr.update(visible=any(p.camera for p in result)), result, *_card_updates(result, estimated)]
 

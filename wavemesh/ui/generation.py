@@ -80,7 +80,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Update:
-    """One moment of a run: progress, sometimes a new preview ((s, s, 3) uint8), at the end the result."""
+    """One moment of a run: progress, sometimes a new preview ((s, s, 4) uint8, RGBA), at the end the result."""
 
     progress: Progress
     stage: str = ""
@@ -204,18 +204,23 @@ class _Painter:
             return None
 
     def paint_mesh(self, mesh: trimesh.Trimesh) -> np.ndarray:
-        """A preview of the mesh."""
+        """A preview of the mesh in clay, on nothing: the page's own background shows, light or dark."""
         from wavemesh.geometry.camera import Camera
-        from wavemesh.rendering import shade_preview
+        from wavemesh.rendering import Light, RaycastRenderer
+        from wavemesh.rendering.turntable import CLAY
 
-        picture = shade_preview(mesh, Camera(self._azimuth, self._elevation), PREVIEW_SIDE)
+        lamp = Light(direction=(-0.5, 0.7, 0.9), diffuse=0.72, sky=0.22, ambient=0.12, follows_camera=True)
+        camera = Camera(self._azimuth, self._elevation)
+        picture = RaycastRenderer(mesh).view(camera, PREVIEW_SIDE, light=lamp, colour=CLAY).rgba
         self._next = time.perf_counter() + _PREVIEW_PAUSE_S
         return picture
 
 
 def _result(output: WaveMeshOutput, job: Job, workspace: Path, seconds: float) -> Result:
     files = export_mesh(output.mesh, new_result_folder(workspace), job.name)
-    found = tuple((view.picture, asdict(view.camera)) if view.estimated else None for view in output.views)
+    found = tuple(
+        (view.crop.apply(view.full), asdict(view.camera)) if view.estimated else None for view in output.views
+    )
     return Result(
         files=files,
         vertices=len(output.mesh.vertices),

@@ -93,8 +93,12 @@ def shown(picture: Picture, estimate: bool) -> Image.Image:
         image.thumbnail((SHOWN_SIDE, SHOWN_SIDE))
         return image
     cutout, camera = picture.found if estimate and picture.found is not None else picture.placed()
-    square, crop = pad_to_square(cutout)
-    square = square.resize((SHOWN_SIDE, SHOWN_SIDE), Image.Resampling.LANCZOS)
+    crop = pad_to_square(cutout)[1]
+    if picture.camera is None:
+        # A tight crop would cut off the box.
+        margin = round(0.18 * crop.size)
+        crop = replace(crop, left=crop.left - margin, top=crop.top - margin, size=crop.size + 2.0 * margin)
+    square = crop.apply(cutout).resize((SHOWN_SIDE, SHOWN_SIDE), Image.Resampling.LANCZOS)
     return _with_box(square, camera, (crop.left, crop.top, crop.size, crop.width, crop.height))
 
 

@@ -65,7 +65,9 @@ CSS = """
   --a: #ffffff; --b: #e6eaef;
   background: repeating-conic-gradient(var(--b) 0 25%, var(--a) 0 50%) 0 0 / 18px 18px;
 }
-.dark .wm-card img, .dark .wm-checker img { --a: #2a313c; --b: #363e4a; }
+/* Two rules: gradio rewrites only the first selector of a list that begins with .dark. */
+.dark .wm-card img { --a: #2a313c; --b: #363e4a; }
+.dark .wm-checker img { --a: #2a313c; --b: #363e4a; }
 .wm-cards { gap: 12px; }
 .wm-card { position: relative; border: 1px solid var(--block-border-color); border-radius: var(--radius-lg);
   background: var(--block-background-fill); padding: 8px; gap: 4px; overflow: hidden; flex-grow: 0 !important;
@@ -82,14 +84,14 @@ CSS = """
 /* gradio's own grid has a fixed number of columns, too wide for a phone. */
 #examples .grid-container { grid-template-columns: repeat(auto-fill, minmax(76px, 1fr)) !important; height: auto; }
 #examples .caption-label { font-size: 0.72rem; padding: 1px 5px; max-width: 100%; }
-#examples .grid-wrap { height: auto; min-height: 0; max-height: 210px; overflow-x: hidden; }
+#examples .grid-wrap { height: auto; min-height: 0; max-height: 240px; overflow-x: hidden; }
 
 .wm-stage, .wm-empty { min-height: min(520px, 92vw); }
 .wm-empty { display: grid; place-items: center; text-align: center; padding: 24px;
   border: 1px dashed var(--block-border-color); border-radius: var(--radius-lg);
   color: var(--body-text-color-subdued); background: var(--block-background-fill); }
 .wm-forming .image-container, .wm-forming .image-frame, .wm-forming .image-container > button { width: 100%; }
-.wm-forming img { width: 100%; height: min(520px, 92vw); object-fit: contain; background: white; }
+.wm-forming img { width: 100%; height: min(520px, 92vw); object-fit: contain; }
 .wm-progress { padding: 2px; }
 .wm-progress-text { display: flex; justify-content: space-between; gap: 12px; font-size: 0.9rem; margin-bottom: 6px; }
 .wm-progress-track { height: 8px; border-radius: 4px; background: var(--border-color-primary); overflow: hidden; }
@@ -97,6 +99,7 @@ CSS = """
 .dark .wm-progress-fill { background: #5b96d8; }
 .wm-downloads { flex-wrap: wrap; }
 .wm-downloads button { min-width: 64px !important; }
+@media (min-width: 900px) { .wm-result { position: sticky; top: 12px; align-self: flex-start; } }
 @media (prefers-reduced-motion: reduce) { .wm-progress-fill { transition: none; } }
 @media (max-width: 640px) {
   .gradio-container { padding: 8px !important; }
