@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 import trimesh
 from PIL import Image
-
-playwright = pytest.importorskip("playwright.sync_api")
+from playwright import sync_api as playwright
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore")]
 
