@@ -143,6 +143,18 @@ def test_networks_without_context_attention_or_levels() -> None:
     assert single(x, t).features.shape == (len(x.sites), 2)
 
 
+def test_blocks_of_the_decoder_mirror_the_encoder_or_are_its_own() -> None:
+    def counts(unet: WaveMeshUNet) -> tuple[list[int], list[int]]:
+        return [len(level) for level in unet.encoder], [len(level) for level in unet.decoder]
+
+    assert counts(small_unet(blocks_per_level=2)) == ([2, 2, 2], [2, 2, 2])
+    assert counts(small_unet(blocks_per_level=(0, 1, 2))) == ([0, 1, 2], [2, 1, 0])
+    uneven = small_unet(blocks_per_level=(0, 1, 2), decoder_blocks=(1, 0, 3))
+    assert counts(uneven) == ([0, 1, 2], [1, 0, 3])
+    x = sparse_input()
+    assert uneven(x, torch.tensor([3, 700])).features.shape == (len(x.sites), 2)
+
+
 def test_what_does_not_fit_is_refused() -> None:
     unet, x, t = small_unet(), sparse_input(), torch.tensor([3, 700])
     with pytest.raises(InputError, match=r"\(2, 11\)"):
@@ -153,5 +165,7 @@ def test_what_does_not_fit_is_refused() -> None:
         unet(x, t, level=3)
     with pytest.raises(InputError, match="one entry per level"):
         WaveMeshUNet(encoder_channels=[8, 8], decoder_channels=[8])
+    with pytest.raises(InputError, match=r"3 entries, one per level, not \[1, 2\]"):
+        small_unet(decoder_blocks=[1, 2])
     with pytest.raises(InputError, match="cannot be halved"):
         unet(SparseTensor.full(1, (8, 8, 6), torch.zeros(384, 3)), torch.tensor([1]))

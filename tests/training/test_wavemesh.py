@@ -1,5 +1,7 @@
 """The tasks of WaveMesh-Diff on a small analytic data set: batches, losses, learning, presets."""
 
+import itertools
+import math
 from pathlib import Path
 
 import pytest
@@ -45,6 +47,25 @@ def test_every_shape_comes_once_a_pass(shapes: PreparedShapes) -> None:
     assert sorted(seen) == sorted(list(range(len(shapes))) * 2)
 
 
+def test_numbers_of_views_keep_their_weights_and_change_from_batch_to_batch(shapes: PreparedShapes) -> None:
+    weights = {1: 0.45, 2: 0.15, 3: 0.1, 6: 0.3}
+    options = TaskOptions(
+        batch_size=1, view_counts=tuple(weights), view_weights=tuple(2.0 * w for w in weights.values())
+    )
+    batches = ShapeBatches(shapes, options)
+    counts = [batches.view_count(number) for number in range(4000)]
+    for count, weight in weights.items():
+        assert counts.count(count) / 4000 == pytest.approx(weight, abs=0.003)
+        # Spread evenly: any twenty batches in a row have nearly their share of each number.
+        for start in range(0, 3980, 7):
+            assert abs(counts[start : start + 20].count(count) - 20 * weight) < 2.5
+    assert max(len(list(run)) for _, run in itertools.groupby(counts)) == 2
+    for number in range(4):
+        assert batches.batch(5, number)["images"].shape[1] == counts[number]
+    one = ShapeBatches(shapes, TaskOptions(view_counts=(3,), view_weights=(0.2,)))
+    assert {one.view_count(number) for number in range(50)} == {3}
+
+
 def test_augmented_pictures_fit_their_shapes(shapes: PreparedShapes) -> None:
     batches = ShapeBatches(shapes, TaskOptions(batch_size=6, view_counts=(4,), view_weights=(1.0,)))
     batch = batches.batch(0, 0)
@@ -64,6 +85,24 @@ def test_field_losses_vanish_for_the_truth_and_weigh_thin_shapes() -> None:
     assert (same_overlap < 0.05).all()
     _, empty_overlap = field_losses(torch.full_like(truth, 0.09), truth, 0.09)
     assert (empty_overlap > 0.95).all()  # losing a thin sheet costs as much as losing a block
+
+
+def test_field_losses_see_the_deep_inside_of_a_wrong_solid() -> None:
+    truth = torch.full((2, 16, 16, 16), 0.09)
+    truth[1, 2:6, 2:6, 2:6] = -0.09
+    field = torch.full((2, 16, 16, 16), 0.09)
+    field[0, 8:14, 8:14, 8:14] = -0.09  # a solid where there is none; the second lacks the one that should be
+    field.requires_grad_()
+    surface, overlap = field_losses(field, truth, 0.09)
+    # Nothing lies near a surface: each wrong cell is off by two truncations, its sign wrong with logit 4.
+    expected = 2.0 + math.log1p(math.exp(4.0))
+    torch.testing.assert_close(surface, torch.full((2,), expected), rtol=1e-4, atol=0)
+    assert (overlap > 0.95).all()
+    surface.sum().backward()
+    assert field.grad is not None
+    assert field.grad[0, 11, 11, 11] < 0  # descent raises the field there, away from solid
+    assert field.grad[1, 4, 4, 4] > 0
+    assert not field.grad[:, 0, 0, 0].any()
 
 
 def test_scaled_bands_have_unit_size(shapes: PreparedShapes) -> None:

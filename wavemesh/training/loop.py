@@ -225,7 +225,7 @@ class _Run:
         for group, lr in zip(self.optimizer.param_groups, self.base_lrs, strict=True):
             group["lr"] = lr * factor
         total = torch.zeros((), device=accelerator.device)
-        metrics: dict[str, Any] = {}
+        metrics: dict[str, list[Any]] = {}
         for part in range(config.grad_accumulation):
             batch = send_to_device(next(batches), accelerator.device, non_blocking=True)
             # Seeded by the step and not carried on, so that a resumed run draws what the unbroken one would.
@@ -236,7 +236,7 @@ class _Run:
                 accelerator.backward(loss)  # divides by grad_accumulation
             total += loss.detach().float() / config.grad_accumulation
             for name, value in part_metrics.items():
-                metrics[name] = metrics.get(name, 0.0) + value / config.grad_accumulation
+                metrics.setdefault(name, []).append(value)
         norm = accelerator.clip_grad_norm_(self.parameters, config.clip_norm)
         loss_value, norm_value = torch.stack([total, norm.detach().float()]).tolist()
         # With fp16 a gradient that overflows is skipped by the scaler, which then lowers its scale.
@@ -244,7 +244,9 @@ class _Run:
         if not self._agree(not (math.isfinite(loss_value) and usable_gradient))[0]:
             self.optimizer.step()
             self.optimizer.zero_grad(set_to_none=True)
-            return _StepOutcome(loss_value, norm_value, metrics)
+            # Not every part has every number.
+            means = {name: sum(values) / len(values) for name, values in metrics.items()}
+            return _StepOutcome(loss_value, norm_value, means)
         self.optimizer.zero_grad(set_to_none=True)
         return None
 

@@ -1,0 +1,107 @@
+"""The denoisers: what their noisy input is worth at each timestep, and the sizes of their U-Nets."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests.models.conftest import TINY
+from wavemesh.checkpoint import save_weights
+from wavemesh.config import to_dict
+from wavemesh.errors import InputError
+from wavemesh.geometry.camera import Camera, stack_cameras
+from wavemesh.models.denoiser import CoarseDenoiser, weighed
+from wavemesh.models.multiview_encoder import ViewFeatures
+from wavemesh.models.wavemesh import DenoiserConfig, WaveMeshModel
+from wavemesh.sparse.tensor import SparseTensor
+
+LAST = TINY.diffusion.timesteps - 1
+
+
+def encoded(model: WaveMeshModel) -> ViewFeatures:
+    poses, intrinsics = stack_cameras([Camera(30.0, 20.0)])
+    images = torch.rand(1, 1, 4, 32, 32, generator=torch.Generator().manual_seed(1))
+    return model.encoder.encode(images, poses[None], intrinsics[None])
+
+
+def test_the_noisy_input_counts_by_its_share_of_signal() -> None:
+    signal = torch.tensor([1.0, 0.5, 0.0])
+    grid = torch.randn(3, 2, 4, 4, 4)
+    weighted = weighed(grid, torch.tensor([2, 0, 1]), signal)
+    for sample, share in enumerate((0.0, 1.0, 0.5)):
+        torch.testing.assert_close(weighted[sample], grid[sample] * share)
+
+    rows, owner = torch.randn(5, 7), torch.tensor([0, 0, 1, 1, 1])
+    weighted = weighed(rows, torch.tensor([1, 2]), signal, owner)
+    torch.testing.assert_close(weighted[:2], rows[:2] * 0.5)
+    assert not weighted[2:].any()
+
+    assert weighed(grid, torch.tensor([2, 2, 2]), None) is grid
+    assert weighed(grid.bfloat16(), torch.tensor([1, 1, 1]), signal).dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize(("t", "same"), [(LAST, True), (LAST // 2, False)])
+def test_noise_has_no_say_where_no_signal_is_left(tiny_model: WaveMeshModel, t: int, same: bool) -> None:
+    features, step = encoded(tiny_model), torch.tensor([t])
+    condition = tiny_model.coarse.condition(features)
+    answers = [tiny_model.coarse(torch.randn(1, 8, 8, 8, 8), step, condition) for _ in range(2)]
+    assert answers[0].abs().max() > 1e-3
+    assert torch.equal(*answers) == same
+
+    field = 0.05 * torch.randn(1, 16, 16, 16)
+    coords = (torch.rand(1, 16, 16, 16) < 0.2).nonzero()
+    condition = tiny_model.detail.condition(features, field, coords)
+    answers = []
+    for _ in range(2):
+        sites = SparseTensor(torch.randn(len(coords), 7), coords, (16, 16, 16), 1)
+        answers.append(tiny_model.detail(sites.features, step, condition, sites))
+    assert answers[0].abs().max() > 1e-3
+    assert torch.equal(*answers) == same
+
+
+def test_a_denoiser_without_the_shares_takes_its_input_as_it_is(tiny_model: WaveMeshModel) -> None:
+    sizes: dict[str, Any] = {"resolution": 8, "widths": (8, 16), "blocks": (1, 1), "map_channels": 8, "hidden": 8}
+    plain = CoarseDenoiser(condition_channels=8, context_dim=24, time_dim=16, **sizes)
+    torch.nn.init.normal_(plain.unet.conv_out.weight, std=0.2)
+    condition, t = plain.condition(encoded(tiny_model)), torch.tensor([LAST])
+    first, second = (plain(torch.randn(1, 8, 8, 8, 8), t, condition) for _ in range(2))
+    assert (first - second).abs().max() > 1e-3
+
+
+def test_the_shares_belong_to_the_schedule_and_not_to_the_weights(tiny_model: WaveMeshModel) -> None:
+    for part in (tiny_model.coarse, tiny_model.detail):
+        assert torch.equal(part.signal.square(), tiny_model.diffusion.schedule.signal.square())
+        assert part.signal[-1] == 0
+        assert "signal" not in part.state_dict()
+
+
+def test_the_decoder_may_have_other_blocks_than_the_encoder(tiny_model: WaveMeshModel, tmp_path: Path) -> None:
+    uneven = replace(TINY, coarse=replace(TINY.coarse, blocks=(0, 1), decoder_blocks=(2, 1)))
+    model = WaveMeshModel(uneven)
+    assert [len(level) for level in model.coarse.unet.encoder] == [0, 1]
+    assert [len(level) for level in model.coarse.unet.decoder] == [2, 1]
+    assert [len(level) for level in model.detail.unet.decoder] == [1, 1]
+    model.save(tmp_path / "weights")
+    assert WaveMeshModel.load(tmp_path / "weights").config == uneven
+    with pytest.raises(InputError, match=r"decoder_blocks must have 2 entries.*\[1\]"):
+        WaveMeshModel(replace(TINY, coarse=replace(TINY.coarse, decoder_blocks=(1,))))
+
+
+def test_a_configuration_from_before_a_setting_existed_takes_its_default(
+    tiny_model: WaveMeshModel, tmp_path: Path
+) -> None:
+    older = to_dict(TINY)
+    for part in ("coarse", "detail"):
+        assert older[part].pop("decoder_blocks") is None
+    del older["sampling"]
+    parts = {name: getattr(tiny_model, name).state_dict() for name in ("encoder", "coarse", "detail")}
+    save_weights(tmp_path / "weights", parts, older)
+    loaded = WaveMeshModel.load(tmp_path / "weights")
+    assert loaded.config == TINY
+    assert loaded.config.coarse.decoder_blocks is DenoiserConfig().decoder_blocks is None
+
+    save_weights(tmp_path / "newer", parts, older | {"colour": "red"})
+    with pytest.raises(InputError, match="'colour'"):
+        WaveMeshModel.load(tmp_path / "newer")
