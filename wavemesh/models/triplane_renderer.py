@@ -8,15 +8,28 @@ serves pictures and mesh. The autoencoder that makes the training targets shares
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from wavemesh.errors import InputError
+from wavemesh.geometry.camera import Camera, stack_cameras
 from wavemesh.models.planes import PLANES
+from wavemesh.rendering.occupancy import OccupancyGrid
+from wavemesh.rendering.rays import camera_rays
+from wavemesh.rendering.volume import (
+    Background,
+    Field,
+    RenderedImage,
+    background_colour,
+    render_image,
+    render_rays,
+)
 
 TRUNCATION = 0.09
 INITIAL_BETA = 0.01
@@ -86,6 +99,134 @@ class TriplaneRenderer(nn.Module):
         tail = 0.5 * torch.exp(-sdf.abs() / beta)
         return torch.where(sdf > 0, tail, 1.0 - tail) / beta
 
+    def sdf_grid(self, triplane: Tensor, resolution: int, memory_budget_mb: float = 256.0) -> Float[Tensor, "b n n n"]:
+        """The signed distance at the cell centres of a grid of [-1, 1]^3, axes x, y, z: what a mesh is made from.
+
+        The first layer is linear in the three planes' features, so each plane goes through its part of the layer once
+        and a cell's value is the sum of three, which is several times as fast as looking up every cell.
+        """
+        self.check_triplane(triplane)
+        if resolution < 1:
+            raise InputError(f"A grid needs at least one cell a side, not {resolution}.")
+        first: nn.Linear = self.mlp[0]
+        weights = first.weight.view(self.hidden_dim, PLANES, self.triplane_channels)
+        grids = []
+        for planes in triplane.float():
+            # Cell centres are where bilinear resizing puts them, so resizing is the same as looking up.
+            resized = F.interpolate(planes, size=(resolution, resolution), mode="bilinear", align_corners=False)
+            xy, xz, yz = torch.einsum("hpc,pcvu->pvuh", weights, resized).unbind(0)
+            xy = xy + first.bias
+            slab = max(1, int(memory_budget_mb * 2**20 / (16 * self.hidden_dim * resolution**2)))
+            values = [
+                # Rows of XY are y and of XZ and YZ are z: in the order x, y, z.
+                self._distance(
+                    self.mlp[1:](
+                        xy[:, start : start + slab].transpose(0, 1)[:, :, None]
+                        + xz[:, start : start + slab].transpose(0, 1)[:, None]
+                        + yz.transpose(0, 1)[None]
+                    )
+                )
+                for start in range(0, resolution, slab)
+            ]
+            grids.append(torch.cat(values))
+        return torch.stack(grids)
+
+    def field(self, planes: Float[Tensor, "p c h w"]) -> Field:
+        """The field of one triplane for `rendering.volume`: points (n, 3) to colours (n, 3) and densities (n,)."""
+
+        def decode(points: Tensor) -> tuple[Tensor, Tensor]:
+            decoded = self._decoded(_sample_planes(planes[None], points[None]))
+            return decoded.rgb[0], decoded.density[0]
+
+        return decode
+
+    def occupancy(self, planes: Float[Tensor, "p c h w"], resolution: int = 64) -> OccupancyGrid:
+        """Where the triplane's field is empty or opaque."""
+        with torch.no_grad():
+            return OccupancyGrid.from_distance(self.sdf_grid(planes[None], resolution)[0], self.density)
+
+    def render_volume(
+        self,
+        triplane: Tensor,
+        num_samples: int = 64,
+        image_size: int = 128,
+        camera: Camera | Sequence[Camera] | None = None,
+        background: Background = "white",
+        **options: Any,
+    ) -> Float[Tensor, "b c s s"]:
+        """Pictures (B, 3, S, S), or (B, 4, S, S) with straight alpha over the background "transparent".
+
+        background: "white", "black", "transparent" or three numbers in [0, 1]. The other arguments and options are
+        those of `render`.
+        """
+        background_colour(background)
+        pictures = self.render(triplane, num_samples, image_size, camera, **options)
+        return torch.stack([picture.over(background) for picture in pictures])
+
+    def render(
+        self,
+        triplane: Tensor,
+        num_samples: int = 64,
+        image_size: int = 128,
+        camera: Camera | Sequence[Camera] | None = None,
+        poses: Tensor | None = None,
+        intrinsics: Tensor | None = None,
+        importance: int = 0,
+        occupancy: Literal["auto"] | int | None = "auto",
+        generator: torch.Generator | None = None,
+        memory_budget_mb: float = 256.0,
+    ) -> list[RenderedImage]:
+        """Colour, opacity and depth of each object of the batch.
+
+        triplane: (B, 3, C, H, W). num_samples: on each ray. image_size: S. camera: one for all, one for each, or None
+        for the default; or else poses (B, 3, 4) and intrinsics (B, 3). importance: samples added where the first
+        absorb light. occupancy: cells a side of the grid that finds empty space, None for none; "auto" chooses by the
+        number of samples, and none while gradients are wanted. generator: jitters samples. memory_budget_mb: for what
+        is in flight at once. Raises InputError for what does not fit.
+        """
+        self.check_triplane(triplane)
+        poses, intrinsics = _cameras(len(triplane), camera, poses, intrinsics)
+        cells = _cells(occupancy, (num_samples + importance) * image_size**2)
+        pictures = []
+        for planes, pose, lens in zip(triplane.float(), poses, intrinsics, strict=True):
+            grid = None if cells is None else self.occupancy(planes, cells)
+            pictures.append(
+                render_image(
+                    self.field(planes),
+                    pose.to(planes),
+                    lens.to(planes),
+                    image_size,
+                    num_samples,
+                    importance,
+                    grid,
+                    generator,
+                    memory_budget_mb,
+                    4 * (9 * self.triplane_channels + 4 * self.hidden_dim + 32),
+                )
+            )
+        return pictures
+
+    def render_pixels(
+        self,
+        triplane: Tensor,
+        pixels: Int[Tensor, "b r"],
+        image_size: int,
+        poses: Float[Tensor, "b 3 4"],
+        intrinsics: Float[Tensor, "b 3"],
+        num_samples: int = 64,
+        importance: int = 0,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Float[Tensor, "b r 3"], Float[Tensor, "b r"]]:
+        """Premultiplied colour and opacity of some pixels (row * image_size + column) of each object, for training."""
+        self.check_triplane(triplane)
+        seen = [
+            render_rays(
+                self.field(planes), camera_rays(pose, lens, image_size, index), num_samples, importance, None, generator
+            )
+            for planes, index, pose, lens in zip(triplane, pixels, poses, intrinsics, strict=True)
+        ]
+        return torch.stack([rays.rgb for rays in seen]), torch.stack([rays.opacity for rays in seen])
+
     def _distance(self, raw: Float[Tensor, "*n k"]) -> Float[Tensor, "*n"]:
         return self.truncation * torch.tanh(raw[..., 0].float())
 
@@ -117,6 +258,37 @@ class TriplaneRenderer(nn.Module):
             bad = ~torch.isfinite(triplane)
             place = tuple(bad.nonzero()[0].tolist()) if bad.any() else "its sum"
             raise InputError(f"A triplane must hold finite numbers, not {triplane[bad][:1].tolist()} at {place}.")
+
+
+def _cameras(
+    batch: int, camera: Camera | Sequence[Camera] | None, poses: Tensor | None, intrinsics: Tensor | None
+) -> tuple[Float[Tensor, "b 3 4"], Float[Tensor, "b 3"]]:
+    """Pose and intrinsics of each object, from cameras or as given; the default camera where there are none."""
+    if poses is not None and camera is not None:
+        raise InputError("Rendering takes a camera or poses, not both.")
+    default = Camera()
+    if poses is None:
+        cameras = [camera or default] * batch if isinstance(camera, Camera | None) else list(camera)
+        if len(cameras) != batch:
+            raise InputError(f"{batch} triplanes need {batch} cameras, not {len(cameras)}.")
+        return stack_cameras(cameras)
+    if intrinsics is None:
+        intrinsics = stack_cameras([default])[1].to(poses).expand(batch, 3)
+    if tuple(poses.shape) != (batch, 3, 4) or tuple(intrinsics.shape) != (batch, 3):
+        raise InputError(
+            f"{batch} triplanes need poses ({batch}, 3, 4) and intrinsics ({batch}, 3), "
+            f"not {tuple(poses.shape)} and {tuple(intrinsics.shape)}."
+        )
+    return poses, intrinsics
+
+
+def _cells(occupancy: Literal["auto"] | int | None, samples: int) -> int | None:
+    """Cells a side of the occupancy grid: the finest that costs at most a quarter of the samples, if any does."""
+    if occupancy != "auto":
+        return occupancy
+    if torch.is_grad_enabled():
+        return None
+    return next((cells for cells in (64, 32) if 4 * cells**3 <= samples), None)
 
 
 def _sample_planes(triplane: Float[Tensor, "b p c h w"], coords: Float[Tensor, "b n 3"]) -> Float[Tensor, "b n pc"]:
