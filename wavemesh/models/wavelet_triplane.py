@@ -1,0 +1,269 @@
+"""Wavelet Triplane Diffusion as one module: pictures to a triplane to colours, density and pictures from anywhere.
+
+    pictures -> CoarseTriplaneGen -> LL band (B, 3, C, 64, 64) -> DetailDiffusion -> details (B, 3, 3 C, 64, 64)
+             -> inverse Haar transform -> triplane (B, 3, C, 128, 128) -> TriplaneRenderer
+
+`forward` is one pass with the details predicted at the last timestep, which with velocity prediction and zero terminal
+SNR is their mean: differentiable from the rendered picture to the input. `sample` runs the diffusion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from wavemesh.checkpoint import load_weights, save_weights
+from wavemesh.config import from_dict, to_dict
+from wavemesh.diffusion import GaussianDiffusion
+from wavemesh.diffusion.guidance import Guidance
+from wavemesh.diffusion.samplers import Callback, sample
+from wavemesh.errors import InputError
+from wavemesh.models.coarse_triplane import CoarseTriplane, CoarseTriplaneGen, posed_pictures
+from wavemesh.models.detail_diffusion import BANDS, DetailDiffusion
+from wavemesh.models.planes import PLANES, fold_planes, unfold_planes
+from wavemesh.models.triplane_renderer import TRUNCATION, TriplaneRenderer
+from wavemesh.models.wavemesh import DiffusionConfig
+from wavemesh.wavelets.transform import WaveletTransform
+
+PARTS = ("coarse_gen", "detail_diffusion", "renderer")
+# The seed of the noise that `forward` starts from, where the last timestep has any signal for it to stand beside.
+FORWARD_SEED = 0
+
+
+@dataclass(frozen=True)
+class TriplaneSampling:
+    """The shipped defaults of sampling; guidance 1 is plain conditional."""
+
+    steps: int = 5
+    guidance_scale: float = 1.0
+    sampler: str = "ddim"
+
+
+@dataclass(frozen=True)
+class TriplaneConfig:
+    """Everything that the weights need to be used; stored beside them.
+
+    triplane_channels: 16, 32 and 64 are the sizes of about 5, 15 and 60 million parameters. resolution: of the LL band.
+    image_size: side in pixels that pictures are resized to. width: of both networks at full resolution, chosen by the
+    channels if None. hidden_dim: of the decoder, four times the channels if None. detail_scale: standard deviations of
+    the detail bands over the training set: one, one for each of LH, HL, HH, or one for each of the 3 C channels.
+    """
+
+    triplane_channels: int = 32
+    resolution: int = 64
+    image_size: int = 256
+    width: int | None = None
+    time_embed_dim: int = 128
+    condition_dim: int = 128
+    hidden_dim: int | None = None
+    truncation: float = TRUNCATION
+    detail_scale: tuple[float, ...] = (0.25,)
+    diffusion: DiffusionConfig = field(default_factory=DiffusionConfig)
+    sampling: TriplaneSampling = field(default_factory=TriplaneSampling)
+
+    def __post_init__(self) -> None:
+        if self.triplane_channels < 1:
+            raise InputError(f"A triplane needs at least one channel, not {self.triplane_channels}.")
+        if len(self.detail_scale) not in (1, BANDS, BANDS * self.triplane_channels):
+            raise InputError(
+                f"The detail scale needs 1, {BANDS} or {BANDS * self.triplane_channels} values, "
+                f"not {len(self.detail_scale)}."
+            )
+        if not all(0.0 < scale < float("inf") for scale in self.detail_scale):
+            raise InputError(f"The detail scales must be positive numbers, not {self.detail_scale}.")
+
+
+@dataclass
+class TriplaneSample:
+    """A sampled triplane (B, 3, C, 2 n, 2 n) with its bands: ll (B, 3, C, n, n), details (B, 3, 3 C, n, n)."""
+
+    ll: Tensor
+    details: Tensor
+    triplane: Tensor
+
+
+class WaveletTriplaneDiffusion(nn.Module):
+    """The complete pipeline in four stages.
+
+    triplane_channels: C. num_diffusion_steps: training timesteps. config: all of it; where given it decides those two
+    as well. checkpointing: compute activations again for the gradient instead of keeping them.
+    """
+
+    detail_scale: Tensor
+
+    def __init__(
+        self,
+        triplane_channels: int = 32,
+        num_diffusion_steps: int = 1000,
+        config: TriplaneConfig | None = None,
+        checkpointing: bool = False,
+    ) -> None:
+        super().__init__()
+        if config is None:
+            config = TriplaneConfig(triplane_channels, diffusion=DiffusionConfig(num_diffusion_steps))
+        self.config = config
+        channels, steps = config.triplane_channels, config.diffusion
+        self.diffusion = GaussianDiffusion(
+            steps.timesteps, steps.beta_schedule, steps.prediction_type, steps.zero_terminal_snr
+        )
+        self.coarse_gen = CoarseTriplaneGen(
+            triplane_channels=channels,
+            resolution=config.resolution,
+            image_size=config.image_size,
+            width=config.width,
+            condition_dim=config.condition_dim,
+            checkpointing=checkpointing,
+        )
+        self.detail_diffusion = DetailDiffusion(
+            triplane_channels=channels,
+            time_embed_dim=config.time_embed_dim,
+            feature_channels=self.coarse_gen.feature_channels,
+            width=config.width,
+            signal=self.diffusion.schedule.signal,
+            checkpointing=checkpointing,
+        )
+        self.wavelet = WaveletTransform()
+        self.renderer = TriplaneRenderer(channels, config.hidden_dim or 4 * channels, config.truncation)
+        scale = torch.tensor(config.detail_scale)
+        scale = scale.repeat_interleave(channels) if len(scale) == BANDS else scale.expand(BANDS * channels)
+        self.register_buffer("detail_scale", scale.reshape(-1, 1, 1).contiguous(), persistent=False)
+
+    def forward(
+        self,
+        images: Tensor,
+        return_intermediate: bool = False,
+        poses: Tensor | None = None,
+        intrinsics: Tensor | None = None,
+        render_size: int = 64,
+        num_samples: int = 32,
+    ) -> dict[str, Tensor]:
+        """A dictionary with `rendered_image` (B, 3, S, S), as seen by the camera of the first picture, on white.
+
+        With return_intermediate also `input_images` as given, `triplane_LL` (B, 3, C, n, n), `triplane_details`
+        (B, 3, 3 C, n, n) and `triplane_highres` (B, 3, C, 2 n, 2 n), so five keys. images, poses, intrinsics: as for
+        `models.coarse_triplane.posed_pictures`. num_samples: on each ray.
+        """
+        pictures = posed_pictures(images, poses, intrinsics)
+        coarse = self.coarse_gen.planes(pictures.images, pictures.poses, pictures.intrinsics)
+        details = self.mean_details(coarse)
+        triplane = self.reconstruct(coarse.ll, details)
+        rendered = self.renderer.render_volume(
+            triplane,
+            num_samples=num_samples,
+            image_size=render_size,
+            poses=pictures.poses[:, 0],
+            intrinsics=pictures.intrinsics[:, 0],
+        )
+        if not return_intermediate:
+            return {"rendered_image": rendered}
+        return {
+            "input_images": images,
+            "triplane_LL": coarse.ll,
+            "triplane_details": details,
+            "triplane_highres": triplane,
+            "rendered_image": rendered,
+        }
+
+    def denoise(
+        self, x_t: Float[Tensor, "b 3 c n n"], t: Int[Tensor, " b"], coarse: CoarseTriplane
+    ) -> Float[Tensor, "b 3 c n n"]:
+        """The detail network's raw prediction for the noisy, scaled details of all planes at timesteps t (B,)."""
+        planes = (fold_planes(x_t), t.repeat_interleave(PLANES), fold_planes(coarse.ll), fold_planes(coarse.features))
+        return unfold_planes(self.detail_diffusion(*planes))
+
+    def mean_details(self, coarse: CoarseTriplane) -> Float[Tensor, "b 3 c n n"]:
+        """The details that one pass at the last timestep predicts, in units of the bands."""
+        last = self.diffusion.timesteps - 1
+        batch, _, channels, height, width = coarse.ll.shape
+        generator = torch.Generator().manual_seed(FORWARD_SEED)
+        x_t = torch.randn(batch, PLANES, BANDS * channels, height, width, generator=generator).to(coarse.ll.device)
+        t = torch.full((batch,), last, device=coarse.ll.device)
+        return self.diffusion.convert(self.denoise(x_t, t, coarse), x_t, t).x_0 * self.detail_scale
+
+    def reconstruct(self, ll: Tensor, details: Tensor) -> Float[Tensor, "b 3 c h w"]:
+        """The triplane (B, 3, C, 2 n, 2 n) of an LL band and details in units of the bands; the inverse Haar transform.
+
+        Raises InputError where the bands' shapes do not fit.
+        """
+        channels = self.config.triplane_channels
+        if ll.ndim != 5 or ll.shape[1:3] != (PLANES, channels):
+            raise InputError(f"The LL band must have the shape (B, {PLANES}, {channels}, n, n), not {tuple(ll.shape)}.")
+        expected = (len(ll), PLANES, BANDS * channels, *ll.shape[3:])
+        if tuple(details.shape) != expected:
+            raise InputError(
+                f"Details for an LL band of shape {tuple(ll.shape)} must have the shape {expected}, "
+                f"not {tuple(details.shape)}."
+            )
+        lh, hl, hh = fold_planes(details).chunk(BANDS, dim=1)
+        return unfold_planes(self.wavelet.idwt2d(fold_planes(ll), lh, hl, hh))
+
+    def analyse(self, triplane: Float[Tensor, "b 3 c h w"]) -> tuple[Tensor, Tensor]:
+        """LL band and details of a triplane, in units of the bands: the inverse of `reconstruct`."""
+        ll, *details = self.wavelet.dwt2d(fold_planes(triplane))
+        return unfold_planes(ll), unfold_planes(torch.cat(details, dim=1))
+
+    @torch.no_grad()
+    def sample(
+        self,
+        images: Tensor,
+        steps: int | None = None,
+        guidance_scale: float | None = None,
+        poses: Tensor | None = None,
+        intrinsics: Tensor | None = None,
+        sampler: str | None = None,
+        generator: torch.Generator | None = None,
+        callback: Callback | None = None,
+        guidance_interval: tuple[int, int] | None = None,
+        on_coarse: Callable[[CoarseTriplane], None] | None = None,
+    ) -> TriplaneSample:
+        """A triplane whose details are drawn by the diffusion.
+
+        steps, guidance_scale, sampler: the configuration's where None. Guidance goes against the details that the LL
+        band alone suggests. callback: gets each step's `SamplerStep`, whose x_0 are details divided by `detail_scale`;
+        True stops and keeps them. on_coarse: gets the coarse stage's planes before the first step. images, poses,
+        intrinsics: as for `forward`.
+        """
+        defaults = self.config.sampling
+        coarse = self.coarse_gen.planes(images, poses, intrinsics)
+        if on_coarse is not None:
+            on_coarse(coarse)
+        blind = CoarseTriplane(coarse.ll, torch.zeros_like(coarse.features))
+        scale = defaults.guidance_scale if guidance_scale is None else guidance_scale
+        guidance = Guidance(lambda x_t, t: self.denoise(x_t, t, blind), scale, guidance_interval)
+        batch, planes, channels, *space = coarse.ll.shape
+        drawn = sample(
+            lambda x_t, t: self.denoise(x_t, t, coarse),
+            self.diffusion,
+            (batch, planes, BANDS * channels, *space),
+            defaults.steps if steps is None else steps,
+            sampler or defaults.sampler,
+            generator=generator,
+            callback=callback,
+            guidance=guidance,
+            device=coarse.ll.device,
+        )
+        details = drawn * self.detail_scale
+        return TriplaneSample(coarse.ll, details, self.reconstruct(coarse.ll, details))
+
+    def save(self, folder: str | Path) -> None:
+        """Write configuration, fp16 weights and manifest."""
+        save_weights(folder, {name: getattr(self, name).state_dict() for name in PARTS}, to_dict(self.config))
+
+    @classmethod
+    def load(cls, folder: str | Path) -> WaveletTriplaneDiffusion:
+        """The model stored in a folder. Raises InputError where files are missing, damaged or do not fit."""
+        parts, config = load_weights(folder)
+        model = cls(config=from_dict(TriplaneConfig, config, fill_defaults=True))
+        for name in PARTS:
+            if name not in parts:
+                raise InputError(f"The weights in {folder} have no part {name!r}.")
+            try:
+                getattr(model, name).load_state_dict(parts[name])
+            except RuntimeError as error:
+                raise InputError(f"The weights of {name!r} in {folder} do not fit their configuration.") from error
+        return model.eval()
