@@ -133,6 +133,11 @@ class WaveletTriplaneDiffusion(nn.Module):
         scale = scale.repeat_interleave(channels) if len(scale) == BANDS else scale.expand(BANDS * channels)
         self.register_buffer("detail_scale", scale.reshape(-1, 1, 1).contiguous(), persistent=False)
 
+    @classmethod
+    def from_config(cls, config: TriplaneConfig, checkpointing: bool = False) -> WaveletTriplaneDiffusion:
+        """An untrained model of a configuration."""
+        return cls(config=config, checkpointing=checkpointing)
+
     def forward(
         self,
         images: Tensor,

@@ -53,6 +53,7 @@ class OccupancyGrid:
 
         A surface in a cell is no further from its centre than half the diagonal, so nothing is missed however thin it
         is or how sharply the density falls; one more cell around holds what the density reaches beyond the surface.
+        Where the distance is truncated at less than that, every cell counts as occupied.
         """
         _require_finite(sdf)
         half_diagonal = math.sqrt(3.0) / len(sdf)

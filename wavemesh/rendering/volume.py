@@ -166,7 +166,7 @@ def render_image(
     rays = camera_rays(camera_to_world, intrinsics, size)
     # Half for the samples on their way, half for the field.
     half = memory_budget_mb * 2**19
-    rays_at_once = max(1, int(half / (_BYTES_PER_SAMPLE * (num_samples + importance))))
+    rays_at_once = max(1, int(half / (_BYTES_PER_SAMPLE * max(1, num_samples + importance))))
     max_points = max(1, int(half / bytes_per_point))
     parts = [
         render_rays(
