@@ -12,7 +12,11 @@ if TYPE_CHECKING:
     from wavemesh.diffusion.gaussian import GaussianDiffusion as GaussianDiffusion
     from wavemesh.errors import InputError as InputError
     from wavemesh.geometry.camera import Camera as Camera
+    from wavemesh.models.coarse_triplane import CoarseTriplaneGen as CoarseTriplaneGen
+    from wavemesh.models.detail_diffusion import DetailDiffusion as DetailDiffusion
     from wavemesh.models.multiview_encoder import MultiViewEncoder as MultiViewEncoder
+    from wavemesh.models.triplane_renderer import TriplaneRenderer as TriplaneRenderer
+    from wavemesh.models.wavelet_triplane import WaveletTriplaneDiffusion as WaveletTriplaneDiffusion
     from wavemesh.models.wavemesh_unet import WaveMeshUNet as WaveMeshUNet
     from wavemesh.pipelines.wavemesh import View as View
     from wavemesh.pipelines.wavemesh import WaveMeshPipeline as WaveMeshPipeline
@@ -22,24 +26,32 @@ __version__ = "0.1.0"
 
 _EXPORTS = {
     "Camera": "wavemesh.geometry.camera",
+    "CoarseTriplaneGen": "wavemesh.models.coarse_triplane",
+    "DetailDiffusion": "wavemesh.models.detail_diffusion",
     "GaussianDiffusion": "wavemesh.diffusion.gaussian",
     "InputError": "wavemesh.errors",
     "MultiViewEncoder": "wavemesh.models.multiview_encoder",
+    "TriplaneRenderer": "wavemesh.models.triplane_renderer",
     "View": "wavemesh.pipelines.wavemesh",
     "WaveMeshPipeline": "wavemesh.pipelines.wavemesh",
     "WaveMeshUNet": "wavemesh.models.wavemesh_unet",
     "WaveletTransform": "wavemesh.wavelets.transform",
+    "WaveletTriplaneDiffusion": "wavemesh.models.wavelet_triplane",
 }
 
 __all__ = [
     "Camera",
+    "CoarseTriplaneGen",
+    "DetailDiffusion",
     "GaussianDiffusion",
     "InputError",
     "MultiViewEncoder",
+    "TriplaneRenderer",
     "View",
     "WaveMeshPipeline",
     "WaveMeshUNet",
     "WaveletTransform",
+    "WaveletTriplaneDiffusion",
     "__version__",
 ]
 

@@ -1,1 +1,1 @@
-"""Networks: encoder, projective conditioning, the denoisers of both stages, the camera head."""
+"""Networks: encoder, projective conditioning, denoisers, camera head, and the stages of the triplane system."""
