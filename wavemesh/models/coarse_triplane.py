@@ -165,9 +165,9 @@ class CoarseTriplaneGen(nn.Module):
         self.input_channels, self.triplane_channels = input_channels, triplane_channels
         self.resolution, self.image_size, self.feature_channels = resolution, image_size, fine
         self.checkpointing = checkpointing
-        lifted = max(8, 3 * fine // 8)
-        self.pictures = PictureBranch(input_channels + 1, 3 * fine // 2, condition_dim)
-        self.project = ProjectiveFeatures(3 * fine // 2, lifted, lifted)
+        lifted, maps = max(8, 3 * fine // 8), multiple_of_8(1.5 * fine)
+        self.pictures = PictureBranch(input_channels + 1, maps, condition_dim)
+        self.project = ProjectiveFeatures(maps, lifted, lifted)
         grid = resolution // 2
         self.register_buffer("lift_points", grid_points(grid), persistent=False)
         self.register_buffer("hull_points", grid_points(resolution), persistent=False)

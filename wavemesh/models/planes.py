@@ -7,6 +7,8 @@ Plane XY has x along its width and y along its height, XZ has x and z, YZ has y 
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -117,7 +119,7 @@ class PlaneBlock(nn.Module):
         return x + self.conv_out(F.gelu(hidden))
 
 
-def run_block(block: nn.Module, *inputs: Tensor | None, checkpointing: bool = False) -> Tensor:
+def run_block(block: nn.Module, *inputs: Tensor | None, checkpointing: bool = False) -> Any:
     """What the block returns; with checkpointing its activations are computed again for the gradient, not kept."""
     if checkpointing and torch.is_grad_enabled():
         return checkpoint(block, *inputs, use_reentrant=False)

@@ -31,7 +31,8 @@ from wavemesh.models.wavemesh import DiffusionConfig
 from wavemesh.wavelets.transform import WaveletTransform
 
 PARTS = ("coarse_gen", "detail_diffusion", "renderer")
-# The seed of the noise that `forward` starts from, where the last timestep has any signal for it to stand beside.
+# The seed of the noise that `forward` starts from where some signal is left at the last timestep. Where none is, the
+# network does not see its noisy input there.
 FORWARD_SEED = 0
 
 
@@ -185,9 +186,12 @@ class WaveletTriplaneDiffusion(nn.Module):
         """The details that one pass at the last timestep predicts, in units of the bands."""
         last = self.diffusion.timesteps - 1
         batch, _, channels, height, width = coarse.ll.shape
-        generator = torch.Generator().manual_seed(FORWARD_SEED)
-        x_t = torch.randn(batch, PLANES, BANDS * channels, height, width, generator=generator).to(coarse.ll.device)
-        t = torch.full((batch,), last, device=coarse.ll.device)
+        shape, device = (batch, PLANES, BANDS * channels, height, width), coarse.ll.device
+        if self.diffusion.schedule.zero_terminal_snr:
+            x_t = torch.zeros(shape, device=device)
+        else:
+            x_t = torch.randn(shape, generator=torch.Generator().manual_seed(FORWARD_SEED)).to(device)
+        t = torch.full((batch,), last, device=device)
         return self.diffusion.convert(self.denoise(x_t, t, coarse), x_t, t).x_0 * self.detail_scale
 
     def reconstruct(self, ll: Tensor, details: Tensor) -> Float[Tensor, "b 3 c h w"]:
