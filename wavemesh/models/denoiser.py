@@ -14,7 +14,6 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from wavemesh.models.blocks import sinusoidal_embedding
 from wavemesh.models.multiview_encoder import ViewFeatures
 from wavemesh.models.projection import ProjectiveFeatures, grid_points, soft_hull
 from wavemesh.models.wavemesh_unet import WaveMeshUNet
@@ -23,7 +22,9 @@ from wavemesh.wavelets.filters import get_bank
 from wavemesh.wavelets.transform import dwt3d, field_scale
 
 HULL_CHANNELS = 8
-TIME_FREQUENCIES = 32
+# Bands are several deviations large at a surface, and a step of Adam moves the sum over a kernel of 864 weights: without
+# this the whole field swings between solid and empty.
+OUTPUT_SCALE = 0.2
 
 
 @dataclass
@@ -47,6 +48,20 @@ class Condition:
         return Condition(torch.cat([self.sites] * 2), torch.cat([self.context] * 2), torch.cat([self.keep, none]))
 
 
+def weighed(
+    x_t: Float[Tensor, "n ..."], t: Int[Tensor, " b"], signal: Float[Tensor, " t"] | None, row_sample: Tensor | None = None
+) -> Float[Tensor, "n ..."]:
+    """The noisy input times its share of signal, which is what it is worth as an estimate of the clean data.
+
+    At t = T it is nothing but noise and vanishes, so that the first step of sampling, which most of the training goes
+    into, need not learn to ignore it. signal: that share at each timestep; None leaves the input as it is.
+    """
+    if signal is None:
+        return x_t
+    share = signal[t] if row_sample is None else signal[t][row_sample]
+    return x_t * share.to(x_t.dtype).view(-1, *(1,) * (x_t.ndim - 1))
+
+
 class CoarseDenoiser(nn.Module):
     """Predicts the diffusion target of the dense coarse bands (B, bands, n, n, n).
 
@@ -55,6 +70,8 @@ class CoarseDenoiser(nn.Module):
     """
 
     band_scale: Tensor
+    place: Tensor
+    signal: Tensor | None
 
     def __init__(
         self,
@@ -71,26 +88,27 @@ class CoarseDenoiser(nn.Module):
         conditioning: str = "projective",
         truncation: float = 0.09,
         band_scale: Sequence[float] = (0.3, *(0.01,) * 7),
+        decoder_blocks: tuple[int, ...] | None = None,
+        signal: Float[Tensor, " t"] | None = None,
         backend: str = "auto",
     ) -> None:
         super().__init__()
+        self.register_buffer("signal", signal, persistent=False)
         self.bands, self.resolution, self.conditioning = bands, resolution, conditioning
         self.bank, self.truncation = bank, truncation
         self.register_buffer("band_scale", torch.tensor(band_scale).view(1, bands, 1, 1, 1), persistent=False)
         # The atoms' displacement is given in finest cells; a coarse cell is four of them wide, a cell of the field two.
         self.shift, self.field_shift = get_bank(bank).atom_shift(2) / 4.0, get_bank(bank).atom_shift(1) / 2.0
         self.project = ProjectiveFeatures(map_channels, hidden, condition_channels)
+        self.register_buffer("place", grid_points(resolution, self.shift), persistent=False)
         self.condition_channels = condition_channels + HULL_CHANNELS + bands
-        # How much of the hull's own bands to begin from at each noise level: -1 is the v of the hull itself, at t = T.
-        self.prior = nn.Linear(2 * TIME_FREQUENCIES, bands)
-        nn.init.zeros_(self.prior.weight)
-        nn.init.constant_(self.prior.bias, -1.0)
         self.unet = WaveMeshUNet(
-            in_channels=bands + self.condition_channels + 1,
-            out_channels=bands,
+            in_channels=bands + self.condition_channels + 1 + 3,
+            out_channels=2 * bands,
             encoder_channels=tuple(widths),
             decoder_channels=tuple(reversed(widths)),
             blocks_per_level=tuple(blocks),
+            decoder_blocks=decoder_blocks,
             time_emb_dim=time_dim,
             context_dim=context_dim,
             backend=backend,
@@ -133,15 +151,20 @@ class CoarseDenoiser(nn.Module):
         """The raw prediction for noisy bands at timesteps t (B,)."""
         batch, n = len(x_t), self.resolution
         keep = condition.keep.to(condition.sites.dtype)
-        noisy = x_t.permute(0, 2, 3, 4, 1).reshape(batch, n**3, self.bands)
+        noisy = weighed(x_t, t, self.signal).permute(0, 2, 3, 4, 1).reshape(batch, n**3, self.bands)
         sites = condition.sites.view(batch, n**3, -1) * keep[:, None, None]
+        hull = sites[..., -self.bands :]
         flag = keep[:, None, None].expand(batch, n**3, 1)
-        tokens = torch.cat([noisy.to(sites.dtype), sites, flag], dim=-1).flatten(0, 1)
+        place = self.place.to(sites.dtype).expand(batch, -1, -1)
+        # At a surface the hull's bands are ten times as large as everything else that the network looks at.
+        inputs = [noisy.to(sites.dtype), sites[..., : -self.bands], torch.asinh(hull), flag, place]
+        tokens = torch.cat(inputs, dim=-1).flatten(0, 1)
         grid = SparseTensor.full(batch, (n, n, n), tokens)
         context = condition.context * keep[:, None, None].to(condition.context.dtype)
-        gain = self.prior(sinusoidal_embedding(t, 2 * TIME_FREQUENCIES)).to(sites.dtype)
-        correction = self.unet(grid, t, context).features.view(batch, n**3, self.bands)
-        out = correction + sites[..., -self.bands :] * gain[:, None]
+        output = self.unet(grid, t, context).features.view(batch, n**3, 2 * self.bands) * OUTPUT_SCALE
+        correction, trust = output.chunk(2, dim=-1)
+        # At t = T the v of the hull itself is its negative; the network says of each cell how far to believe it.
+        out = correction - hull * torch.sigmoid(trust)
         return out.view(batch, n, n, n, self.bands).permute(0, 4, 1, 2, 3).float()
 
 
@@ -164,6 +187,7 @@ class DetailDenoiser(nn.Module):
     """
 
     NEIGHBOURS = 27
+    signal: Tensor | None
 
     def __init__(
         self,
@@ -177,9 +201,12 @@ class DetailDenoiser(nn.Module):
         context_dim: int = 192,
         time_dim: int = 128,
         truncation: float = 0.09,
+        decoder_blocks: tuple[int, ...] | None = None,
+        signal: Float[Tensor, " t"] | None = None,
         backend: str = "auto",
     ) -> None:
         super().__init__()
+        self.register_buffer("signal", signal, persistent=False)
         self.bands, self.resolution, self.truncation = bands, resolution, truncation
         self.project = ProjectiveFeatures(map_channels, hidden, condition_channels)
         self.unet = WaveMeshUNet(
@@ -188,6 +215,7 @@ class DetailDenoiser(nn.Module):
             encoder_channels=tuple(widths),
             decoder_channels=tuple(reversed(widths)),
             blocks_per_level=tuple(blocks),
+            decoder_blocks=decoder_blocks,
             time_emb_dim=time_dim,
             context_dim=context_dim,
             num_levels=4,
@@ -228,6 +256,7 @@ class DetailDenoiser(nn.Module):
         keep = condition.keep.to(condition.sites.dtype)[sites.coords[:, 0], None]
         # The coarse field is what the details refine, so it stays when the pictures are dropped.
         local = condition.sites[:, : self.NEIGHBOURS]
-        tokens = torch.cat([x_t.to(local.dtype), local, condition.sites[:, self.NEIGHBOURS :] * keep, keep], dim=1)
+        noisy = weighed(x_t, t, self.signal, sites.coords[:, 0])
+        tokens = torch.cat([noisy.to(local.dtype), local, condition.sites[:, self.NEIGHBOURS :] * keep, keep], dim=1)
         context = condition.context * condition.keep[:, None, None].to(condition.context.dtype)
         return self.unet(sites.replace(tokens), t, context, level=level).features.float()

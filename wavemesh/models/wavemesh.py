@@ -42,10 +42,14 @@ class EncoderConfig:
 
 @dataclass(frozen=True)
 class DenoiserConfig:
-    """Size of a denoiser: U-Net widths and blocks from fine to coarse, channels of the projected features."""
+    """Size of a denoiser: U-Net widths and blocks from fine to coarse, channels of the projected features.
+
+    decoder_blocks: blocks of the decoder from coarse to fine where it is not the encoder's mirror image.
+    """
 
     widths: tuple[int, ...] = (48, 96, 192)
     blocks: tuple[int, ...] = (1, 2, 2)
+    decoder_blocks: tuple[int, ...] | None = None
     hidden: int = 24
     condition_channels: int = 32
     time_dim: int = 192
@@ -130,11 +134,23 @@ class WaveMeshModel(nn.Module):
             token_blocks=e.token_blocks,
             scales=e.scales,
         )
-        shared: dict[str, Any] = {"map_channels": e.map_channels, "context_dim": e.feature_dim, "backend": backend}
+        self.diffusion = GaussianDiffusion(
+            config.diffusion.timesteps,
+            config.diffusion.beta_schedule,
+            config.diffusion.prediction_type,
+            config.diffusion.zero_terminal_snr,
+        )
+        shared: dict[str, Any] = {
+            "map_channels": e.map_channels,
+            "context_dim": e.feature_dim,
+            "signal": self.diffusion.schedule.signal,
+            "backend": backend,
+        }
         self.coarse = CoarseDenoiser(
             resolution=config.resolution // 4,
             widths=c.widths,
             blocks=c.blocks,
+            decoder_blocks=c.decoder_blocks,
             hidden=c.hidden,
             condition_channels=c.condition_channels,
             time_dim=c.time_dim,
@@ -148,17 +164,12 @@ class WaveMeshModel(nn.Module):
             resolution=config.resolution // 2,
             widths=d.widths,
             blocks=d.blocks,
+            decoder_blocks=d.decoder_blocks,
             hidden=d.hidden,
             condition_channels=d.condition_channels,
             time_dim=d.time_dim,
             truncation=config.truncation,
             **shared,
-        )
-        self.diffusion = GaussianDiffusion(
-            config.diffusion.timesteps,
-            config.diffusion.beta_schedule,
-            config.diffusion.prediction_type,
-            config.diffusion.zero_terminal_snr,
         )
         self.register_buffer("coarse_scale", torch.tensor(config.coarse_scale).view(1, 8, 1, 1, 1), persistent=False)
         self.register_buffer("detail_scale", torch.tensor(config.detail_scale).view(1, 7), persistent=False)
@@ -199,7 +210,7 @@ class WaveMeshModel(nn.Module):
     def load(cls, folder: str | Path, backend: str = "auto") -> WaveMeshModel:
         """The model stored in a folder. Raises InputError where files are missing, damaged or do not fit."""
         parts, config = load_weights(folder)
-        model = cls(from_dict(WaveMeshConfig, config), backend)
+        model = cls(from_dict(WaveMeshConfig, config, fill_defaults=True), backend)
         for name in ("encoder", "coarse", "detail"):
             if name not in parts:
                 raise InputError(f"The weights in {folder} have no part {name!r}.")

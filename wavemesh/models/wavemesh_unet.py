@@ -30,6 +30,8 @@ class WaveMeshUNet(nn.Module):
     cross-attention at the lowest level. context_dim: width of the context, None for a network without one. num_levels:
     resolution levels to tell apart (0: one). backend: see `wavemesh.sparse.layers`. Raises InputError for lists of
     different lengths.
+
+    blocks_per_level counts for both sides unless decoder_blocks, from the lowest level to the finest, says otherwise.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class WaveMeshUNet(nn.Module):
         num_levels: int = 0,
         dropout: float = 0.0,
         backend: str = "auto",
+        decoder_blocks: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
         depth = len(encoder_channels)
@@ -54,6 +57,9 @@ class WaveMeshUNet(nn.Module):
                 "encoder_channels, decoder_channels and blocks_per_level must have one entry per level, "
                 f"got {list(encoder_channels)}, {list(decoder_channels)} and {blocks_per_level}."
             )
+        upward = blocks[::-1] if decoder_blocks is None else list(decoder_blocks)
+        if len(upward) != depth:
+            raise InputError(f"decoder_blocks must have {depth} entries, one per level, not {upward}.")
         self.context_dim = context_dim
         self.num_levels = num_levels
         self.out_channels = in_channels if out_channels is None else out_channels
@@ -78,7 +84,7 @@ class WaveMeshUNet(nn.Module):
         self.attention = AttentionBlock(narrow[0], time_emb_dim, context_dim) if use_attention else None
 
         self.decoder = nn.ModuleList(
-            nn.ModuleList(block(c) for _ in range(n)) for c, n in zip(narrow, blocks[::-1], strict=True)
+            nn.ModuleList(block(c) for _ in range(n)) for c, n in zip(narrow, upward, strict=True)
         )
         self.ups = nn.ModuleList(UpConv3d(a, b, backend) for a, b in itertools.pairwise(narrow))
         # The upsampling is linear, so adding a linear map of the skip equals a linear map of both side by side.

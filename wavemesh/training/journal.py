@@ -52,7 +52,8 @@ class Journal:
         self._count += 1
         for name, value in {**metrics, "loss": loss, "grad_norm": grad_norm}.items():
             # A tensor stays where it is: reading it would wait for the device at every step.
-            self._sums[name] = self._sums.get(name, 0.0) + (value.detach() if isinstance(value, Tensor) else value)
+            total, count = self._sums.get(name, (0.0, 0))
+            self._sums[name] = (total + (value.detach() if isinstance(value, Tensor) else value), count + 1)
         if step % self.log_every == 0:
             self.write(step, lr)
 
@@ -61,7 +62,7 @@ class Journal:
         if not self.active or self._count == 0:
             return
         line: dict[str, Any] = {"step": step}
-        line |= {name: float(total) / self._count for name, total in self._sums.items()}
+        line |= {name: float(total) / count for name, (total, count) in self._sums.items()}
         line["lr"] = lr
         line["seconds_per_step"] = (time.perf_counter() - self._since) / self._count
         line["memory_mib"] = _peak_memory_mib(self.accelerator.device)
@@ -91,7 +92,8 @@ class Journal:
             self.accelerator.end_training()
 
     def _clear(self) -> None:
-        self._sums: dict[str, Any] = {}
+        # Not every step has every number, so each is averaged over the steps that had it.
+        self._sums: dict[str, tuple[Any, int]] = {}
         self._count = 0
         self._since = time.perf_counter()
 

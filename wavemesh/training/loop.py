@@ -23,10 +23,12 @@ from accelerate.state import AcceleratorState
 from accelerate.utils import send_to_device, set_seed
 from torch import Tensor, nn
 
+from wavemesh.allocation import keep_freed_memory
 from wavemesh.checkpoint import load_weights, save_weights
 from wavemesh.errors import InputError
 from wavemesh.training.ema import ExponentialMovingAverage
 from wavemesh.training.journal import Journal
+from wavemesh.training.muon import Muon
 from wavemesh.training.settings import LoopConfig
 from wavemesh.training.snapshots import (
     list_snapshots,
@@ -50,7 +52,10 @@ class Task(Protocol):
     model: nn.Module  # everything trainable; the loop moves it to the device
 
     def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
-        """Groups for AdamW, each with "params" and "lr"; weight decay is the loop's unless a group sets its own."""
+        """Groups with "params" and "lr"; weight decay is the loop's unless a group sets its own.
+
+        Groups with "orthogonal": True are trained by Muon, all others by AdamW.
+        """
         ...
 
     def batches(self, seed: int, start_step: int) -> Iterator[Any]:
@@ -91,7 +96,8 @@ class TrainResult:
 def train(task: Task, config: LoopConfig, resume: bool = True) -> TrainResult:
     """Train until `total_steps`, the time limit, SIGTERM or SIGINT, or a loss that is not finite; saved in each case.
 
-    With `resume` the newest snapshot in `out_dir` goes on. Raises InputError for a snapshot or `init_from` weights that
+    With `resume` the newest snapshot in `out_dir` goes on. On a CPU the process keeps freed memory from here on
+    (`wavemesh.allocation`). Raises InputError for a snapshot or `init_from` weights that
     do not fit the model, and when `resume` is False but there are snapshots.
     """
     run = _Run(task, config)
@@ -145,6 +151,8 @@ class _Run:
         if config.threads is not None:
             torch.set_num_threads(config.threads)
         self.accelerator = _accelerator(config, self.out_dir)
+        if self.accelerator.device.type == "cpu":
+            keep_freed_memory()
         process = self.accelerator.process_index
         # Process 0 sees the data of a run on one process; the others must not see the same.
         self.seed = config.seed + 1_000_003 * process
@@ -152,7 +160,11 @@ class _Run:
         if config.init_from is not None:
             _warm_start(task, Path(config.init_from))
         groups = _with_weight_decay(task.parameter_groups(config.learning_rate), config.weight_decay)
-        optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)
+        optimizer: torch.optim.Optimizer
+        if any(group.get("orthogonal") for group in groups):
+            optimizer = Muon(groups, lr=config.learning_rate)
+        else:
+            optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)
         self.base_lrs = [group["lr"] for group in optimizer.param_groups]
         self.loss_module, self.optimizer = self.accelerator.prepare(_LossModule(task).train(), optimizer)
         self.parameters = [parameter for group in groups for parameter in group["params"]]

@@ -30,6 +30,11 @@ from wavemesh.sparse.tensor import SparseTensor
 from wavemesh.wavelets.sparse import gather_sites
 from wavemesh.wavelets.transform import wavedec3d
 
+GOLDEN_RATIO = (1 + 5**0.5) / 2
+# Muon's rate over AdamW's, and what is no kernel between hidden layers: modulations, embeddings and the output.
+MUON_RATE = 8.0
+NO_KERNELS = ("time_mlp", "gate", "embedding", "unet.conv_out")
+
 
 @dataclass(frozen=True)
 class TaskOptions:
@@ -46,10 +51,10 @@ class TaskOptions:
     batch_size: int = 8
     view_counts: tuple[int, ...] = (1, 2, 3, 4)
     view_weights: tuple[float, ...] = (0.45, 0.15, 0.1, 0.3)
-    drop_prob: float = 0.1
+    drop_prob: float = 0.06
     terminal_prob: float = 0.6
-    surface_weight: float = 0.25
-    overlap_weight: float = 3.0
+    surface_weight: float = 1.0
+    overlap_weight: float = 2.0
     limit: int | None = None
     augment: bool = True
     mask_chance: float = 0.1
@@ -76,14 +81,23 @@ class ShapeBatches:
         orders = {each: np.random.default_rng((seed, each)).permutation(self.count) for each in passes}
         return [int(orders[place // self.count][place % self.count]) for place in places]
 
+    def view_count(self, number: int) -> int:
+        """The number of views in a batch. Multiples of the golden ratio spread evenly, so neighbours differ.
+
+        With one count drawn per batch a run of batches with one view teaches the network to be timid.
+        """
+        options = self.options
+        bounds = np.cumsum(options.view_weights) / sum(options.view_weights)
+        place = int(np.searchsorted(bounds, (number + 0.5) * GOLDEN_RATIO % 1.0, side="right"))
+        return options.view_counts[min(place, len(bounds) - 1)]
+
     def batch(self, seed: int, number: int) -> dict[str, Tensor]:
         """One batch, augmented."""
         options = self.options
         rng = np.random.default_rng((seed, number, 1))
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         indices = self.indices(seed, number)
-        weights = np.asarray(options.view_weights) / sum(options.view_weights)
-        count = min(int(rng.choice(options.view_counts, p=weights)), self.shapes.num_views)
+        count = min(self.view_count(number), self.shapes.num_views)
         views = [rng.choice(self.shapes.num_views, count, replace=False).tolist() for _ in indices]
         sdf = self.shapes.sdf(indices)
         images = self.shapes.images(indices, views)
@@ -140,16 +154,22 @@ class _WaveMeshTask:
         self._batches = ShapeBatches(self.shapes, options)
 
     def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
-        """Weights with decay, everything else without; a pretrained backbone at a tenth of the rate."""
+        """Kernels by Muon, everything else by AdamW; a pretrained backbone at a tenth of the rate."""
         pretrained = self.settings.encoder.backbone != "pyramid"
         groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
         for name, parameter in self.model.named_parameters():
             if parameter.requires_grad:
                 slow = pretrained and name.startswith("encoder.vision_encoder")
-                groups.setdefault((slow, parameter.ndim < 2), []).append(parameter)
+                kernel = parameter.ndim >= 2 and not any(part in name for part in NO_KERNELS)
+                groups.setdefault((slow, kernel and not slow), []).append(parameter)
         return [
-            {"params": parameters, "lr": lr * (0.1 if slow else 1.0), **({"weight_decay": 0.0} if plain else {})}
-            for (slow, plain), parameters in groups.items()
+            {
+                "params": parameters,
+                "lr": lr * (0.1 if slow else MUON_RATE if kernel else 1.0),
+                "orthogonal": kernel,
+                **({} if kernel else {"weight_decay": 0.0}),
+            }
+            for (slow, kernel), parameters in groups.items()
         ]
 
     def batches(self, seed: int, start_step: int) -> Iterator[dict[str, Tensor]]:
@@ -232,7 +252,10 @@ def field_losses(field: Tensor, truth: Tensor, truncation: float) -> tuple[Tenso
     The overlap weighs thin and small shapes as much as large ones; without it their uncertain parts vanish.
     """
     dims = (1, 2, 3)
-    near = ((truth.abs() < 0.99 * truncation) | (field.detach().abs() < 0.99 * truncation)).float()
+    seen = field.detach()
+    close = (truth.abs() < 0.99 * truncation) | (seen.abs() < 0.99 * truncation)
+    # The deep inside of a wrong solid is near to no surface and wrong all the same.
+    near = (close | ((seen < 0) != (truth < 0))).float()
     area = near.sum(dims).clamp_min(1)
     solid = (truth < 0).float()
     logits = -field / (0.25 * truncation)

@@ -1,0 +1,69 @@
+"""Muon against PyTorch's own on matrices, its AdamW half against PyTorch's AdamW."""
+
+from __future__ import annotations
+
+import torch
+
+from wavemesh.training.muon import Muon, orthogonalised
+
+
+def _trajectory(make_optimizer, start, gradients):
+    parameter = torch.nn.Parameter(start.clone())
+    optimizer = make_optimizer(parameter)
+    for gradient in gradients:
+        parameter.grad = gradient.clone().view_as(parameter)
+        optimizer.step()
+    return parameter.detach()
+
+
+def test_orthogonalised_has_singular_values_near_one_and_keeps_the_directions():
+    matrix = torch.randn(24, 80, generator=torch.Generator().manual_seed(0))
+    result = orthogonalised(matrix)
+    values = torch.linalg.svdvals(result)
+    assert 0.6 < values.min() and values.max() < 1.3
+    left, _, right = torch.linalg.svd(matrix, full_matrices=False)
+    cosine = (result * (left @ right)).sum() / result.norm() / (left @ right).norm()
+    assert cosine > 0.97
+    assert torch.allclose(orthogonalised(matrix.T).T, result, atol=2e-2)
+
+
+def test_a_kernel_is_updated_as_pytorch_updates_the_matrix_of_its_rows():
+    generator = torch.Generator().manual_seed(1)
+    start = torch.randn(16, 3, 3, 3, 8, generator=generator)
+    gradients = [torch.randn(16, 216, generator=generator) for _ in range(4)]
+    ours = _trajectory(
+        lambda p: Muon([{"params": [p], "orthogonal": True}], lr=0.02, weight_decay=0.1), start, gradients
+    )
+    theirs = _trajectory(
+        lambda p: torch.optim.Muon([p], lr=0.02, weight_decay=0.1, momentum=0.95, adjust_lr_fn="match_rms_adamw"),
+        start.flatten(1),
+        gradients,
+    )
+    assert not torch.allclose(ours, start, atol=1e-2)
+    assert torch.allclose(ours.flatten(1), theirs, atol=2e-3)
+
+
+def test_other_groups_follow_adamw():
+    generator = torch.Generator().manual_seed(2)
+    start = torch.randn(7, generator=generator)
+    gradients = [torch.randn(7, generator=generator) for _ in range(5)]
+    ours = _trajectory(lambda p: Muon([{"params": [p]}], lr=0.01, weight_decay=0.1), start, gradients)
+    theirs = _trajectory(lambda p: torch.optim.AdamW([p], lr=0.01, weight_decay=0.1), start, gradients)
+    assert torch.allclose(ours, theirs, atol=1e-6)
+
+
+def test_its_state_survives_saving():
+    generator = torch.Generator().manual_seed(3)
+    start, gradients = torch.randn(8, 8, generator=generator), [torch.randn(8, 8, generator=generator) for _ in range(4)]
+    whole = _trajectory(lambda p: Muon([{"params": [p], "orthogonal": True}]), start, gradients)
+    half = torch.nn.Parameter(start.clone())
+    first = Muon([{"params": [half], "orthogonal": True}])
+    for gradient in gradients[:2]:
+        half.grad = gradient.clone()
+        first.step()
+    second = Muon([{"params": [half], "orthogonal": True}])
+    second.load_state_dict(first.state_dict())
+    for gradient in gradients[2:]:
+        half.grad = gradient.clone()
+        second.step()
+    assert torch.equal(half.detach(), whole)
