@@ -22,6 +22,7 @@ COMMANDS = {
     "render": "pictures of a mesh, with their cameras",
     "prepare": "a data set for training from mesh libraries",
     "train": "weights, from a prepared data set",
+    "gate": "what the detail bands of the triplane carry",
     "evaluate": "scores of the weights and of all baselines on held-out shapes",
     "bench": "time and memory of the whole and of its parts",
     "app": "the web page",

@@ -21,9 +21,13 @@ from wavemesh.models.wavemesh import WaveMeshConfig
 from wavemesh.training.camera import CameraTask
 from wavemesh.training.loop import Task
 from wavemesh.training.settings import LoopConfig
+from wavemesh.training.triplane import build_triplane_task
+from wavemesh.training.triplane_batches import TriplaneOptions
 from wavemesh.training.wavemesh import CoarseTask, DetailTask, TaskOptions, measure_scales
 
-TaskName = Literal["coarse", "detail", "camera"]
+TaskName = Literal[
+    "coarse", "detail", "camera", "triplane-autoencoder", "triplane-coarse", "triplane-detail", "triplane-joint"
+]
 
 # The shipped network: about nine million parameters for encoder, coarse and detail denoiser together.
 SHIPPED_MODEL: Mapping[str, Any] = {
@@ -42,11 +46,16 @@ TINY_MODEL: Mapping[str, Any] = {
     "coarse": {"widths": (8, 16, 24), "blocks": (1, 1, 1), "hidden": 8, "condition_channels": 8, "time_dim": 32},
     "detail": {"widths": (8, 16, 24), "blocks": (1, 1, 1), "hidden": 8, "condition_channels": 8, "time_dim": 32},
 }
+# The shipped triplane system: about five million parameters, for pictures of the data sets' size.
+TRIPLANE_MODEL: Mapping[str, Any] = {"triplane_channels": 16, "image_size": 128}
 
 
 @dataclass(frozen=True)
 class Preset:
-    """One row. loop: fields of LoopConfig (not out_dir). task_options: of the task. model: of its configuration."""
+    """One row. loop: fields of LoopConfig (not out_dir). task_options: of the task. model: of its configuration.
+
+    after: the preset whose exported weights this one must be given to begin from.
+    """
 
     name: str
     task: TaskName
@@ -54,6 +63,7 @@ class Preset:
     loop: Mapping[str, Any]
     task_options: Mapping[str, Any] = field(default_factory=dict)
     model: Mapping[str, Any] = field(default_factory=lambda: SHIPPED_MODEL)
+    after: str | None = None
 
     def loop_config(self, out_dir: str | Path, **replaced: Any) -> LoopConfig:
         """Settings of a run in `out_dir`, with the values of `replaced` that are not None in place of the preset's.
@@ -119,6 +129,45 @@ _ROWS = (
         {"total_steps": 20_000, **_GPU},
     ),
     Preset("gpu-detail", "detail", "detail stage on one large GPU", {"total_steps": 4_000, **_GPU, "batch_size": 32}),
+    Preset(
+        "triplane-overfit",
+        "triplane-autoencoder",
+        "four shapes by heart: shows that autoencoder and decoder can learn, some minutes on two CPU cores",
+        {"total_steps": 300, "batch_size": 4, "learning_rate": 2e-3, "warmup_steps": 20, "ema_decay": 0.98},
+        {"limit": 4, "augment": False},
+        TRIPLANE_MODEL,
+    ),
+    Preset(
+        "triplane-autoencoder",
+        "triplane-autoencoder",
+        "targets and renderer of the triplane system, 20 minutes on two CPU cores",
+        {**_CPU, "total_steps": 1_000, "learning_rate": 2e-3, "warmup_steps": 50},
+        model=TRIPLANE_MODEL,
+    ),
+    Preset(
+        "triplane-coarse",
+        "triplane-coarse",
+        "pictures to the LL band, after triplane-autoencoder",
+        {**_CPU, "total_steps": 1_000, "learning_rate": 1e-3, "warmup_steps": 50},
+        model=TRIPLANE_MODEL,
+        after="triplane-autoencoder",
+    ),
+    Preset(
+        "triplane-detail",
+        "triplane-detail",
+        "diffusion of the detail bands, after triplane-coarse",
+        {**_CPU, "total_steps": 800, "learning_rate": 1e-3, "warmup_steps": 50},
+        model=TRIPLANE_MODEL,
+        after="triplane-coarse",
+    ),
+    Preset(
+        "triplane-joint",
+        "triplane-joint",
+        "coarse, detail and renderer together with rendered patches, after triplane-detail",
+        {**_CPU, "total_steps": 600, "learning_rate": 2e-4, "warmup_steps": 30},
+        model=TRIPLANE_MODEL,
+        after="triplane-detail",
+    ),
 )
 
 PRESETS: dict[str, Preset] = {preset.name: preset for preset in _ROWS}
@@ -132,8 +181,15 @@ def get_preset(name: str) -> Preset:
 
 
 def build_task(preset: Preset, data: str | Path, loop: LoopConfig) -> Task:
-    """The preset's task over a prepared data set; with loop.init_from the model is configured as those weights are."""
+    """The preset's task over a prepared data set; with loop.init_from the model is configured as those weights are.
+
+    Raises InputError for a stage of the triplane system that has nothing to begin from.
+    """
     shapes = PreparedShapes(data, "train")
+    if preset.task.startswith("triplane"):
+        triplane_options = TriplaneOptions(batch_size=loop.batch_size, **preset.task_options)
+        model = as_json({"resolution": shapes.resolution // 2, **preset.model})
+        return build_triplane_task(preset.task, shapes, model, triplane_options, loop.init_from)
     stored = None if loop.init_from is None else load_weights(loop.init_from)[1]
     if preset.task == "camera":
         config = CameraHeadConfig() if stored is None else from_dict(CameraHeadConfig, stored)

@@ -1,0 +1,200 @@
+"""Coloured surface points of prepared shapes: what the triplane autoencoder learns colours from.
+
+`prepare` keeps a distance grid and posed pictures, no textured model. Points drawn on the surface of the grid take the
+colours of the pictures that see them, averaged over the pictures' different lights. They are computed once per split
+and kept beside its unpacked cache; a build that was interrupted goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import trimesh
+from jaxtyping import Float
+from scipy.spatial import cKDTree
+from torch import Tensor
+
+from wavemesh.config import read_json, write_text
+from wavemesh.data.dataset import PreparedShapes
+from wavemesh.errors import InputError
+from wavemesh.geometry.camera import project_points
+from wavemesh.geometry.isosurface import sdf_to_mesh
+from wavemesh.geometry.raycast import RayCaster
+from wavemesh.models.projection import sample_maps
+
+FORMAT = 1
+NUM_POINTS = 16_384  # a shape's surface passes through about as many cells of a 64^3 grid
+GREY = 0.67
+_SLACK = 0.03  # world units: a point lies on the surface that would hide it
+_LEAST_COSINE = 0.05
+_FLUSH_EVERY = 20
+_POINT_SCALE = 32_767
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class SurfaceColours:
+    """Points on a surface with what they look like. points: (n, 3) float32. colours: (n, 3) float32 sRGB in [0, 1]."""
+
+    points: Float[np.ndarray, "n 3"]
+    colours: Float[np.ndarray, "n 3"]
+
+
+class ColouredPoints:
+    """The points of a split by the shapes' numbers. num_points: of every shape."""
+
+    def __init__(self, folder: Path) -> None:
+        self._points = np.load(folder / "points.npy", mmap_mode="r")
+        self._colours = np.load(folder / "colours.npy", mmap_mode="r")
+        self.num_points = int(self._points.shape[1])
+
+    def __len__(self) -> int:
+        return len(self._points)
+
+    def points(self, indices: Sequence[int]) -> Float[Tensor, "b n 3"]:
+        """World coordinates of the shapes' points, in no order."""
+        return torch.from_numpy(np.stack([self._points[index] for index in indices])).float() / _POINT_SCALE
+
+    def colours(self, indices: Sequence[int]) -> Float[Tensor, "b n 3"]:
+        """Their colours, sRGB in [0, 1]."""
+        return torch.from_numpy(np.stack([self._colours[index] for index in indices])).float() / 255.0
+
+
+def surface_colours(
+    mesh: trimesh.Trimesh,
+    images: Float[Tensor, "v 4 h w"],
+    poses: Float[Tensor, "v 3 4"],
+    intrinsics: Float[Tensor, "v 3"],
+    num_points: int = NUM_POINTS,
+    seed: int = 0,
+) -> SurfaceColours:
+    """Points spread evenly over a mesh, each with the mean colour of the views that see it.
+
+    images: premultiplied by alpha, as the networks take them. A view counts by the cosine at which it sees the point
+    and by its alpha there. A point that no view sees takes the colour of the nearest one that is seen, all are grey
+    where no view sees anything.
+    """
+    sampled, faces = trimesh.sample.sample_surface(mesh, num_points, seed=seed)
+    points, normals = np.asarray(sampled, dtype=np.float32), np.asarray(mesh.face_normals[faces], dtype=np.float32)
+    ndc, _ = project_points(torch.from_numpy(points), poses, intrinsics)
+    shown = sample_maps(images, ndc).numpy()
+    caster, origins = RayCaster(mesh), poses[:, :, 3].numpy()
+    weights = np.stack([_cosines(caster, points, normals, origin) for origin in origins])
+    colour, alpha = (weights[:, None] * shown).sum(axis=0).T, (weights * shown[:, 3]).sum(axis=0)
+    seen = alpha > 0.05
+    colours = np.full((num_points, 3), GREY, dtype=np.float32)
+    if seen.any():
+        colours[seen] = (colour[seen, :3] / alpha[seen, None]).clip(0.0, 1.0)
+        _, nearest = cKDTree(points[seen]).query(points[~seen], workers=1)
+        colours[~seen] = colours[seen][nearest]
+    return SurfaceColours(points, colours)
+
+
+def _cosines(
+    caster: RayCaster,
+    points: Float[np.ndarray, "n 3"],
+    normals: Float[np.ndarray, "n 3"],
+    origin: Float[np.ndarray, "3"],
+) -> Float[np.ndarray, "n"]:
+    """The cosine at which a camera sees each point, zero where it does not."""
+    towards = points - origin
+    distance = np.linalg.norm(towards, axis=1)
+    directions = towards / distance[:, None]
+    cosine = -(normals * directions).sum(axis=1)
+    facing = np.flatnonzero(cosine > _LEAST_COSINE)
+    hits = caster.cast(np.broadcast_to(origin, (len(facing), 3)), directions[facing])
+    visible = facing[hits.distance > distance[facing] - _SLACK]
+    weights = np.zeros(len(points), dtype=np.float32)
+    weights[visible] = cosine[visible]
+    return weights
+
+
+def open_colours(shapes: PreparedShapes, num_points: int | None = None) -> ColouredPoints:
+    """The coloured points of a split, computed first where they are missing or belong to other shapes.
+
+    num_points: of each shape, NUM_POINTS if None. Computing takes about half a second a shape.
+    Raises InputError where they cannot be written or a shape has no surface.
+    """
+    num_points = NUM_POINTS if num_points is None else num_points
+    folder = shapes.root / f"colours-{shapes.split}"
+    source = _fingerprint(shapes, num_points)
+    if not (folder / "index.json").is_file() or read_json(folder / "index.json").get("source") != source:
+        _build(shapes, folder, source, num_points)
+    return ColouredPoints(folder)
+
+
+def _fingerprint(shapes: PreparedShapes, num_points: int) -> str:
+    """Changes with the shapes and their cameras."""
+    text = json.dumps([FORMAT, num_points, shapes.keys, shapes.meta], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _build(shapes: PreparedShapes, folder: Path, source: str, num_points: int) -> None:
+    """Fills arrays in a folder of another name, noting how far it came, and moves them into place."""
+    partial = folder.with_name(f"{folder.name}-{source[:12]}.partial")
+    progress = partial / "index.json"
+    shape = (len(shapes), num_points, 3)
+    try:
+        partial.mkdir(exist_ok=True)
+        done = int(read_json(progress)["done"]) if progress.is_file() else 0
+        mode = "r+" if done else "w+"
+        points = np.lib.format.open_memmap(partial / "points.npy", mode=mode, dtype=np.int16, shape=shape)
+        colours = np.lib.format.open_memmap(partial / "colours.npy", mode=mode, dtype=np.uint8, shape=shape)
+    except OSError as error:
+        raise InputError(f"The colours of {shapes.split} cannot be written to {partial}: {error}.") from None
+    log.info("colouring %d shapes of %s", len(shapes) - done, shapes.split)
+    for index in range(done, len(shapes)):
+        coloured = _colours_of(shapes, index, num_points)
+        points[index] = np.rint(coloured.points.clip(-1.0, 1.0) * _POINT_SCALE)
+        colours[index] = np.rint(coloured.colours * 255.0)
+        if (index + 1) % _FLUSH_EVERY == 0 or index + 1 == len(shapes):
+            points.flush()
+            colours.flush()
+            write_text(progress, json.dumps({"source": source, "done": index + 1}))
+    if folder.exists():
+        os.rename(folder, folder.with_name(f"{folder.name}-{_stale_name(folder)}.stale"))
+    os.rename(partial, folder)
+
+
+def _stale_name(folder: Path) -> str:
+    return str(read_json(folder / "index.json").get("source", ""))[:12] if (folder / "index.json").is_file() else "old"
+
+
+def _colours_of(shapes: PreparedShapes, index: int, num_points: int) -> SurfaceColours:
+    views = [list(range(shapes.num_views))]
+    try:
+        mesh = sdf_to_mesh(shapes.sdf([index])[0].numpy())
+    except InputError as error:
+        raise InputError(f"Shape {shapes.keys[index]} cannot be coloured: {error}") from None
+    seed = zlib.crc32(shapes.keys[index].encode())
+    return surface_colours(
+        mesh, shapes.images([index], views)[0], shapes.poses[index], shapes.intrinsics[index], num_points, seed
+    )
+
+
+def colour_volume(
+    points: Float[Tensor, "b n 3"], colours: Float[Tensor, "b n 3"], resolution: int = 64
+) -> Float[Tensor, "b 4 r r r"]:
+    """The mean colour of the points in each cell, zero where there is none, and a channel that is one where there is.
+
+    Axes x, y, z as in a distance grid.
+    """
+    batch, cells = len(points), resolution**3
+    place = ((points + 1.0) * (resolution / 2.0)).long().clamp(0, resolution - 1)
+    cell = (place[..., 0] * resolution + place[..., 1]) * resolution + place[..., 2]
+    cell = cell + torch.arange(batch, device=cell.device)[:, None] * cells
+    rows = torch.cat([colours, torch.ones_like(colours[..., :1])], dim=-1).flatten(0, 1)
+    sums = rows.new_zeros(batch * cells, 4).index_add_(0, cell.flatten(), rows)
+    count = sums[:, 3:]
+    mean = torch.cat([sums[:, :3] / count.clamp_min(1.0), count.clamp_max(1.0)], dim=1)
+    return mean.view(batch, resolution, resolution, resolution, 4).permute(0, 4, 1, 2, 3)

@@ -1,0 +1,116 @@
+"""The encoder that makes the triplane system's training targets: a shape with its colours becomes wavelet bands.
+
+Solving for a triplane per shape costs orders of magnitude more and gives planes that a diffusion model cannot learn.
+A feed-forward encoder, trained together with the shared decoder (`TriplaneRenderer`), places similar shapes on similar
+planes. 3D convolutions are too expensive for a CPU: the volume is folded onto each plane, its normal axis in the
+channels, and residual blocks on the planes do the rest.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from wavemesh.errors import InputError
+from wavemesh.models.planes import PLANES, PlaneBlock, fold_planes, fold_volume, groups_of, run_block, unfold_planes
+from wavemesh.wavelets.transform import idwt2d
+
+SUBCELLS = 8
+COLOUR_CHANNELS = 4
+LL_BOUND = 2.0  # LL carries a factor 2: planes made of it alone lie between -1 and 1
+DETAIL_BOUND = 1.0
+
+
+@dataclass
+class PlaneBands:
+    """Haar bands of the three planes: ll (B, 3, C, n, n) in [-2, 2], details (B, 3, 3 C, n, n) in [-1, 1].
+
+    The details are LH, HL, HH stacked, as everywhere in the triplane system.
+    """
+
+    ll: Tensor
+    details: Tensor
+
+    def triplane(self, keep: Float[Tensor, "b"] | None = None) -> Float[Tensor, "b 3 c h w"]:
+        """The triplane (B, 3, C, 2 n, 2 n). keep: share of the details to use for each object; None for all."""
+        details = self.details if keep is None else self.details * keep.view(-1, 1, 1, 1, 1).to(self.details.dtype)
+        return unfold_planes(idwt2d(fold_planes(self.ll), fold_planes(details), "haar"))
+
+
+class TriplaneAutoencoder(nn.Module):
+    """Distance grid (B, 2 n, 2 n, 2 n) and colour volume (B, 4, n, n, n) to the bands of a triplane.
+
+    triplane_channels: C. resolution: n, of the bands, a multiple of 2. truncation: of the distance grid, world units.
+    width: channels at resolution n, four for each of the triplane's if None; half the resolution has twice as many.
+    blocks: residual blocks at half the resolution. checkpointing: compute activations again for the gradient.
+    """
+
+    def __init__(
+        self,
+        triplane_channels: int = 32,
+        resolution: int = 64,
+        truncation: float = 0.09,
+        width: int | None = None,
+        blocks: int = 2,
+        checkpointing: bool = False,
+    ) -> None:
+        super().__init__()
+        if triplane_channels < 1:
+            raise InputError(f"A triplane needs at least one channel, not {triplane_channels}.")
+        if resolution < 2 or resolution % 2:
+            raise InputError(f"The resolution of a triplane's bands must be a multiple of 2, not {resolution}.")
+        width = 4 * triplane_channels if width is None else width
+        self.triplane_channels, self.resolution, self.truncation = triplane_channels, resolution, truncation
+        self.checkpointing = checkpointing
+        # Each plane folds another axis away, so each has its own map; its bias tells the planes apart.
+        folded = resolution * (SUBCELLS + COLOUR_CHANNELS)
+        self.reduce = nn.ModuleList(nn.Linear(folded, width) for _ in range(PLANES))
+        self.block_in, self.block_out = PlaneBlock(width, mix=True), PlaneBlock(width, mix=True)
+        self.down = nn.Conv2d(width, 2 * width, 3, stride=2, padding=1)
+        self.low = nn.ModuleList(PlaneBlock(2 * width, mix=True) for _ in range(blocks))
+        self.up = nn.Conv2d(2 * width, width, 1)
+        self.norm_out = nn.GroupNorm(groups_of(width), width)
+        self.conv_out = nn.Conv2d(width, 4 * triplane_channels, 3, padding=1)
+
+    def forward(self, sdf: Tensor, colours: Tensor) -> PlaneBands:
+        """The bands of truncated distances and of mean colours with their mask (see `data.colours.colour_volume`).
+
+        Raises InputError for other shapes.
+        """
+        self._check(sdf, colours)
+        volume = torch.cat([self._cells(sdf), colours.permute(0, 2, 3, 4, 1).to(torch.bfloat16)], dim=-1)
+        volume = volume if torch.is_autocast_enabled(sdf.device.type) else volume.to(self.up.weight.dtype)
+        planes = [reduce(folded) for reduce, folded in zip(self.reduce, fold_volume(volume), strict=True)]
+        # Channels last in memory, as the convolutions want them.
+        x = fold_planes(torch.stack(planes, dim=1).permute(0, 1, 4, 2, 3))
+        x = self._run(self.block_in, x)
+        low = self.down(x)
+        for block in self.low:
+            low = self._run(block, low)
+        x = x + F.interpolate(self.up(low), scale_factor=2, mode="nearest")
+        x = self._run(self.block_out, x)
+        raw = unfold_planes(torch.tanh(self.conv_out(F.gelu(self.norm_out(x))).float()))
+        channels = self.triplane_channels
+        return PlaneBands(LL_BOUND * raw[:, :, :channels], DETAIL_BOUND * raw[:, :, channels:])
+
+    def _cells(self, sdf: Float[Tensor, "b m m m"]) -> Float[Tensor, "b n n n c"]:
+        """The eight distances in each cell, in truncations; half precision will do, since they come in 255 steps."""
+        batch, n = len(sdf), self.resolution
+        scaled = (sdf / self.truncation).to(torch.bfloat16).reshape(batch, n, 2, n, 2, n, 2)
+        return scaled.permute(0, 1, 3, 5, 2, 4, 6).flatten(4)
+
+    def _run(self, block: nn.Module, x: Tensor) -> Tensor:
+        return run_block(block, x, checkpointing=self.checkpointing)
+
+    def _check(self, sdf: Tensor, colours: Tensor) -> None:
+        n, batch = self.resolution, sdf.shape[0] if sdf.ndim else 0
+        if tuple(sdf.shape) != (batch, 2 * n, 2 * n, 2 * n):
+            expected = f"(B, {2 * n}, {2 * n}, {2 * n})"
+            raise InputError(f"The distance grids must have the shape {expected}, not {tuple(sdf.shape)}.")
+        if tuple(colours.shape) != (batch, COLOUR_CHANNELS, n, n, n):
+            expected = str((batch, COLOUR_CHANNELS, n, n, n))
+            raise InputError(f"The colour volumes must have the shape {expected}, not {tuple(colours.shape)}.")

@@ -1,0 +1,272 @@
+"""Training of Wavelet Triplane Diffusion in the three stages of its reference, after the autoencoder.
+
+    python -m wavemesh train --preset triplane-coarse --data DATA -o RUN --init WEIGHTS --export WEIGHTS2
+    ... --preset triplane-detail --init WEIGHTS2 --export WEIGHTS3, then triplane-joint in the same way
+
+Coarse: pictures to the LL band that the autoencoder gives their shape. Detail: diffusion of the autoencoder's detail
+bands with the coarse stage frozen. Joint: both together, with patches of pictures rendered and compared. Every stage is
+also judged by the field that its triplanes decode to, since errors of the planes do not all matter alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from wavemesh.config import from_dict
+from wavemesh.data.colours import colour_volume, open_colours
+from wavemesh.data.dataset import PreparedShapes
+from wavemesh.diffusion.gaussian import TrainingStep
+from wavemesh.diffusion.guidance import drop_mask
+from wavemesh.errors import InputError
+from wavemesh.models.coarse_triplane import CoarseTriplane
+from wavemesh.models.detail_diffusion import BANDS
+from wavemesh.models.triplane_autoencoder import PlaneBands, TriplaneAutoencoder
+from wavemesh.models.wavelet_triplane import TriplaneConfig
+from wavemesh.rendering import contact_sheet
+from wavemesh.training.triplane_autoencoder import (
+    PREVIEW_PX,
+    AutoencoderTask,
+    TriplaneTask,
+    as_uint8,
+    load_parts,
+)
+from wavemesh.training.triplane_batches import FieldLosses, TriplaneOptions, draw_samples, field_losses_at
+
+MAX_LL_NOISE = 0.15  # of the LL band's deviation
+TRUE_LL_SHARE = 0.3
+RECONSTRUCTION_WEIGHT = 0.1
+
+
+class CoarseTriplaneTask(TriplaneTask):
+    """The coarse generator: L1 to the autoencoder's LL band, and losses of the field that LL alone decodes to."""
+
+    parts = {"coarse_gen": 1.0}
+
+    def loss(self, batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, dict[str, Any]]:
+        """L1 of the band plus the losses at points."""
+        target = target_bands(self.model, batch)
+        coarse = self.model.system.coarse_gen.planes(batch["images"], batch["poses"], batch["intrinsics"])
+        band = (coarse.ll - target.ll).abs().mean()
+        triplane = PlaneBands(coarse.ll, torch.zeros_like(target.details)).triplane()
+        samples = draw_samples(batch, self.options.points, generator)
+        losses = field_losses_at(self.model.system.renderer, triplane, samples)
+        loss = band + self.options.field_weight * losses.total(self.options.colour_weight).mean()
+        views = batch["images"].shape[1]
+        return loss, {"band": band.detach(), **named(losses, f"_{views}v")}
+
+    def sample_pictures(self, ema_model: nn.Module) -> dict[str, np.ndarray]:
+        """A picture, what LL alone renders to, and what the autoencoder's LL renders to, for four training shapes."""
+        return {"coarse": _preview(self, ema_model, details=False)}
+
+
+class DetailTriplaneTask(TriplaneTask):
+    """The detail diffusion, with the coarse generator frozen."""
+
+    parts = {"detail_diffusion": 1.0}
+
+    def loss(self, batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, dict[str, Any]]:
+        """Diffusion loss of the scaled details plus the losses at points of the predicted clean triplane."""
+        system, options = self.model.system, self.options
+        with torch.no_grad():
+            target = target_bands(self.model, batch)
+            coarse = system.coarse_gen.planes(batch["images"], batch["poses"], batch["intrinsics"])
+            true = drop_mask(len(coarse.ll), TRUE_LL_SHARE, generator, coarse.ll.device).view(-1, 1, 1, 1, 1)
+            ll = torch.where(true, target.ll, coarse.ll)
+            seen = ll + _small_noise(ll, generator)
+        guess = diffuse_details(self, target, CoarseTriplane(seen, coarse.features), generator)
+        triplane = PlaneBands(ll, guess.details).triplane()
+        losses = field_losses_at(system.renderer, triplane, draw_samples(batch, options.points, generator))
+        loss = guess.step.loss + options.field_weight * losses.total(options.colour_weight).mean()
+        return loss, {"diffusion": guess.step.loss.detach(), **named(losses)}
+
+    def sample_pictures(self, ema_model: nn.Module) -> dict[str, np.ndarray]:
+        """A picture, the one-pass rendering, and that of the autoencoder, for four training shapes."""
+        return {"detail": _preview(self, ema_model, details=True)}
+
+
+class JointTriplaneTask(TriplaneTask):
+    """Coarse generator, detail diffusion and renderer together, with patches of a view that was not given."""
+
+    parts = {"coarse_gen": 1.0, "detail_diffusion": 1.0, "renderer": 0.1}
+    extra_views = 1
+
+    def loss(self, batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, dict[str, Any]]:
+        """Diffusion, reconstruction of LL, field and rendering losses of one pass."""
+        system, options = self.model.system, self.options
+        with torch.no_grad():
+            target = target_bands(self.model, batch)
+        given = {name: batch[name][:, : -self.extra_views] for name in ("images", "poses", "intrinsics")}
+        coarse = system.coarse_gen.planes(given["images"], given["poses"], given["intrinsics"])
+        band = (coarse.ll - target.ll).abs().mean()
+        guess = diffuse_details(self, target, coarse, generator)
+        triplane = PlaneBands(coarse.ll, guess.details).triplane()
+        losses = field_losses_at(system.renderer, triplane, draw_samples(batch, options.points, generator))
+        rendering = self.rendering_loss(triplane, batch, generator)
+        loss = (
+            guess.step.loss
+            + RECONSTRUCTION_WEIGHT * band
+            + options.field_weight * losses.total(options.colour_weight).mean()
+            + options.render_weight * rendering
+        )
+        metrics = {"diffusion": guess.step.loss.detach(), "band": band.detach(), "render": rendering.detach()}
+        return loss, {**metrics, **named(losses)}
+
+    def rendering_loss(
+        self, triplane: Float[Tensor, "b 3 c h w"], batch: dict[str, Tensor], generator: torch.Generator
+    ) -> Float[Tensor, ""]:
+        """L1 of colour and opacity on random patches of each object's last view."""
+        options, images = self.options, batch["images"][:, -1]
+        patches = options.patches, options.patch_size
+        pixels = torch.stack([patch_pixels(image[3], *patches, generator) for image in images])
+        rgb, opacity = self.model.system.renderer.render_pixels(
+            triplane,
+            pixels,
+            images.shape[-1],
+            batch["poses"][:, -1],
+            batch["intrinsics"][:, -1],
+            options.ray_samples,
+            generator=generator,
+        )
+        truth = images.flatten(2).gather(2, pixels[:, None].expand(-1, 4, -1)).transpose(1, 2)
+        return (torch.cat([rgb, opacity[..., None]], dim=2) - truth).abs().mean()
+
+    def sample_pictures(self, ema_model: nn.Module) -> dict[str, np.ndarray]:
+        """A picture, the one-pass rendering, and that of the autoencoder, for four training shapes."""
+        return {"joint": _preview(self, ema_model, details=True)}
+
+
+@dataclass
+class DetailGuess:
+    """A diffusion step on the details, and the clean details (B, 3, 3 C, n, n) that it implies, in planes' units."""
+
+    step: TrainingStep
+    details: Tensor
+
+
+@torch.no_grad()
+def target_bands(model: nn.Module, batch: dict[str, Tensor]) -> PlaneBands:
+    """What the autoencoder makes of the batch."""
+    return model.autoencoder(batch["sdf"], batch["volume"])
+
+
+def diffuse_details(
+    task: TriplaneTask, target: PlaneBands, coarse: CoarseTriplane, generator: torch.Generator
+) -> DetailGuess:
+    """One training step of the detail diffusion towards the target's details, given a coarse triplane.
+
+    The planes of an object share their timestep. Features of the coarse stage are dropped at random, for guidance.
+    """
+    system, options = task.model.system, task.options
+    kept = ~drop_mask(len(target.ll), options.drop_prob, generator, target.ll.device)
+    features = coarse.features * kept.view(-1, 1, 1, 1, 1).to(coarse.features.dtype)
+    seen = CoarseTriplane(coarse.ll, features)
+    step = system.diffusion.training_step(
+        lambda x_t, t: system.denoise(x_t, t, seen),
+        target.details / system.detail_scale,
+        generator=generator,
+        terminal_prob=options.terminal_prob,
+    )
+    return DetailGuess(step, step.prediction.x_0 * system.detail_scale)
+
+
+def patch_pixels(alpha: Float[Tensor, "h w"], count: int, size: int, generator: torch.Generator) -> Tensor:
+    """Flat pixel numbers (count * size^2,) of square patches, each around a random pixel of the object.
+
+    Where a picture shows nothing, anywhere.
+    """
+    height, width = alpha.shape
+    places = (alpha > 0.5).flatten().nonzero().flatten()
+    if len(places) == 0:
+        places = torch.arange(height * width, device=alpha.device)
+    drawn = torch.randint(len(places), (count,), generator=generator, device=generator.device).to(alpha.device)
+    top = (places[drawn] // width - size // 2).clamp(0, max(0, height - size))
+    left = (places[drawn] % width - size // 2).clamp(0, max(0, width - size))
+    steps = torch.arange(size, device=alpha.device)
+    rows = (top[:, None] + steps).clamp(max=height - 1)
+    columns = (left[:, None] + steps).clamp(max=width - 1)
+    return (rows[:, :, None] * width + columns[:, None, :]).flatten()
+
+
+def _small_noise(ll: Tensor, generator: torch.Generator) -> Tensor:
+    """Noise of up to a share of the band's deviation, most often little: at inference the band is not the truth."""
+    shape = (len(ll), *(1,) * (ll.ndim - 1))
+    level = torch.rand(shape, generator=generator, device=generator.device).to(ll.device).square()
+    noise = torch.randn(ll.shape, generator=generator, device=generator.device).to(ll.device)
+    return MAX_LL_NOISE * level * ll.std() * noise
+
+
+def named(losses: FieldLosses, suffix: str = "") -> dict[str, Tensor]:
+    """The losses for the log."""
+    return {
+        f"distance{suffix}": losses.distance.detach().mean(),
+        f"sign{suffix}": losses.sign.detach().mean(),
+        f"colour{suffix}": losses.colour.detach().mean(),
+    }
+
+
+@torch.inference_mode()
+def _preview(task: TriplaneTask, ema_model: nn.Module, details: bool) -> np.ndarray:
+    """Rows of a given picture, what the system makes of all given ones, and what the autoencoder makes."""
+    model = ema_model.eval()
+    device = next(model.parameters()).device
+    batch = task.preview_batch(device)
+    target = target_bands(model, batch)
+    coarse = model.system.coarse_gen.planes(batch["images"], batch["poses"], batch["intrinsics"])
+    none = torch.zeros_like(target.details)
+    guess = model.system.mean_details(coarse) if details else none
+    triplanes = PlaneBands(coarse.ll, guess).triplane(), target.triplane(None if details else none.new_zeros(len(none)))
+    camera = {"poses": batch["poses"][:, 0], "intrinsics": batch["intrinsics"][:, 0]}
+    rendered = [model.system.renderer.render_volume(each, 64, PREVIEW_PX, **camera) for each in triplanes]
+    size = (PREVIEW_PX, PREVIEW_PX)
+    given = F.interpolate(batch["images"][:, 0, :3], size=size, mode="bilinear", align_corners=False)
+    pictures = [as_uint8(each[index]) for index in range(len(none)) for each in (given, *rendered)]
+    return contact_sheet(pictures, columns=3)
+
+
+@torch.inference_mode()
+def measure_detail_scale(
+    autoencoder: TriplaneAutoencoder, shapes: PreparedShapes, sample: int = 48
+) -> tuple[float, ...]:
+    """Root mean squares of the bands LH, HL, HH over (a sample of) the shapes of a split."""
+    coloured, squares = open_colours(shapes), []
+    for index in np.linspace(0, len(shapes) - 1, min(sample, len(shapes))).astype(int).tolist():
+        volume = colour_volume(coloured.points([index]), coloured.colours([index]), shapes.resolution // 2)
+        details = autoencoder(shapes.sdf([index]), volume).details
+        squares.append(details.unflatten(2, (BANDS, -1)).square().mean(dim=(0, 1, 3, 4, 5)))
+    scales = torch.stack(squares).mean(dim=0).sqrt().clamp_min(1e-4)
+    return tuple(float(f"{scale:.4g}") for scale in scales.tolist())
+
+
+def build_triplane_task(
+    task: str, shapes: PreparedShapes, model: Mapping[str, Any], options: TriplaneOptions, init: str | Path | None
+) -> TriplaneTask:
+    """The task of that name; `init` has the weights of the stage before. model: changes to the configuration.
+
+    Raises InputError where a stage after the first has nothing to begin from.
+    """
+    if init is None:
+        if task != "triplane-autoencoder":
+            raise InputError(f"The task {task} needs --init with the weights of the stage before it.")
+        return AutoencoderTask(shapes, from_dict(TriplaneConfig, dict(model), fill_defaults=True), options)
+    parts = load_parts(init)
+    config = parts.system.config
+    if task == "triplane-detail":
+        config = replace(config, detail_scale=measure_detail_scale(parts.autoencoder, shapes))
+    return TASKS[task](shapes, config, options)
+
+
+TASKS: dict[str, type[TriplaneTask]] = {
+    "triplane-autoencoder": AutoencoderTask,
+    "triplane-coarse": CoarseTriplaneTask,
+    "triplane-detail": DetailTriplaneTask,
+    "triplane-joint": JointTriplaneTask,
+}
