@@ -33,6 +33,8 @@ from wavemesh.rendering.volume import (
 
 TRUNCATION = 0.09
 INITIAL_BETA = 0.01
+# So many that the hidden units of all of them stay in a CPU's cache.
+POINTS_AT_ONCE = 2**14
 LEAST_BETA = 0.001
 
 
@@ -99,34 +101,30 @@ class TriplaneRenderer(nn.Module):
         tail = 0.5 * torch.exp(-sdf.abs() / beta)
         return torch.where(sdf > 0, tail, 1.0 - tail) / beta
 
-    def sdf_grid(self, triplane: Tensor, resolution: int, memory_budget_mb: float = 256.0) -> Float[Tensor, "b n n n"]:
+    def sdf_grid(self, triplane: Tensor, resolution: int, max_points: int = POINTS_AT_ONCE) -> Float[Tensor, "b n n n"]:
         """The signed distance at the cell centres of a grid of [-1, 1]^3, axes x, y, z: what a mesh is made from.
 
         The first layer is linear in the three planes' features, so each plane goes through its part of the layer once
-        and a cell's value is the sum of three, which is several times as fast as looking up every cell.
+        and a cell's value is the sum of three: no cell is looked up. max_points: decoded at once.
         """
         self.check_triplane(triplane)
-        if resolution < 1:
-            raise InputError(f"A grid needs at least one cell a side, not {resolution}.")
+        if resolution < 1 or max_points < 1:
+            raise InputError(
+                f"A grid needs at least one cell a side and point at once, not {resolution}, {max_points}."
+            )
         first: nn.Linear = self.mlp[0]
         weights = first.weight.view(self.hidden_dim, PLANES, self.triplane_channels)
+        slab = max(1, max_points // resolution**2)
         grids = []
         for planes in triplane.float():
             # Cell centres are where bilinear resizing puts them, so resizing is the same as looking up.
             resized = F.interpolate(planes, size=(resolution, resolution), mode="bilinear", align_corners=False)
-            xy, xz, yz = torch.einsum("hpc,pcvu->pvuh", weights, resized).unbind(0)
+            # Rows of XY are y, rows of XZ and YZ are z: from here on in the order x, y, z, the hidden units last.
+            xy, xz, yz = torch.einsum("hpc,pcvu->puvh", weights, resized).contiguous().unbind(0)
             xy = xy + first.bias
-            slab = max(1, int(memory_budget_mb * 2**20 / (16 * self.hidden_dim * resolution**2)))
             values = [
-                # Rows of XY are y and of XZ and YZ are z: in the order x, y, z.
-                self._distance(
-                    self.mlp[1:](
-                        xy[:, start : start + slab].transpose(0, 1)[:, :, None]
-                        + xz[:, start : start + slab].transpose(0, 1)[:, None]
-                        + yz.transpose(0, 1)[None]
-                    )
-                )
-                for start in range(0, resolution, slab)
+                self._distance(self.mlp[1:]((xy[x : x + slab, :, None] + yz) + xz[x : x + slab, None]))
+                for x in range(0, resolution, slab)
             ]
             grids.append(torch.cat(values))
         return torch.stack(grids)
