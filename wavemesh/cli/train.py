@@ -1,8 +1,10 @@
 """Weights, from a data set made by `prepare`: one preset is one task of one system.
 
 Snapshots in the output folder hold everything; the same command goes on where it was stopped, by Ctrl-C or a time
-limit. The shipped weights come from three runs: cpu or gpu (encoder and coarse stage), cpu-detail or gpu-detail with
---init pointing at the weights of the first, and camera.
+limit. The shipped weights of WaveMesh-Diff come from three runs: cpu or gpu (encoder and coarse stage), cpu-detail or
+gpu-detail with --init pointing at the weights of the first, and camera. Those of the triplane system come from four,
+each with --init pointing at the weights of the one before: triplane-autoencoder (then see `gate`), triplane-coarse,
+triplane-detail and triplane-joint. Colours of surface points are computed beside the data when they are first needed.
 """
 
 from __future__ import annotations

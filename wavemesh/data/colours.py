@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
+import shutil
+import uuid
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import trimesh
+from filelock import FileLock
 from jaxtyping import Float
 from scipy.spatial import cKDTree
 from torch import Tensor
@@ -128,9 +130,20 @@ def open_colours(shapes: PreparedShapes, num_points: int | None = None) -> Colou
     num_points = NUM_POINTS if num_points is None else num_points
     folder = shapes.root / f"colours-{shapes.split}"
     source = _fingerprint(shapes, num_points)
-    if not (folder / "index.json").is_file() or read_json(folder / "index.json").get("source") != source:
-        _build(shapes, folder, source, num_points)
+    if not _holds(folder, source):
+        try:
+            with FileLock(shapes.root / f".colours-{shapes.split}.lock"):
+                if not _holds(folder, source):  # another process may have built them while this one waited
+                    _build(shapes, folder, source, num_points)
+        except OSError as error:
+            raise InputError(f"The colours of {shapes.split} cannot be written to {shapes.root}: {error}.") from None
     return ColouredPoints(folder)
+
+
+def _holds(folder: Path, source: str) -> bool:
+    """Whether the folder has the coloured points of that fingerprint, all of them."""
+    index = folder / "index.json"
+    return index.is_file() and read_json(index).get("source") == source
 
 
 def _fingerprint(shapes: PreparedShapes, num_points: int) -> str:
@@ -144,14 +157,11 @@ def _build(shapes: PreparedShapes, folder: Path, source: str, num_points: int) -
     partial = folder.with_name(f"{folder.name}-{source[:12]}.partial")
     progress = partial / "index.json"
     shape = (len(shapes), num_points, 3)
-    try:
-        partial.mkdir(exist_ok=True)
-        done = int(read_json(progress)["done"]) if progress.is_file() else 0
-        mode = "r+" if done else "w+"
-        points = np.lib.format.open_memmap(partial / "points.npy", mode=mode, dtype=np.int16, shape=shape)
-        colours = np.lib.format.open_memmap(partial / "colours.npy", mode=mode, dtype=np.uint8, shape=shape)
-    except OSError as error:
-        raise InputError(f"The colours of {shapes.split} cannot be written to {partial}: {error}.") from None
+    partial.mkdir(exist_ok=True)
+    done = int(read_json(progress)["done"]) if progress.is_file() else 0
+    mode = "r+" if done else "w+"
+    points = np.lib.format.open_memmap(partial / "points.npy", mode=mode, dtype=np.int16, shape=shape)
+    colours = np.lib.format.open_memmap(partial / "colours.npy", mode=mode, dtype=np.uint8, shape=shape)
     log.info("colouring %d shapes of %s", len(shapes) - done, shapes.split)
     for index in range(done, len(shapes)):
         coloured = _colours_of(shapes, index, num_points)
@@ -162,12 +172,10 @@ def _build(shapes: PreparedShapes, folder: Path, source: str, num_points: int) -
             colours.flush()
             write_text(progress, json.dumps({"source": source, "done": index + 1}))
     if folder.exists():
-        os.rename(folder, folder.with_name(f"{folder.name}-{_stale_name(folder)}.stale"))
-    os.rename(partial, folder)
-
-
-def _stale_name(folder: Path) -> str:
-    return str(read_json(folder / "index.json").get("source", ""))[:12] if (folder / "index.json").is_file() else "old"
+        # Moved away first: a folder that another process reads must not be half of each.
+        stale = folder.rename(folder.with_name(f"{folder.name}-{uuid.uuid4().hex[:8]}.old"))
+        shutil.rmtree(stale, ignore_errors=True)
+    partial.rename(folder)
 
 
 def _colours_of(shapes: PreparedShapes, index: int, num_points: int) -> SurfaceColours:
