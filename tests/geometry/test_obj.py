@@ -9,7 +9,6 @@ import pytest
 from PIL import Image
 
 from wavemesh.errors import InputError
-from wavemesh.geometry.mesh import surface_colours
 from wavemesh.geometry.obj import load_obj
 
 SQUARE = "v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\n"
@@ -24,9 +23,13 @@ def write(folder: Path, obj: str, mtl: str | None = None) -> Path:
 
 
 def colours(path: Path) -> np.ndarray:
-    """The colour in the middle of every face."""
-    mesh = load_obj(path)
-    return surface_colours(mesh, np.arange(len(mesh.faces)), np.full((len(mesh.faces), 3), 1 / 3))
+    """The colour of every face; all textures here are of one colour."""
+    visual = load_obj(path).visual
+    table = [
+        material.diffuse if material.image is None else material.image.getpixel((0, 0))
+        for material in visual.material.materials
+    ]
+    return np.array(table)[visual.face_materials]
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from wavemesh import config
 from wavemesh.errors import InputError
+from wavemesh.geometry.export import MESH_SUFFIXES, mesh_bytes
 
 if TYPE_CHECKING:
     import trimesh
-
-MESH_SUFFIXES = (".glb", ".obj", ".ply", ".stl")
 
 
 def check_mesh_path(path: Path) -> None:
@@ -50,8 +49,7 @@ def write_json(path: Path, data: Any) -> None:
 
 def write_mesh(path: Path, mesh: trimesh.Trimesh) -> None:
     """Write the mesh in the format that the suffix names."""
-    content: str | bytes = mesh.export(file_type=path.suffix.lower().removeprefix("."))
-    write_bytes(path, content.encode() if isinstance(content, str) else content)
+    write_bytes(path, mesh_bytes(mesh, path.suffix))
 
 
 def fill_table(path: Path, name: str, markdown: str) -> None:

@@ -1,18 +1,18 @@
-"""Meshes with their colours: reading, placing in the world frame, and looking up surface colours.
+"""Meshes with their colours: reading them and placing them in the world frame.
 
 A mesh here is a `trimesh.Trimesh`. Its colours are one of what trimesh knows (vertex or face colours, one textured
-material) or a table of materials with one entry per face (`obj.load_obj`); `surface_colours` reads them all, so that
-who looks up colours need not tell them apart.
+material) or a table of materials with one entry per face (`obj.load_obj`); `rendering.appearance` reads them all, so
+that who looks up colours need not tell them apart.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import trimesh
 from jaxtyping import Float, Int, UInt8
-from PIL import Image
 from trimesh.visual import ColorVisuals, TextureVisuals
 from trimesh.visual.material import MultiMaterial, PBRMaterial, SimpleMaterial
 
@@ -20,7 +20,6 @@ from wavemesh.errors import InputError
 from wavemesh.geometry.obj import load_obj
 
 LONGEST_SIDE = 1.8
-_GREY = np.array([178, 178, 178, 255], dtype=np.uint8)
 
 
 def with_vertices(mesh: trimesh.Trimesh, vertices: Float[np.ndarray, "v 3"]) -> trimesh.Trimesh:
@@ -64,12 +63,46 @@ def load_mesh(path: str | Path, max_texture: int = 1024) -> trimesh.Trimesh:
         return load_obj(path, max_texture)
     try:
         scene = trimesh.load_scene(path, process=False)
-        parts = [part for part in scene.dump() if isinstance(part, trimesh.Trimesh) and len(part.faces)]
+        parts = list(_placed_parts(scene))
     except Exception as error:  # trimesh raises whatever its many readers raise
         raise InputError(f"{path.name} is not a mesh that can be read: {error}.") from error
     if not parts:
         raise InputError(f"{path.name} holds no faces.")
     return concatenate(parts)
+
+
+def _placed_parts(scene: trimesh.Scene) -> Iterator[trimesh.Trimesh]:
+    """The meshes of a scene where its graph puts them. (`Scene.dump` loses colours that stand beside a material.)"""
+    for node in scene.graph.nodes_geometry:
+        matrix, name = scene.graph[node]
+        part = scene.geometry[name]
+        if isinstance(part, trimesh.Trimesh) and len(part.faces):
+            moved = with_vertices(part, trimesh.transform_points(part.vertices, matrix))
+            if np.linalg.det(matrix[:3, :3]) < 0.0:
+                moved.invert()
+            colours = _gltf_colours(part)
+            if colours is not None:
+                moved.visual = ColorVisuals(moved, vertex_colors=colours)
+            yield moved
+
+
+def _gltf_colours(mesh: trimesh.Trimesh) -> UInt8[np.ndarray, "v 4"] | None:
+    """RGBA (sRGB) of a glTF mesh with colours at its vertices and a material without a texture; None for others."""
+    material = getattr(mesh.visual, "material", None)
+    colours = getattr(mesh.visual, "vertex_attributes", {}).get("color")
+    if not isinstance(material, PBRMaterial) or material.baseColorTexture is not None or colours is None:
+        return None
+    rgba = np.full((len(mesh.vertices), 4), 255.0)
+    rgba[:, : colours.shape[1]] = colours if colours.dtype == np.uint8 else np.clip(colours, 0.0, 1.0) * 255.0
+    if material.baseColorFactor is not None:
+        rgba *= trimesh.visual.color.to_rgba(material.baseColorFactor) / 255.0
+    rgba[:, :3] = srgb_from_linear(rgba[:, :3] / 255.0) * 255.0
+    return np.rint(rgba).astype(np.uint8)
+
+
+def srgb_from_linear(light: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]:
+    """sRGB values of linear light, both in [0, 1] (IEC 61966-2-1)."""
+    return np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
 
 
 def concatenate(parts: list[trimesh.Trimesh]) -> trimesh.Trimesh:
@@ -110,65 +143,3 @@ def _materials(mesh: trimesh.Trimesh) -> tuple[list, Int[np.ndarray, "f"]]:
         index = mesh.visual.face_materials
         return list(mesh.visual.material.materials), zeros if index is None else np.asarray(index, dtype=np.int64)
     return [mesh.visual.material], zeros
-
-
-def _texture(material: SimpleMaterial | PBRMaterial) -> Image.Image | None:
-    return material.baseColorTexture if isinstance(material, PBRMaterial) else getattr(material, "image", None)
-
-
-def _sample_texture(image: Image.Image, uv: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n 4"]:
-    """Bilinear RGBA (0..255) at texture coordinates that repeat; v grows upwards."""
-    pixels = np.asarray(image.convert("RGBA"), dtype=np.float32)
-    height, width = pixels.shape[:2]
-    x = (uv[:, 0] % 1.0) * width - 0.5
-    y = (1.0 - uv[:, 1] % 1.0) * height - 0.5
-    x_0, y_0 = np.floor(x).astype(np.int64), np.floor(y).astype(np.int64)
-    wx, wy = (x - x_0)[:, None].astype(np.float32), (y - y_0)[:, None].astype(np.float32)
-    x_0, x_1, y_0, y_1 = x_0 % width, (x_0 + 1) % width, y_0 % height, (y_0 + 1) % height
-    top = pixels[y_0, x_0] * (1 - wx) + pixels[y_0, x_1] * wx
-    bottom = pixels[y_1, x_0] * (1 - wx) + pixels[y_1, x_1] * wx
-    return top * (1 - wy) + bottom * wy
-
-
-def surface_colours(
-    mesh: trimesh.Trimesh, triangle: Int[np.ndarray, "n"], barycentric: Float[np.ndarray, "n 3"]
-) -> UInt8[np.ndarray, "n 4"]:
-    """RGBA of surface points given as triangle index and barycentric weights, without any shading.
-
-    Texture over base colour where the texture is transparent; alpha is the material's opacity.
-    """
-    triangle = np.asarray(triangle, dtype=np.int64)
-    faces = np.asarray(mesh.faces)[triangle]
-    visual = mesh.visual
-    if not isinstance(visual, TextureVisuals):
-        if visual.kind == "face":
-            return np.asarray(visual.face_colors, dtype=np.uint8)[triangle]
-        colours = np.asarray(visual.vertex_colors, dtype=np.float32)[faces]
-        return np.clip(np.einsum("nkc,nk->nc", colours, barycentric) + 0.5, 0, 255).astype(np.uint8)
-
-    materials, index = _materials(mesh)
-    base = np.array([_base_colour(material) for material in materials], dtype=np.float32).reshape(-1, 4)
-    index = index[triangle]
-    out = base[index]
-    if visual.uv is not None and len(visual.uv) == len(mesh.vertices):
-        uv = np.einsum("nkc,nk->nc", np.asarray(visual.uv)[faces], barycentric)
-        for number in np.unique(index):
-            image = _texture(materials[number])
-            if image is None:
-                continue
-            chosen = np.flatnonzero(index == number)
-            texel = _sample_texture(image, uv[chosen])
-            weight = texel[:, 3:] / 255.0
-            out[chosen, :3] = texel[:, :3] * weight + out[chosen, :3] * (1.0 - weight)
-    return np.clip(out + 0.5, 0, 255).astype(np.uint8)
-
-
-def _base_colour(material: SimpleMaterial | PBRMaterial) -> np.ndarray:
-    colour = material.baseColorFactor if isinstance(material, PBRMaterial) else getattr(material, "diffuse", None)
-    if colour is None:
-        return np.full(4, 255, dtype=np.uint8) if _texture(material) is not None else _GREY
-    colour = np.asarray(colour)
-    if colour.dtype.kind == "f":
-        colour = np.clip(colour * 255.0 + 0.5, 0, 255)
-    colour = colour.astype(np.uint8).ravel()
-    return colour[:4] if len(colour) >= 4 else np.append(colour[:3], np.uint8(255))

@@ -18,6 +18,7 @@ from PIL import Image
 from trimesh.visual.material import PBRMaterial
 
 from wavemesh.errors import InputError
+from wavemesh.geometry.mesh import srgb_from_linear
 
 MAX_TEXTURE_SIDE = 1024
 DEFAULT_COLOUR = 0.72  # sRGB grey of a mesh without any colour
@@ -247,19 +248,20 @@ def _plain_colours(mesh: trimesh.Trimesh) -> Float[np.ndarray, "f 3 3"]:
 
 
 def _extra_vertex_colours(visual: object, num_vertices: int) -> Float[np.ndarray, "v 3"] | None:
-    """Colours that glTF files may carry at the vertices beside a material; they multiply."""
+    """Colours (sRGB) that glTF files may carry, in linear light, at the vertices beside a material; they multiply."""
     colours = getattr(visual, "vertex_attributes", {}).get("color")
     if colours is None or len(colours) != num_vertices or np.ndim(colours) != 2 or np.shape(colours)[1] < 3:
         return None
     colours = np.asarray(colours)[:, :3]
-    return colours / 255.0 if np.issubdtype(colours.dtype, np.integer) else np.clip(colours, 0.0, 1.0)
+    linear = colours / 255.0 if np.issubdtype(colours.dtype, np.integer) else np.clip(colours, 0.0, 1.0)
+    return srgb_from_linear(linear)
 
 
 def _material_look(material: object) -> tuple[Float[np.ndarray, "3"], Image.Image | None]:
     """The sRGB factor and the opaque texture of a simple or PBR material.
 
-    glTF multiplies texture and base colour. In OBJ files the texture replaces Kd, as in `geometry.surface_colours`: the
-    specification multiplies there too, but exporters write a default grey beside the texture, which would darken it.
+    glTF multiplies texture and base colour. In OBJ files the texture replaces Kd: the specification multiplies there
+    too, but exporters write a default grey beside the texture, which would darken it.
     """
     if isinstance(material, PBRMaterial):
         image, factor = material.baseColorTexture, material.baseColorFactor

@@ -1,0 +1,90 @@
+"""Mesh files, taken apart without the library that wrote them."""
+
+from __future__ import annotations
+
+import json
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import trimesh
+
+from wavemesh.errors import InputError
+from wavemesh.geometry.export import MESH_SUFFIXES, mesh_bytes
+from wavemesh.geometry.mesh import load_mesh
+from wavemesh.rendering.appearance import Appearance
+
+GREYS = (0, 20, 188, 255)
+
+
+def ball(colour: tuple[int, int, int] | None = (188, 20, 255)) -> trimesh.Trimesh:
+    mesh = trimesh.creation.icosphere(subdivisions=2, radius=0.7)
+    if colour is not None:
+        mesh.visual.vertex_colors = np.tile((*colour, 255), (len(mesh.vertices), 1))
+    return mesh
+
+
+def read_glb(content: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """The JSON of a GLB file and the attributes of its only primitive."""
+    magic, version, length = struct.unpack_from("<4sII", content)
+    assert (magic, version, length) == (b"glTF", 2, len(content))
+    size, kind = struct.unpack_from("<I4s", content, 12)
+    assert kind == b"JSON"
+    tree, binary = json.loads(content[20 : 20 + size]), content[28 + size :]
+    (primitive,) = tree["meshes"][0]["primitives"]
+    found = {}
+    for name, index in primitive["attributes"].items():
+        accessor = tree["accessors"][index]
+        view = tree["bufferViews"][accessor["bufferView"]]
+        kind = {5121: np.uint8, 5126: np.float32}[accessor["componentType"]]
+        columns = {"VEC3": 3, "VEC4": 4}[accessor["type"]]
+        start = view.get("byteOffset", 0) + accessor.get("byteOffset", 0)
+        values = np.frombuffer(binary, kind, accessor["count"] * columns, start)
+        found[name] = values.reshape(-1, columns)
+    return tree | {"material": tree["materials"][primitive["material"]]}, found
+
+
+def test_a_glb_is_smooth_matt_and_in_linear_light() -> None:
+    mesh = ball()
+    tree, attributes = read_glb(mesh_bytes(mesh, ".glb"))
+    surface = tree["material"]["pbrMetallicRoughness"]
+    assert (surface["metallicFactor"], surface["baseColorFactor"]) == (0.0, [1.0, 1.0, 1.0, 1.0])
+    assert surface["roughnessFactor"] > 0.5
+    outwards = attributes["POSITION"] / np.linalg.norm(attributes["POSITION"], axis=1, keepdims=True)
+    np.testing.assert_allclose(attributes["NORMAL"], outwards, atol=0.02)
+    np.testing.assert_allclose(attributes["COLOR_0"][0], (128, 2, 255, 255), atol=1)  # table of the sRGB standard
+    assert tuple(mesh.visual.vertex_colors[0]) == (188, 20, 255, 255)  # the mesh itself stays as it was
+
+
+def test_a_mesh_without_colours_is_matt_as_well() -> None:
+    tree, attributes = read_glb(mesh_bytes(ball(None), ".glb"))
+    assert tree["material"]["pbrMetallicRoughness"]["metallicFactor"] == 0.0
+    assert "NORMAL" in attributes
+
+
+def test_a_glb_read_back_has_the_colours_that_were_written(tmp_path: Path) -> None:
+    for srgb in GREYS:
+        path = tmp_path / "ball.glb"
+        path.write_bytes(mesh_bytes(ball((srgb, srgb, srgb)), ".glb"))
+        colours = Appearance.of(load_mesh(path)).colours * 255.0
+        np.testing.assert_allclose(colours, srgb, atol=4.0)  # eight bits of linear light are few in the dark
+
+
+@pytest.mark.parametrize("suffix", MESH_SUFFIXES)
+def test_every_format_keeps_the_shape(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"ball{suffix}"
+    path.write_bytes(mesh_bytes(ball(), suffix.upper()))
+    read = trimesh.load_mesh(path)
+    assert read.volume == pytest.approx(ball().volume, rel=1e-4)
+    assert len(read.faces) == len(ball().faces)
+    if suffix in (".obj", ".ply"):
+        np.testing.assert_array_equal(np.asarray(read.visual.vertex_colors)[0], (188, 20, 255, 255))
+
+
+def test_what_is_no_mesh_file_is_refused() -> None:
+    with pytest.raises(InputError, match=r"'\.fbx'"):
+        mesh_bytes(ball(), ".fbx")
+    with pytest.raises(InputError, match="no faces"):
+        mesh_bytes(trimesh.Trimesh(), ".ply")

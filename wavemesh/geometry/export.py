@@ -1,0 +1,60 @@
+"""Meshes as files: the one place that knows what each format wants, for the command line and the page alike.
+
+Loads trimesh only when a mesh is at hand, so that a command can check its arguments at once.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from wavemesh.errors import InputError
+
+if TYPE_CHECKING:
+    import trimesh
+
+MESH_SUFFIXES = (".glb", ".obj", ".ply", ".stl")
+
+
+def mesh_bytes(mesh: trimesh.Trimesh, suffix: str) -> bytes:
+    """The content of a file with this suffix; only STL loses the colours.
+
+    GLB gets vertex normals, without which a viewer shows every facet, colours in linear light, and a matt material.
+    Raises InputError for a suffix that is not among MESH_SUFFIXES and for a mesh without faces.
+    """
+    suffix = suffix.lower()
+    if suffix not in MESH_SUFFIXES:
+        raise InputError(f"A mesh file ends in one of {', '.join(MESH_SUFFIXES)}, not {suffix!r}.")
+    if len(mesh.faces) == 0:
+        raise InputError("The mesh has no faces.")
+    if suffix == ".glb":
+        content = _in_linear_light(mesh).export(file_type="glb", include_normals=True, tree_postprocessor=_matt)
+    else:
+        content = mesh.export(file_type=suffix[1:])
+    return content.encode() if isinstance(content, str) else content
+
+
+def _in_linear_light(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
+    """The mesh with its vertex colours in linear light, as glTF wants them; trimesh writes them as they are."""
+    if mesh.visual.kind != "vertex":
+        return mesh
+    import numpy as np
+    import trimesh
+
+    colours = np.array(mesh.visual.vertex_colors)
+    share = colours[:, :3] / 255.0
+    linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
+    colours[:, :3] = np.round(linear * 255.0)
+    return trimesh.Trimesh(
+        mesh.vertices, mesh.faces, vertex_normals=mesh.vertex_normals, vertex_colors=colours, process=False
+    )
+
+
+def _matt(tree: dict[str, Any]) -> None:
+    """Give the mesh a matt material: glTF's default is metal, which looks nearly black in a viewer."""
+    surface = {"baseColorFactor": [1.0, 1.0, 1.0, 1.0], "metallicFactor": 0.0, "roughnessFactor": 0.85}
+    materials = tree.setdefault("materials", [])
+    for mesh in tree.get("meshes", []):
+        for primitive in mesh["primitives"]:
+            if "material" not in primitive:
+                primitive["material"] = len(materials)
+                materials.append({"pbrMetallicRoughness": surface, "doubleSided": True})
