@@ -5,70 +5,24 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import gradio as gr
 
 from wavemesh.errors import InputError
+from wavemesh.geometry.export import MESH_SUFFIXES
 from wavemesh.ui.api import add_api
-from wavemesh.ui.export import SUFFIXES
+from wavemesh.ui.generate_layout import Card, Settings, Stage, build_cards, build_inputs, build_settings, build_stage
 from wavemesh.ui.generation import Result, Update
-from wavemesh.ui.handlers import MAX_SEED, MAX_STEPS, SAMPLERS, Studio, add_pictures, caption, make_job, with_found
+from wavemesh.ui.handlers import Studio, add_pictures, caption, make_job, with_found
 from wavemesh.ui.pictures import MAX_VIEWS, Number, Picture, shown, with_angles
 from wavemesh.ui.progress import bar_html
 from wavemesh.ui.workspace import KEPT_S
 
 _log = logging.getLogger(__name__)
 
-_EMPTY = """<div class="wm-empty"><div><p>The mesh appears here.</p>
-<p class="wm-note">You will see it form, step by step; Stop keeps what there is.</p></div></div>"""
-_DICE = f"() => Math.floor(Math.random() * {MAX_SEED})"
 # On a phone the shape forms below the button, out of sight.
 _LOOK = "() => { if (innerWidth < 800) document.querySelector('#run').scrollIntoView({behavior: 'smooth'}); }"
-_SAMPLER_NAMES = {"ddim": "DDIM", "dpmpp_2m": "DPM-Solver++ (2M)", "ddpm": "DDPM"}
-
-
-class _Card(NamedTuple):
-    """One picture with its sliders; hidden while there is no such picture."""
-
-    column: gr.Column
-    image: gr.Image
-    azimuth: gr.Slider
-    elevation: gr.Slider
-    remove: gr.Button
-
-
-class _Settings(NamedTuple):
-    """The controls of the diffusion."""
-
-    coarse_steps: gr.Slider
-    detail_steps: gr.Slider
-    guidance: gr.Slider
-    sampler: gr.Dropdown
-    seed: gr.Number
-
-
-class _Stage(NamedTuple):
-    """Everything that a run changes on the page; the order is the order of outputs."""
-
-    generate: gr.Button
-    stop: gr.Button
-    progress: gr.HTML
-    empty: gr.HTML
-    forming: gr.Image
-    mesh: gr.Model3D
-    facts: gr.Markdown
-    downloads: gr.Row
-    files: list[gr.DownloadButton]
-
-    def outputs(self) -> list[Any]:
-        """The components, flat."""
-        return [*self[:-1], *self.files]
-
-    def update(self, **changes: Any) -> list[Any]:
-        """Values for `outputs`: the changes named, nothing for the rest."""
-        files = changes.pop("files", [gr.skip()] * len(SUFFIXES))
-        return [*[changes.get(name, gr.skip()) for name in self._fields[:-1]], *files]
 
 
 def generate_tab(studio: Studio) -> None:
@@ -78,178 +32,14 @@ def generate_tab(studio: Studio) -> None:
         pictures = gr.State([], time_to_live=KEPT_S, delete_callback=None)
         with gr.Row():
             with gr.Column(scale=5, min_width=330):
-                upload, examples, credit = _inputs(studio)
-                estimate, cards = _cards()
-                settings = _settings(studio)
+                upload, examples, credit = build_inputs(studio)
+                estimate, cards = build_cards()
+                settings = build_settings(studio)
             with gr.Column(scale=7, min_width=330, elem_classes="wm-result"):
-                stage = _stage()
+                stage = build_stage()
         _wire_pictures(studio, pictures, upload, examples, credit, estimate, cards)
         _wire_run(studio, pictures, estimate, cards, settings, stage)
         add_api(studio)
-
-
-# ---------------------------------------------------------------------------------------------------- layout
-
-
-def _inputs(studio: Studio) -> tuple[gr.Gallery, gr.Gallery | None, gr.Markdown]:
-    gr.HTML('<p class="wm-step">1. Pictures of one object</p>')
-    upload = gr.Gallery(
-        label="Drop, choose or paste pictures",
-        show_label=False,
-        type="filepath",
-        file_types=[".png", ".jpg", ".jpeg", ".webp"],
-        sources=["upload", "clipboard"],
-        interactive=True,
-        height=170,
-        elem_id="upload",
-    )
-    gr.Markdown(
-        "One picture is enough, two to four from different sides are much better. Plain backgrounds are cut away best; "
-        "pictures with transparency are used as they are. PNG, JPEG or WebP.",
-        elem_classes="wm-note",
-    )
-    if not studio.examples:
-        return upload, None, gr.Markdown(visible=False)
-    gr.HTML('<p class="wm-note">Or try an example (its cameras are known):</p>')
-    examples = gr.Gallery(
-        value=[(str(example.pictures[0]), example.name) for example in studio.examples],
-        show_label=False,
-        label="Examples",
-        columns=6,
-        object_fit="contain",
-        allow_preview=False,
-        interactive=False,
-        buttons=[],
-        elem_id="examples",
-        elem_classes="wm-checker",
-    )
-    credit = gr.Markdown(visible=False, elem_id="credit", elem_classes="wm-note")
-    return upload, examples, credit
-
-
-def _cards() -> tuple[gr.Checkbox, list[_Card]]:
-    estimate = gr.Checkbox(
-        value=True,
-        label="Estimate the cameras",
-        info="Switch off to say yourself from where each picture was taken.",
-        visible=False,
-        elem_id="estimate",
-    )
-    cards = []
-    with gr.Row(elem_classes="wm-cards"):
-        for number in range(MAX_VIEWS):
-            with gr.Column(visible=False, min_width=140, elem_classes="wm-card", elem_id=f"card-{number}") as column:
-                image = gr.Image(
-                    show_label=False,
-                    label=f"Picture {number + 1}",
-                    interactive=False,
-                    format="png",
-                    buttons=[],
-                )
-                remove = gr.Button("✕", size="sm", elem_classes="wm-remove", elem_id=f"remove-{number}")
-                azimuth = gr.Slider(-180, 180, 0, step=1, label="Azimuth (°)", buttons=[], elem_id=f"azimuth-{number}")
-                elevation = gr.Slider(
-                    -90, 90, 15, step=1, label="Elevation (°)", buttons=[], elem_id=f"elevation-{number}"
-                )
-            cards.append(_Card(column, image, azimuth, elevation, remove))
-    return estimate, cards
-
-
-def _settings(studio: Studio) -> _Settings:
-    defaults = studio.defaults
-    gr.HTML('<p class="wm-step">2. How to denoise</p>')
-    with gr.Group():
-        with gr.Row():
-            coarse = gr.Slider(
-                1,
-                MAX_STEPS,
-                defaults.coarse_steps,
-                step=1,
-                label="Coarse steps",
-                min_width=130,
-                elem_id="coarse-steps",
-                info="For the overall shape.",
-            )
-            detail = gr.Slider(
-                1,
-                MAX_STEPS,
-                defaults.detail_steps,
-                step=1,
-                label="Detail steps",
-                min_width=130,
-                elem_id="detail-steps",
-                info="For the fine surface.",
-            )
-        with gr.Row():
-            guidance = gr.Slider(
-                1.0,
-                5.0,
-                defaults.guidance_scale,
-                step=0.1,
-                label="Guidance",
-                min_width=130,
-                elem_id="guidance",
-                info="Above 1 follows the pictures harder.",
-            )
-            sampler = gr.Dropdown(
-                [(_SAMPLER_NAMES[name], name) for name in SAMPLERS],
-                value=defaults.sampler,
-                label="Sampler",
-                min_width=130,
-                info="DDIM suits few steps.",
-                filterable=False,
-            )
-        with gr.Row(elem_classes="wm-seed"):
-            seed = gr.Number(
-                0,
-                label="Seed",
-                precision=0,
-                minimum=0,
-                maximum=MAX_SEED,
-                min_width=130,
-                elem_id="seed",
-                info="Parts that no picture shows change with it.",
-            )
-            dice = gr.Button("⚄", elem_classes="wm-dice", elem_id="dice", min_width=46, scale=0)
-    dice.click(None, outputs=seed, js=_DICE, api_visibility="private")
-    return _Settings(coarse, detail, guidance, sampler, seed)
-
-
-def _stage() -> _Stage:
-    with gr.Row(elem_id="run"):
-        generate = gr.Button("Generate", variant="primary", size="lg", elem_id="generate-button")
-        stop = gr.Button("Stop", variant="stop", size="lg", visible=False, elem_id="stop-button")
-    progress = gr.HTML(visible=False, elem_id="progress")
-    empty = gr.HTML(_EMPTY)
-    forming = gr.Image(
-        show_label=False,
-        label="The shape as it forms",
-        interactive=False,
-        format="webp",
-        buttons=[],
-        visible=False,
-        elem_id="forming",
-        elem_classes="wm-forming",
-    )
-    mesh = gr.Model3D(
-        show_label=False,
-        label="Mesh",
-        height=520,
-        visible="hidden",
-        elem_id="mesh",
-        clear_color=(0.0, 0.0, 0.0, 0.0),
-        camera_position=(60, 72, 3.6),
-    )
-    facts = gr.Markdown(visible=False, elem_id="facts", elem_classes="wm-note")
-    with gr.Row(visible=False, elem_classes="wm-downloads") as downloads:
-        files = [
-            gr.DownloadButton(suffix[1:].upper(), size="md", elem_id=f"download-{suffix[1:]}", min_width=64)
-            for suffix in SUFFIXES
-        ]
-    return _Stage(generate, stop, progress, empty, forming, mesh, facts, downloads, files)
-
-
-# ---------------------------------------------------------------------------------------------------- wiring
 
 
 def _card_updates(pictures: Sequence[Picture], estimate: bool) -> list[Any]:
@@ -272,11 +62,11 @@ def _card_updates(pictures: Sequence[Picture], estimate: bool) -> list[Any]:
     return values
 
 
-def _flat(cards: Sequence[_Card]) -> list[Any]:
+def _flat(cards: Sequence[Card]) -> list[Any]:
     return [component for card in cards for component in card]
 
 
-def _angles(cards: Sequence[_Card]) -> list[Any]:
+def _angles(cards: Sequence[Card]) -> list[Any]:
     return [*[card.azimuth for card in cards], *[card.elevation for card in cards]]
 
 
@@ -291,7 +81,7 @@ def _wire_pictures(
     examples: gr.Gallery | None,
     credit: gr.Markdown,
     estimate: gr.Checkbox,
-    cards: list[_Card],
+    cards: list[Card],
 ) -> None:
     """Uploading, picking an example, removing, the switch and the sliders."""
     everything = [pictures, estimate, *_flat(cards)]
@@ -353,9 +143,9 @@ def _wire_run(
     studio: Studio,
     pictures: gr.State,
     estimate: gr.Checkbox,
-    cards: list[_Card],
-    settings: _Settings,
-    stage: _Stage,
+    cards: list[Card],
+    settings: Settings,
+    stage: Stage,
 ) -> None:
     """Generate and Stop."""
     finished = gr.State(None, time_to_live=KEPT_S)
@@ -419,7 +209,7 @@ def _wire_run(
     stage.stop.click(stop, None, stage.stop, queue=False, **private)
 
 
-def _during(stage: _Stage, update: Update, started: bool) -> list[Any]:
+def _during(stage: Stage, update: Update, started: bool) -> list[Any]:
     """Values for the stage's outputs while a run goes on; started: whether a preview was shown before."""
     changes: dict[str, Any] = {"progress": gr.update(value=bar_html(update.progress), visible=True)}
     if update.preview is not None:
@@ -431,7 +221,7 @@ def _during(stage: _Stage, update: Update, started: bool) -> list[Any]:
     return stage.update(**changes)
 
 
-def _finished(stage: _Stage, result: Result) -> list[Any]:
+def _finished(stage: Stage, result: Result) -> list[Any]:
     """Values for the stage's outputs after a run."""
     hidden, shown_again = gr.update(visible=False), gr.update(visible=True)
     return stage.update(
@@ -440,5 +230,5 @@ def _finished(stage: _Stage, result: Result) -> list[Any]:
         mesh=gr.update(value=result.files[".glb"], visible=True),
         facts=gr.update(value=caption(result), visible=True),
         downloads=shown_again,
-        files=[gr.update(value=result.files[suffix]) for suffix in SUFFIXES],
+        files=[gr.update(value=result.files[suffix]) for suffix in MESH_SUFFIXES],
     )

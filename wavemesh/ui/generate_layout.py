@@ -1,0 +1,221 @@
+"""The components of the tab "Generate": what is on the page and how it looks; `generate_tab` makes them act."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import gradio as gr
+
+from wavemesh.geometry.export import MESH_SUFFIXES
+from wavemesh.ui.handlers import MAX_SEED, MAX_STEPS, SAMPLERS, Studio
+from wavemesh.ui.pictures import MAX_VIEWS
+
+_EMPTY = """<div class="wm-empty"><div><p>The mesh appears here.</p>
+<p class="wm-note">You will see it form, step by step; Stop keeps what there is.</p></div></div>"""
+_DICE = f"() => Math.floor(Math.random() * {MAX_SEED})"
+_SAMPLER_NAMES = {"ddim": "DDIM", "dpmpp_2m": "DPM-Solver++ (2M)", "ddpm": "DDPM"}
+
+
+class Card(NamedTuple):
+    """One picture with its sliders; hidden while there is no such picture."""
+
+    column: gr.Column
+    image: gr.Image
+    azimuth: gr.Slider
+    elevation: gr.Slider
+    remove: gr.Button
+
+
+class Settings(NamedTuple):
+    """The controls of the diffusion."""
+
+    coarse_steps: gr.Slider
+    detail_steps: gr.Slider
+    guidance: gr.Slider
+    sampler: gr.Dropdown
+    seed: gr.Number
+
+
+class Stage(NamedTuple):
+    """Everything that a run changes on the page; the order is the order of outputs."""
+
+    generate: gr.Button
+    stop: gr.Button
+    progress: gr.HTML
+    empty: gr.HTML
+    forming: gr.Image
+    mesh: gr.Model3D
+    facts: gr.Markdown
+    downloads: gr.Row
+    files: list[gr.DownloadButton]
+
+    def outputs(self) -> list[Any]:
+        """The components, flat."""
+        return [*self[:-1], *self.files]
+
+    def update(self, **changes: Any) -> list[Any]:
+        """Values for `outputs`: the changes named, nothing for the rest."""
+        files = changes.pop("files", [gr.skip()] * len(MESH_SUFFIXES))
+        return [*[changes.get(name, gr.skip()) for name in self._fields[:-1]], *files]
+
+
+def build_inputs(studio: Studio) -> tuple[gr.Gallery, gr.Gallery | None, gr.Markdown]:
+    """The upload, the gallery of examples (None where there are none) and the line that names their makers."""
+    gr.HTML('<p class="wm-step">1. Pictures of one object</p>')
+    upload = gr.Gallery(
+        label="Drop, choose or paste pictures",
+        show_label=False,
+        type="filepath",
+        file_types=[".png", ".jpg", ".jpeg", ".webp"],
+        sources=["upload", "clipboard"],
+        interactive=True,
+        height=170,
+        elem_id="upload",
+    )
+    gr.Markdown(
+        "One picture is enough, two to four from different sides are much better. Plain backgrounds are cut away best; "
+        "pictures with transparency are used as they are. PNG, JPEG or WebP.",
+        elem_classes="wm-note",
+    )
+    if not studio.examples:
+        return upload, None, gr.Markdown(visible=False)
+    gr.HTML('<p class="wm-note">Or try an example (its cameras are known):</p>')
+    examples = gr.Gallery(
+        value=[(str(example.pictures[0]), example.name) for example in studio.examples],
+        show_label=False,
+        label="Examples",
+        columns=6,
+        object_fit="contain",
+        allow_preview=False,
+        interactive=False,
+        buttons=[],
+        elem_id="examples",
+        elem_classes="wm-checker",
+    )
+    credit = gr.Markdown(visible=False, elem_id="credit", elem_classes="wm-note")
+    return upload, examples, credit
+
+
+def build_cards() -> tuple[gr.Checkbox, list[Card]]:
+    """The switch for estimated cameras, and a hidden card for each picture that there may be."""
+    estimate = gr.Checkbox(
+        value=True,
+        label="Estimate the cameras",
+        info="Switch off to say yourself from where each picture was taken.",
+        visible=False,
+        elem_id="estimate",
+    )
+    cards = []
+    with gr.Row(elem_classes="wm-cards"):
+        for number in range(MAX_VIEWS):
+            with gr.Column(visible=False, min_width=140, elem_classes="wm-card", elem_id=f"card-{number}") as column:
+                image = gr.Image(
+                    show_label=False,
+                    label=f"Picture {number + 1}",
+                    interactive=False,
+                    format="png",
+                    buttons=[],
+                )
+                remove = gr.Button("✕", size="sm", elem_classes="wm-remove", elem_id=f"remove-{number}")
+                azimuth = gr.Slider(-180, 180, 0, step=1, label="Azimuth (°)", buttons=[], elem_id=f"azimuth-{number}")
+                elevation = gr.Slider(
+                    -90, 90, 15, step=1, label="Elevation (°)", buttons=[], elem_id=f"elevation-{number}"
+                )
+            cards.append(Card(column, image, azimuth, elevation, remove))
+    return estimate, cards
+
+
+def build_settings(studio: Studio) -> Settings:
+    """The controls of the diffusion, at the studio's defaults."""
+    defaults = studio.defaults
+    gr.HTML('<p class="wm-step">2. How to denoise</p>')
+    with gr.Group():
+        with gr.Row():
+            coarse = gr.Slider(
+                1,
+                MAX_STEPS,
+                defaults.coarse_steps,
+                step=1,
+                label="Coarse steps",
+                min_width=130,
+                elem_id="coarse-steps",
+                info="For the overall shape.",
+            )
+            detail = gr.Slider(
+                1,
+                MAX_STEPS,
+                defaults.detail_steps,
+                step=1,
+                label="Detail steps",
+                min_width=130,
+                elem_id="detail-steps",
+                info="For the fine surface.",
+            )
+        with gr.Row():
+            guidance = gr.Slider(
+                1.0,
+                5.0,
+                defaults.guidance_scale,
+                step=0.1,
+                label="Guidance",
+                min_width=130,
+                elem_id="guidance",
+                info="Above 1 follows the pictures harder.",
+            )
+            sampler = gr.Dropdown(
+                [(_SAMPLER_NAMES[name], name) for name in SAMPLERS],
+                value=defaults.sampler,
+                label="Sampler",
+                min_width=130,
+                info="DDIM suits few steps.",
+                filterable=False,
+            )
+        with gr.Row(elem_classes="wm-seed"):
+            seed = gr.Number(
+                0,
+                label="Seed",
+                precision=0,
+                minimum=0,
+                maximum=MAX_SEED,
+                min_width=130,
+                elem_id="seed",
+                info="Parts that no picture shows change with it.",
+            )
+            dice = gr.Button("⚄", elem_classes="wm-dice", elem_id="dice", min_width=46, scale=0)
+    dice.click(None, outputs=seed, js=_DICE, api_visibility="private")
+    return Settings(coarse, detail, guidance, sampler, seed)
+
+
+def build_stage() -> Stage:
+    """The buttons, and everything that shows a run and its result."""
+    with gr.Row(elem_id="run"):
+        generate = gr.Button("Generate", variant="primary", size="lg", elem_id="generate-button")
+        stop = gr.Button("Stop", variant="stop", size="lg", visible=False, elem_id="stop-button")
+    progress = gr.HTML(visible=False, elem_id="progress")
+    empty = gr.HTML(_EMPTY)
+    forming = gr.Image(
+        show_label=False,
+        label="The shape as it forms",
+        interactive=False,
+        format="webp",
+        buttons=[],
+        visible=False,
+        elem_id="forming",
+        elem_classes="wm-forming",
+    )
+    mesh = gr.Model3D(
+        show_label=False,
+        label="Mesh",
+        height=520,
+        visible="hidden",
+        elem_id="mesh",
+        clear_color=(0.0, 0.0, 0.0, 0.0),
+        camera_position=(60, 72, 3.6),
+    )
+    facts = gr.Markdown(visible=False, elem_id="facts", elem_classes="wm-note")
+    with gr.Row(visible=False, elem_classes="wm-downloads") as downloads:
+        files = [
+            gr.DownloadButton(suffix[1:].upper(), size="md", elem_id=f"download-{suffix[1:]}", min_width=64)
+            for suffix in MESH_SUFFIXES
+        ]
+    return Stage(generate, stop, progress, empty, forming, mesh, facts, downloads, files)
