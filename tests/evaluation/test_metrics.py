@@ -29,6 +29,23 @@ def sphere_sdf(radius: float, n: int, centre: tuple[float, float, float] = (0, 0
 
 
 @settings(max_examples=15, deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 80), st.integers(1, 80), st.sampled_from([0.0, 1.0, 30.0]))
+def test_nearest_points_equal_brute_force(seed: int, n: int, m: int, apart: float) -> None:
+    rng = np.random.default_rng(seed)
+    pred, gt = rng.normal(size=(n, 3)), rng.normal(size=(m, 3)) + apart
+    normals = rng.normal(size=(m, 3))
+    normals /= np.linalg.norm(normals, axis=1, keepdims=True)
+    table = cdist(pred, gt)
+    same = SurfacePoints(pred, np.tile((0.0, 0.0, 1.0), (n, 1)))
+    found = metrics.compare_surfaces(same, SurfacePoints(gt, normals))
+    np.testing.assert_allclose(found.to_gt, table.min(axis=1), rtol=1e-12)
+    np.testing.assert_allclose(found.to_pred, table.min(axis=0), rtol=1e-12)
+    # Which point is nearest shows in the normals.
+    expected = (np.abs(normals[table.argmin(axis=1), 2]).mean() + np.abs(normals[:, 2]).mean()) / 2
+    assert found.normal_consistency == pytest.approx(expected)
+
+
+@settings(max_examples=15, deadline=None)
 @given(st.integers(0, 10_000), st.integers(1, 60), st.integers(1, 60), st.floats(0.02, 1.0))
 def test_point_metrics_equal_brute_force(seed: int, n: int, m: int, threshold: float) -> None:
     rng = np.random.default_rng(seed)

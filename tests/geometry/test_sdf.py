@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import trimesh
-from scipy import ndimage, stats
+from scipy import ndimage
 
 from wavemesh.errors import InputError
 from wavemesh.geometry.isosurface import sdf_to_mesh
 from wavemesh.geometry.orbit_depth import look_around, orbit_directions
-from wavemesh.geometry.sdf import TRUNCATION, cell_centres, mesh_to_sdf, occupancy, visible_surface
+from wavemesh.geometry.sdf import TRUNCATION, cell_centres, mesh_to_sdf, occupancy
 
 RESOLUTION = 32
 CELL = 2.0 / RESOLUTION
@@ -176,31 +176,3 @@ def test_cameras_stand_all_around_between_the_two_elevations() -> None:
     assert elevation.max() <= 85.0
     quadrant = (np.arctan2(directions[:, 0], directions[:, 2]) // (np.pi / 2)).astype(int)
     assert (np.unique(quadrant, return_counts=True)[1] >= 12).all()
-
-
-def test_the_visible_surface_leaves_out_what_is_inside(ball: trimesh.Trimesh) -> None:
-    inner = trimesh.creation.icosphere(subdivisions=3, radius=0.4)
-    both = trimesh.util.concatenate([ball, inner])
-    surface = visible_surface(both, 2000, orbit=look_around(both, size=80))
-    assert surface.points.shape == surface.normals.shape == (2000, 3)
-    radius = np.linalg.norm(surface.points, axis=1)
-    np.testing.assert_allclose(radius, 0.6, atol=0.01)
-    assert (np.einsum("nc,nc->n", surface.points, surface.normals) > 0.55).all()
-    # On a sphere equal areas mean that each coordinate is uniform (Archimedes).
-    for axis in range(3):
-        assert stats.kstest(surface.points[:, axis] / 0.6, stats.uniform(-1, 2).cdf).pvalue > 1e-3
-
-
-def test_the_visible_surface_depends_on_the_seed_alone(ball: trimesh.Trimesh) -> None:
-    orbit = look_around(ball, count=12, size=40)
-    first, again, other = (visible_surface(ball, 300, seed, orbit).points for seed in (0, 0, 1))
-    np.testing.assert_array_equal(first, again)
-    assert np.abs(first - other).max() > 0.1
-
-
-def test_a_surface_without_area_is_refused() -> None:
-    line = trimesh.Trimesh([[-0.5, 0, 0], [0.5, 0, 0], [0, 0, 0]], [[0, 1, 2]], process=False)
-    with pytest.raises(InputError, match="degenerate"):
-        visible_surface(line, 10)
-    with pytest.raises(InputError, match="no faces"):
-        visible_surface(trimesh.Trimesh(np.zeros((3, 3)), np.zeros((0, 3), dtype=int)), 10)

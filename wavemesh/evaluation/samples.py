@@ -18,7 +18,8 @@ from wavemesh.evaluation.metrics import NUM_POINTS
 from wavemesh.geometry.camera import Camera
 from wavemesh.geometry.isosurface import sdf_to_mesh
 from wavemesh.geometry.mesh import load_mesh, normalise, rotated
-from wavemesh.geometry.sdf import SurfacePoints, visible_surface
+from wavemesh.geometry.sdf import SurfacePoints
+from wavemesh.geometry.visible import visible_surface
 
 QUICK_SHAPES = 24
 TRUTH_SEED = 0  # predictions are sampled with other seeds
@@ -146,8 +147,8 @@ class PreparedSamples:
         from wavemesh.data.dataset import PreparedShapes
 
         self._root = Path(data_root)
-        self._shapes = PreparedShapes(self._root, split)
-        self.keys: list[str] = list(self._shapes.keys)
+        self.shapes = PreparedShapes(self._root, split)
+        self.keys: list[str] = list(self.shapes.keys)
         self._index = {key: index for index, key in enumerate(self.keys)}
         self._with_meshes = with_meshes
 
@@ -155,7 +156,7 @@ class PreparedSamples:
         return len(self.keys)
 
     def __getitem__(self, key: str) -> EvaluationSample:
-        shape = self._shapes[self._index[key]]
+        shape = self.shapes[self._index[key]]
         mesh = original_mesh(self._root, shape.meta) if self._with_meshes else None
         return EvaluationSample(key, shape.category, shape.sdf, shape.pictures, shape.cameras, mesh)
 

@@ -64,9 +64,14 @@ def orbit_directions(count: int = NUM_CAMERAS) -> Float[np.ndarray, "count 3"]:
     return np.stack([radius * np.sin(turn), height, radius * np.cos(turn)], axis=1)
 
 
-def look_around(mesh: trimesh.Trimesh, count: int = NUM_CAMERAS, size: int = 160) -> OrbitDepth:
-    """Depth maps of the mesh from `count` orthographic cameras of size x size pixels, each fitted to the mesh."""
-    caster = RayCaster(mesh)
+def look_around(
+    mesh: trimesh.Trimesh, count: int = NUM_CAMERAS, size: int = 160, caster: RayCaster | None = None
+) -> OrbitDepth:
+    """Depth maps of the mesh from `count` orthographic cameras of size x size pixels, each fitted to the mesh.
+
+    caster: the mesh's, made here if None.
+    """
+    caster = RayCaster(mesh) if caster is None else caster
     vertices = np.asarray(mesh.vertices, dtype=np.float64)[np.unique(mesh.faces)]
     axes, centres, halves, depths, triangles = [], [], [], [], []
     steps = (np.arange(size) + 0.5) / size * 2.0 - 1.0
