@@ -8,11 +8,13 @@ import pytest
 
 from wavemesh.errors import InputError
 from wavemesh.evaluation import report as report_module
+from wavemesh.evaluation.cameras import CameraErrors
 from wavemesh.evaluation.metrics import quarter_turned_grid
 from wavemesh.evaluation.plan import Prediction, pipeline_fingerprint
 from wavemesh.evaluation.report import evaluate, score_prediction
 from wavemesh.evaluation.samples import EvaluationSample, choose_keys, ground_truth
 
+NEAREST = "nearest training shape (image feature)"
 OPTIONS = {"views": (1,), "seeds": 2, "num_points": 1500, "jobs": 1}
 
 
@@ -72,6 +74,54 @@ def test_a_stopped_run_goes_on_and_a_finished_one_predicts_nothing(memory_data, 
     assert fake_pipeline.calls[-1]["guidance_scale"] == 2.0
 
 
+def test_cameras_may_be_known_or_estimated_or_both(
+    memory_data, fake_pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def names(*cameras: str) -> list[str]:
+        result = evaluate(fake_pipeline, "data", out_dir=tmp_path, baselines=False, cameras=cameras, **OPTIONS)
+        assert ("camera head" in result.header) == (result.camera_errors is not None)
+        return [row.name for row in result.rows]
+
+    estimated = ["WaveMesh, cameras estimated"]
+    known = ["regression (same network, one step)", "WaveMesh", "WaveMesh, best of 2 seeds"]
+    assert names("known") == known
+    assert all(call["known"] for call in fake_pipeline.calls)
+    assert names("estimated") == estimated
+    assert not fake_pipeline.calls[-1]["known"]
+
+    # A pipeline with a camera head is asked how far that is off, on the evaluated shapes.
+    asked = []
+    fake_pipeline.camera_head = "head"
+    memory_data.shapes = "shapes"
+    monkeypatch.setattr(
+        report_module, "held_out_errors", lambda *given: asked.append(given) or CameraErrors(6.7, 5.4, 0.1, 0.02, 16)
+    )
+    assert names("known", "estimated") == known + estimated
+    assert asked == [("head", "shapes", choose_keys(["a", "b"]))]
+    assert "- camera head: median error 6.7° of azimuth (modulo 90°)" in (tmp_path / "report.md").read_text("utf-8")
+    assert json.loads((tmp_path / "report.json").read_text("utf-8"))["camera_errors"]["elevation_deg"] == 5.4
+    names("known")
+    assert len(asked) == 1
+
+
+def test_equal_predictions_are_scored_once(
+    memory_data, fake_pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scored = []
+    usual = report_module.score_prediction
+
+    def counting(prediction, *rest):
+        scored.append(prediction)
+        return usual(prediction, *rest)
+
+    monkeypatch.setattr(report_module, "score_prediction", counting)
+    result = evaluate(fake_pipeline, "data", out_dir=tmp_path, cameras=("known",), **OPTIONS)
+    # Mean, hull, retrieval, oracle, one step, two seeds, codec; retrieval and oracle find the same training sphere.
+    assert len(scored) == 2 * (8 - 1)
+    oracle, retrieval = (result.row(name, 1) for name in ("oracle nearest training shape", NEAREST))
+    assert oracle.scores == retrieval.scores
+
+
 @pytest.mark.parametrize("turns", [1, 2, 3])
 def test_estimated_cameras_may_be_off_by_quarter_turns(memory_data, sphere, turns: int) -> None:
     sdf = np.minimum(sphere(0.4, (0.3, 0.0, 0.0)), sphere(0.3, (0.0, 0.4, 0.35)))
@@ -89,7 +139,7 @@ def test_an_empty_prediction_is_a_bad_score_and_no_crash(memory_data, tmp_path: 
     def refuses(views, **options):
         raise InputError("no surface")
 
-    result = evaluate(refuses, "data", out_dir=tmp_path, baselines=False, estimated_cameras=False, **OPTIONS)
+    result = evaluate(refuses, "data", out_dir=tmp_path, baselines=False, cameras=("known",), **OPTIONS)
     assert result.row("WaveMesh", 1).scores["iou"].mean == 0.0
     assert result.row("WaveMesh", 1).scores["f_score_005"].mean == 0.0
 
@@ -99,6 +149,8 @@ def test_bad_settings_are_refused(memory_data, fake_pipeline, tmp_path: Path) ->
         evaluate(fake_pipeline, "data", seeds=0, out_dir=tmp_path)
     with pytest.raises(InputError, match="'tiny'"):
         evaluate(fake_pipeline, "data", subset="tiny", out_dir=tmp_path)
+    with pytest.raises(InputError, match=r"not \['guessed'\]"):
+        evaluate(fake_pipeline, "data", cameras=("guessed",), out_dir=tmp_path)
 
 
 def test_the_quick_subset_is_fixed_whatever_the_order() -> None:

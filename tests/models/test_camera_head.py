@@ -11,7 +11,14 @@ from PIL import Image
 
 from wavemesh.errors import InputError
 from wavemesh.geometry.camera import DEFAULT_DISTANCE, Camera, stack_cameras
-from wavemesh.models.camera_head import CameraHead, CameraHeadConfig, _camera, align_quarter_turns, camera_targets
+from wavemesh.models.camera_head import (
+    CameraHead,
+    CameraHeadConfig,
+    _camera,
+    align_quarter_turns,
+    camera_errors,
+    camera_targets,
+)
 
 SMALL = CameraHeadConfig(image_size=64, widths=(8, 8, 16))
 
@@ -70,3 +77,9 @@ def test_save_and_load(tmp_path: Path) -> None:
     torch.testing.assert_close(CameraHead.load(tmp_path / "head")(images), head(images), atol=2e-2, rtol=1e-2)
     with pytest.raises(InputError, match="nothing-here"):
         CameraHead.load(tmp_path / "nothing-here")
+
+
+def test_camera_errors_wrap_around() -> None:
+    near_zero = torch.tensor([[torch.sin(torch.tensor(0.04)), torch.cos(torch.tensor(0.04)), 0.1, 0.0, 0.0, 0.0]])
+    below_turn = torch.tensor([[-torch.sin(torch.tensor(0.04)), torch.cos(torch.tensor(0.04)), 0.1, 0.0, 0.0, 0.0]])
+    assert float(camera_errors(near_zero, below_turn)["azimuth_deg"][0]) == pytest.approx(1.146, abs=0.01)

@@ -14,7 +14,7 @@ from wavemesh.cli.arguments import add_device, add_sampling, integer
 from wavemesh.cli.outputs import check_writable, fill_table
 
 EXAMPLE = """example, some minutes on a CPU:
-  python -m wavemesh evaluate --data data/furniture --subset quick --views 1 --seeds 1 --no-estimated -o runs/quick
+  python -m wavemesh evaluate --data data/furniture --subset quick --views 1 --seeds 1 --cameras known -o runs/quick
 """
 
 
@@ -30,7 +30,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", type=Path, default=Path("runs/evaluation"), metavar="FOLDER")
     parser.add_argument("--no-baselines", action="store_true", help="only the weights")
     parser.add_argument("--only-baselines", action="store_true", help="no weights")
-    parser.add_argument("--no-estimated", action="store_true", help="leave out the row with estimated cameras")
+    parser.add_argument(
+        "--cameras",
+        choices=("known", "estimated"),
+        nargs="+",
+        default=["known", "estimated"],
+        help="where the pictures were taken from (default: both); estimated ones are scored at the frame's best turn",
+    )
     parser.add_argument("--per-category", action="store_true", help="a table by category as well")
     parser.add_argument("--points", type=integer(1000), metavar="N", help="points on each surface (default 40000)")
     parser.add_argument(
@@ -58,7 +64,7 @@ def run(args: argparse.Namespace) -> None:
         seeds=args.seeds,
         out_dir=args.output,
         baselines=not args.no_baselines,
-        estimated_cameras=not args.no_estimated,
+        cameras=tuple(args.cameras),
         per_category=args.per_category,
         num_points=args.points or NUM_POINTS,
         num_inference_steps=args.steps,

@@ -63,10 +63,10 @@ def make_plan(
     views: tuple[int, ...],
     seeds: int,
     baselines: bool,
-    estimated_cameras: bool,
+    cameras: tuple[str, ...],
     options: dict[str, Any],
 ) -> Plan:
-    """Every unit and row of a report, baselines first, the ceiling last."""
+    """Every unit and row of a report, baselines first, the ceiling last; cameras: 'known', 'estimated' or both."""
     units: list[Unit] = []
     rows: list[TableRow] = []
 
@@ -84,15 +84,16 @@ def make_plan(
         add("oracle nearest training shape", None, Unit("oracle", functools.partial(_oracle, training), mark))
     if pipeline is not None:
         mark = pipeline_fingerprint(pipeline)
+        sampled = mark + json.dumps(options)
         for count in views:
-            one_step = functools.partial(_regression, pipeline, count)
-            add("regression (same network, one step)", count, Unit(f"regression/{count}", one_step, mark))
-            sampled = mark + json.dumps(options)
-            known = _sampling_units(pipeline, count, seeds, True, sampled, options)
-            add("WaveMesh", count, known[0])
-            if seeds > 1:
-                add(f"WaveMesh, best of {seeds} seeds", count, *known)
-            if estimated_cameras:
+            if "known" in cameras:
+                one_step = functools.partial(_regression, pipeline, count)
+                add("regression (same network, one step)", count, Unit(f"regression/{count}", one_step, mark))
+                known = _sampling_units(pipeline, count, seeds, True, sampled, options)
+                add("WaveMesh", count, known[0])
+                if seeds > 1:
+                    add(f"WaveMesh, best of {seeds} seeds", count, *known)
+            if "estimated" in cameras:
                 guessed = _sampling_units(pipeline, count, 1, False, sampled, options)
                 add("WaveMesh, cameras estimated", count, *guessed)
     if baselines:

@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import joblib
+import numpy as np
 
 from wavemesh.errors import InputError
+from wavemesh.evaluation.cameras import CameraErrors, held_out_errors
 from wavemesh.evaluation.metrics import (
     NUM_POINTS,
     Scores,
@@ -41,6 +43,7 @@ from wavemesh.evaluation.table import Report, make_row
 
 log = logging.getLogger(__name__)
 
+CAMERAS = ("known", "estimated")
 SCORING_VERSION = 1  # raise when a change of the metrics makes the kept scores wrong
 
 
@@ -53,7 +56,7 @@ def evaluate(
     seeds: int = 4,
     out_dir: str | Path = "runs/evaluation",
     baselines: bool = True,
-    estimated_cameras: bool = True,
+    cameras: tuple[str, ...] = CAMERAS,
     per_category: bool = False,
     num_points: int = NUM_POINTS,
     num_inference_steps: int | None = None,
@@ -65,16 +68,19 @@ def evaluate(
 
     pipeline: `pipe(views, num_inference_steps=, guidance_scale=, seed=)` with `.sdf` and `.mesh`; None: baselines only.
     views: numbers of canonical views. subset: 'quick' (24 fixed shapes) or 'full'. seeds: samples for the best-of row.
+    cameras: 'known', 'estimated' or both; estimated ones come with the errors of the pipeline's camera head.
     jobs: processes for scoring (None: one for each core). Raises InputError for bad settings or an empty split.
     """
     if seeds < 1 or not views or min(views) < 1:
         raise InputError(f"Evaluation needs at least one seed and one view, not seeds={seeds}, views={views}.")
+    if not cameras or not set(cameras) <= set(CAMERAS):
+        raise InputError(f"The cameras must be {' or '.join(CAMERAS)} or both, not {list(cameras)}.")
     samples, out_dir = PreparedSamples(data_root, split, with_meshes=True), Path(out_dir)
     keys = choose_keys(samples.keys, subset)
     training = training_split(data_root, out_dir) if baselines else None
     options = {"num_inference_steps": num_inference_steps, "guidance_scale": guidance_scale, "sampler": sampler}
     options = {name: value for name, value in options.items() if value is not None}
-    plan = make_plan(pipeline, training, tuple(views), seeds, baselines, estimated_cameras, options)
+    plan = make_plan(pipeline, training, tuple(views), seeds, baselines, tuple(cameras), options)
     jobs = (os.cpu_count() or 1) if jobs is None else jobs
     scores: dict[str, dict[str, Scores]] = {}
     categories: dict[str, str] = {}
@@ -93,7 +99,11 @@ def evaluate(
         categories[key] = cached.category
         sources.append(cached.source)
     header = _header(pipeline, split, subset, len(keys), seeds, num_points, sources, options)
-    report = _assemble(plan, scores, categories if per_category else None, header)
+    errors = None
+    if "estimated" in cameras and hasattr(pipeline, "camera_head"):
+        errors = held_out_errors(pipeline.camera_head, samples.shapes, keys)
+        header["camera head"] = str(errors)
+    report = _assemble(plan, scores, categories if per_category else None, header, errors)
     report.save(out_dir)
     return report
 
@@ -116,14 +126,31 @@ def score_prediction(prediction: Prediction, truth: GroundTruth, num_points: int
 def _evaluate_shape(
     sample: EvaluationSample, truth: GroundTruth, units: list[Unit], num_points: int, jobs: int
 ) -> list[Scores]:
-    """The scores of the units, predicted one after the other and scored in parallel."""
-    predictions = [unit.predict(sample) for unit in units]
-    tasks = (
-        joblib.delayed(score_prediction)(prediction, truth, num_points, unit.any_turn)
-        for prediction, unit in zip(predictions, units, strict=True)
-    )
+    """The scores of the units, predicted one after the other and scored in parallel, equal predictions once."""
+    tasks: dict[tuple[bytes, bool], tuple[Prediction, bool]] = {}
+    names = []
+    for unit in units:
+        prediction = unit.predict(sample)
+        names.append((_digest(prediction), unit.any_turn))
+        tasks.setdefault(names[-1], (prediction, unit.any_turn))
     # Grids are a few MB: handing them over as files (joblib's way above 1 MB) would make them read-only.
-    return joblib.Parallel(n_jobs=min(jobs, len(units)), max_nbytes=None)(tasks)
+    scores = joblib.Parallel(n_jobs=min(jobs, len(tasks)), max_nbytes=None)(
+        joblib.delayed(score_prediction)(prediction, truth, num_points, any_turn)
+        for prediction, any_turn in tasks.values()
+    )
+    by_name = dict(zip(tasks, scores, strict=True))
+    return [by_name[name] for name in names]
+
+
+def _digest(prediction: Prediction) -> bytes:
+    """Equal for equal predictions: both retrievals and the oracle often find the same training shape."""
+    arrays = [prediction.sdf]
+    if prediction.mesh is not None:
+        arrays += [prediction.mesh.vertices, prediction.mesh.faces]
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.digest()
 
 
 class _ShapeCache:
@@ -171,7 +198,11 @@ class _ShapeCache:
 
 
 def _assemble(
-    plan: Plan, scores: dict[str, dict[str, Scores]], categories: dict[str, str] | None, header: dict[str, Any]
+    plan: Plan,
+    scores: dict[str, dict[str, Scores]],
+    categories: dict[str, str] | None,
+    header: dict[str, Any],
+    errors: CameraErrors | None,
 ) -> Report:
     """The report of the plan's rows."""
     rows = []
@@ -185,7 +216,7 @@ def _assemble(
         for key, score in best.items():
             title = row.name if row.views is None else f"{row.name} / {row.views}"
             by_shape[key][title] = score.to_dict()
-    return Report(header, rows, by_shape)
+    return Report(header, rows, by_shape, errors)
 
 
 def _header(

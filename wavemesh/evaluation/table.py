@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from wavemesh.errors import InputError
+from wavemesh.evaluation.cameras import CameraErrors
 from wavemesh.evaluation.metrics import Scores
 
 COLUMNS = {  # score -> heading; the arrow says which way is better
@@ -47,11 +48,12 @@ class ReportRow:
 
 @dataclass(frozen=True)
 class Report:
-    """The result of `evaluate`: what was measured, how, and each shape's scores by row."""
+    """The result of `evaluate`: what was measured, how, each shape's scores by row, and what the camera head misses."""
 
     header: dict[str, Any]
     rows: list[ReportRow]
     shapes: dict[str, dict[str, dict[str, float]]]
+    camera_errors: CameraErrors | None = None
 
     def row(self, name: str, views: int | None = None) -> ReportRow:
         """The row of a method; raises InputError if the report has none of that name at that number of views."""

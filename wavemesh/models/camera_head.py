@@ -99,6 +99,18 @@ def camera_targets(poses: Float[Tensor, "b 3 4"], intrinsics: Float[Tensor, "b 3
     return torch.cat([turns, elevation[..., None], scale[..., None], intrinsics[..., 1:]], dim=-1)
 
 
+def camera_errors(answer: Float[Tensor, "b 6"], target: Float[Tensor, "b 6"]) -> dict[str, Tensor]:
+    """Errors per picture: azimuth modulo a quarter turn and elevation in degrees, offset in NDC, scale as a ratio."""
+    turn = torch.atan2(answer[:, 0], answer[:, 1]) - torch.atan2(target[:, 0], target[:, 1])
+    turn = torch.atan2(torch.sin(turn), torch.cos(turn)) / 4.0
+    return {
+        "azimuth_deg": turn.rad2deg().abs(),
+        "elevation_deg": (answer[:, 2] - target[:, 2]).rad2deg().abs(),
+        "scale": (answer[:, 3] - target[:, 3]).abs().exp() - 1.0,
+        "offset": (answer[:, 4:] - target[:, 4:]).norm(dim=1),
+    }
+
+
 def _camera(row: list[float]) -> Camera:
     """The camera that one row of answers describes, at the default distance."""
     azimuth = math.degrees(math.atan2(row[0], row[1])) / 4.0 % 90.0

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from wavemesh.config import to_dict
 from wavemesh.data.augment import colour_jitter, imperfect_masks, mirror_views
 from wavemesh.data.dataset import PreparedShapes
-from wavemesh.models.camera_head import CameraHead, CameraHeadConfig, camera_targets
+from wavemesh.models.camera_head import CameraHead, CameraHeadConfig, camera_errors, camera_targets
 
 # Radians of elevation and NDC of offset count more than a unit of the azimuth's circle: they are small numbers.
 _WEIGHTS = (1.0, 1.0, 4.0, 4.0, 4.0, 4.0)
@@ -71,28 +71,3 @@ class CameraTask:
     def config(self) -> dict[str, Any]:
         """What is written beside the weights."""
         return to_dict(self.settings)
-
-
-def camera_errors(answer: Tensor, target: Tensor) -> dict[str, Tensor]:
-    """Errors per picture: azimuth modulo a quarter turn and elevation in degrees, offset in NDC, scale as a ratio."""
-    turn = torch.atan2(answer[:, 0], answer[:, 1]) - torch.atan2(target[:, 0], target[:, 1])
-    turn = torch.atan2(torch.sin(turn), torch.cos(turn)) / 4.0
-    return {
-        "azimuth_deg": turn.rad2deg().abs(),
-        "elevation_deg": (answer[:, 2] - target[:, 2]).rad2deg().abs(),
-        "scale": (answer[:, 3] - target[:, 3]).abs().exp() - 1.0,
-        "offset": (answer[:, 4:] - target[:, 4:]).norm(dim=1),
-    }
-
-
-@torch.inference_mode()
-def held_out_errors(head: CameraHead, shapes: PreparedShapes, views: int = 8) -> dict[str, float]:
-    """Median errors of a head on the views of a held-out split."""
-    errors: dict[str, list[Tensor]] = {}
-    for index in range(len(shapes)):
-        chosen = [list(range(min(views, shapes.num_views)))]
-        images = shapes.images([index], chosen)[0]
-        poses, intrinsics = shapes.view_cameras([index], chosen)
-        for name, value in camera_errors(head(images).float(), camera_targets(poses[0], intrinsics[0])).items():
-            errors.setdefault(name, []).append(value)
-    return {name: float(torch.cat(values).median()) for name, values in errors.items()}

@@ -1,0 +1,54 @@
+"""Errors of estimated cameras: a head that answers with a known mistake, on a tiny prepared data set."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.data.conftest import analytic_shapes, prepared_root, sample_files  # noqa: F401 - fixtures
+from wavemesh.data.dataset import PreparedShapes
+from wavemesh.evaluation.cameras import CameraErrors, held_out_errors
+from wavemesh.evaluation.table import Report
+from wavemesh.models.camera_head import CameraHead, CameraHeadConfig, camera_targets
+
+
+class Mistaken(CameraHead):
+    """Knows the cameras, and misses them by three degrees of azimuth, two of elevation and a tenth of the scale."""
+
+    def __init__(self, shapes: PreparedShapes) -> None:
+        super().__init__(CameraHeadConfig(image_size=64, widths=(8, 8, 16)))
+        self.known = {}
+        for index in range(len(shapes)):
+            views = list(range(shapes.num_views))
+            images = shapes.images([index], [views])[0]
+            targets = camera_targets(*(each[0] for each in shapes.view_cameras([index], [views])))
+            self.known |= {image.numpy().tobytes(): target for image, target in zip(images, targets, strict=True)}
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        answer = torch.stack([self.known[image.numpy().tobytes()] for image in images])
+        turned = torch.atan2(answer[:, 0], answer[:, 1]) + torch.tensor(4 * 3.0).deg2rad()
+        tilted = answer[:, 2] - torch.tensor(2.0).deg2rad()
+        nearer = answer[:, 3] + torch.log(torch.tensor(1.1))
+        return torch.stack([turned.sin(), turned.cos(), tilted, nearer, *answer[:, 4:].T], dim=1)
+
+
+# ruff: noqa: F811 - a fixture's name is its argument's name
+def test_medians_say_what_the_head_misses(prepared_root: Path) -> None:
+    shapes = PreparedShapes(prepared_root, "train")
+    head = Mistaken(shapes).eval()
+    errors = held_out_errors(head, shapes)
+    assert errors.azimuth_deg == pytest.approx(3.0, abs=1e-3)
+    assert errors.elevation_deg == pytest.approx(2.0, abs=1e-3)
+    assert errors.scale == pytest.approx(0.1, abs=1e-4)
+    assert errors.offset == pytest.approx(0.0, abs=1e-6)
+    assert errors.pictures == len(shapes) * shapes.num_views
+    assert str(errors).startswith("median error 3.0° of azimuth (modulo 90°), 2.0° of elevation, 10% of scale")
+    some = held_out_errors(head, shapes, [shapes.keys[1]], views=2)
+    assert (some.pictures, some.azimuth_deg) == (2, pytest.approx(3.0, abs=1e-3))
+
+
+def test_the_report_keeps_the_errors() -> None:
+    errors = CameraErrors(6.7, 5.4, 0.1, 0.02, 192)
+    assert json.loads(Report({}, [], {}, errors).to_json())["camera_errors"]["azimuth_deg"] == 6.7
+    assert json.loads(Report({}, [], {}).to_json())["camera_errors"] is None
