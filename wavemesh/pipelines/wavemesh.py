@@ -138,6 +138,7 @@ class _Run:
             "num_inference_steps": [self.coarse_steps, self.detail_steps],
             "guidance_scale": self.guidance_scale,
             "sampler": self.sampler,
+            "temperature": self.model.config.sampling.temperature,
             "seed": self.seed,
             "device": self.device.type,
         }
@@ -160,6 +161,7 @@ class _Run:
 
         n = coarse.resolution
         noise = torch.randn(1, coarse.bands, n, n, n, generator=self.generator).to(self.device)
+        noise = noise * model.config.sampling.temperature
         guided = BatchedGuidedModel(evaluate, context, self.guidance_scale)
         return self.sample(guided, noise, self.coarse_steps, report if self.callback else None)
 

@@ -31,7 +31,14 @@ TaskName = Literal[
 
 # The shipped network: about nine million parameters for encoder, coarse and detail denoiser together.
 SHIPPED_MODEL: Mapping[str, Any] = {
-    "coarse": {"widths": (32, 80, 144), "blocks": (0, 2, 1), "hidden": 16, "condition_channels": 24, "time_dim": 128},
+    "coarse": {
+        "widths": (32, 80, 144),
+        "blocks": (0, 2, 1),
+        "decoder_blocks": (1, 2, 1),
+        "hidden": 16,
+        "condition_channels": 24,
+        "time_dim": 128,
+    },
     "detail": {"widths": (24, 48, 64), "blocks": (1, 1, 1), "hidden": 16, "condition_channels": 16, "time_dim": 96},
 }
 TINY_MODEL: Mapping[str, Any] = {
@@ -79,7 +86,7 @@ class Preset:
 
 _CPU: Mapping[str, Any] = {
     "batch_size": 8,
-    "learning_rate": 6e-4,
+    "learning_rate": 8e-4,
     "ema_decay": 0.997,
     "threads": 2,
     "save_every_s": 240.0,
@@ -133,7 +140,7 @@ _ROWS = (
         "triplane-overfit",
         "triplane-autoencoder",
         "four shapes by heart: shows that autoencoder and decoder can learn, some minutes on two CPU cores",
-        {"total_steps": 300, "batch_size": 4, "learning_rate": 2e-3, "warmup_steps": 20, "ema_decay": 0.98},
+        {"total_steps": 200, "batch_size": 4, "learning_rate": 1.5e-3, "warmup_steps": 20, "ema_decay": 0.95},
         {"limit": 4, "augment": False},
         TRIPLANE_MODEL,
     ),
@@ -141,14 +148,14 @@ _ROWS = (
         "triplane-autoencoder",
         "triplane-autoencoder",
         "targets and renderer of the triplane system, 20 minutes on two CPU cores",
-        {**_CPU, "total_steps": 1_000, "learning_rate": 2e-3, "warmup_steps": 50},
+        {**_CPU, "total_steps": 1_500, "batch_size": 4, "learning_rate": 1.5e-3, "warmup_steps": 40},
         model=TRIPLANE_MODEL,
     ),
     Preset(
         "triplane-coarse",
         "triplane-coarse",
         "pictures to the LL band, after triplane-autoencoder",
-        {**_CPU, "total_steps": 1_000, "learning_rate": 1e-3, "warmup_steps": 50},
+        {**_CPU, "total_steps": 1_300, "batch_size": 4, "learning_rate": 1e-3, "warmup_steps": 40},
         model=TRIPLANE_MODEL,
         after="triplane-autoencoder",
     ),
@@ -156,7 +163,7 @@ _ROWS = (
         "triplane-detail",
         "triplane-detail",
         "diffusion of the detail bands, after triplane-coarse",
-        {**_CPU, "total_steps": 800, "learning_rate": 1e-3, "warmup_steps": 50},
+        {**_CPU, "total_steps": 1_300, "batch_size": 4, "learning_rate": 1e-3, "warmup_steps": 40},
         model=TRIPLANE_MODEL,
         after="triplane-coarse",
     ),
@@ -164,7 +171,7 @@ _ROWS = (
         "triplane-joint",
         "triplane-joint",
         "coarse, detail and renderer together with rendered patches, after triplane-detail",
-        {**_CPU, "total_steps": 600, "learning_rate": 2e-4, "warmup_steps": 30},
+        {**_CPU, "total_steps": 1_000, "batch_size": 4, "learning_rate": 2e-4, "warmup_steps": 30},
         model=TRIPLANE_MODEL,
         after="triplane-detail",
     ),
