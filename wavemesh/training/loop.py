@@ -23,9 +23,9 @@ from accelerate.state import AcceleratorState
 from accelerate.utils import send_to_device, set_seed
 from torch import Tensor, nn
 
-from wavemesh.allocation import keep_freed_memory
 from wavemesh.checkpoint import load_weights, save_weights
 from wavemesh.errors import InputError
+from wavemesh.training.allocation import keep_freed_memory
 from wavemesh.training.ema import ExponentialMovingAverage
 from wavemesh.training.journal import Journal
 from wavemesh.training.muon import Muon
@@ -97,7 +97,7 @@ def train(task: Task, config: LoopConfig, resume: bool = True) -> TrainResult:
     """Train until `total_steps`, the time limit, SIGTERM or SIGINT, or a loss that is not finite; saved in each case.
 
     With `resume` the newest snapshot in `out_dir` goes on. On a CPU the process keeps freed memory from here on
-    (`wavemesh.allocation`). Raises InputError for a snapshot or `init_from` weights that
+    (`training.allocation`). Raises InputError for a snapshot or `init_from` weights that
     do not fit the model, and when `resume` is False but there are snapshots.
     """
     run = _Run(task, config)

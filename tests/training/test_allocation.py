@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from wavemesh import allocation
+from wavemesh.training import allocation
 
 SCRIPT = """
 import resource
 import numpy as np
-from wavemesh.allocation import keep_freed_memory
+from wavemesh.training.allocation import keep_freed_memory
 
 def faults(rounds):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
