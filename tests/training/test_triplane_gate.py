@@ -21,7 +21,7 @@ class _Ball(TriplaneRenderer):
 
     radius, grey = 0.5, 0.5
 
-    def sdf_grid(self, triplane: Tensor, resolution: int, memory_budget_mb: float = 256.0) -> Tensor:
+    def sdf_grid(self, triplane: Tensor, resolution: int, max_points: int = 2**14) -> Tensor:
         return _ball(resolution, self.radius).expand(len(triplane), -1, -1, -1)
 
     def decode(self, triplane: Tensor, coords: Tensor) -> Decoded:

@@ -148,7 +148,7 @@ def test_camera_task_learns(shapes: PreparedShapes, tmp_path: Path) -> None:
     assert sum(losses[-5:]) < 0.8 * sum(losses[:5])
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", [name for name in PRESETS if not name.startswith("triplane")])
 def test_presets_build_their_tasks(name: str, prepared_root: Path, tmp_path: Path) -> None:
     preset = get_preset(name)
     task = build_task(preset, prepared_root, preset.loop_config(tmp_path))

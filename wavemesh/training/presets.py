@@ -140,7 +140,7 @@ _ROWS = (
         "triplane-overfit",
         "triplane-autoencoder",
         "four shapes by heart: shows that autoencoder and decoder can learn, some minutes on two CPU cores",
-        {"total_steps": 200, "batch_size": 4, "learning_rate": 1.5e-3, "warmup_steps": 20, "ema_decay": 0.95},
+        {"total_steps": 200, "batch_size": 4, "learning_rate": 2e-3, "warmup_steps": 20, "ema_decay": 0.95},
         {"limit": 4, "augment": False},
         TRIPLANE_MODEL,
     ),
@@ -148,7 +148,7 @@ _ROWS = (
         "triplane-autoencoder",
         "triplane-autoencoder",
         "targets and renderer of the triplane system, 20 minutes on two CPU cores",
-        {**_CPU, "total_steps": 1_500, "batch_size": 4, "learning_rate": 1.5e-3, "warmup_steps": 40},
+        {**_CPU, "total_steps": 1_500, "batch_size": 4, "learning_rate": 2e-3, "warmup_steps": 40},
         model=TRIPLANE_MODEL,
     ),
     Preset(
