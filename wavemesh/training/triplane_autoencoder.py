@@ -8,6 +8,7 @@ yet or not, so that each stage begins from the folder of the one before.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -69,7 +70,8 @@ def load_parts(folder: str | Path) -> TriplaneParts:
 
 def optimizer_groups(network: nn.Module, lr: float) -> list[dict[str, Any]]:
     """Kernels between hidden layers for Muon, everything else for AdamW and without decay."""
-    kernels, others = [], []
+    kernels: list[nn.Parameter] = []
+    others: list[nn.Parameter] = []
     for name, parameter in network.named_parameters():
         kernel = parameter.ndim >= 2 and not name.startswith(OUTPUTS) and not any(part in name for part in NO_KERNELS)
         (kernels if kernel else others).append(parameter)
@@ -79,7 +81,7 @@ def optimizer_groups(network: nn.Module, lr: float) -> list[dict[str, Any]]:
     ]
 
 
-class TriplaneTask:
+class TriplaneTask(ABC):
     """What the tasks share: data, model, the parts that are trained and the weights that are written.
 
     parts: names of the trained parts with their share of the learning rate. pictures: whether batches have views.
@@ -101,6 +103,14 @@ class TriplaneTask:
         for name in (*PARTS, AUTOENCODER):
             self.model.part(name).requires_grad_(name in self.parts)
         self._batches = TriplaneBatches(self.shapes, options, self.pictures, self.extra_views)
+
+    @abstractmethod
+    def loss(self, batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, dict[str, Any]]:
+        """Scalar loss of a batch, and numbers to log."""
+
+    @abstractmethod
+    def sample_pictures(self, ema_model: nn.Module) -> dict[str, np.ndarray]:
+        """Pictures by name of what the averaged model makes of four training shapes."""
 
     def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
         """The trained parts, each at its share of the rate."""
