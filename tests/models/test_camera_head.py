@@ -83,3 +83,15 @@ def test_camera_errors_wrap_around() -> None:
     near_zero = torch.tensor([[torch.sin(torch.tensor(0.04)), torch.cos(torch.tensor(0.04)), 0.1, 0.0, 0.0, 0.0]])
     below_turn = torch.tensor([[-torch.sin(torch.tensor(0.04)), torch.cos(torch.tensor(0.04)), 0.1, 0.0, 0.0, 0.0]])
     assert float(camera_errors(near_zero, below_turn)["azimuth_deg"][0]) == pytest.approx(1.146, abs=0.01)
+
+
+def test_pictures_of_any_size_are_resized() -> None:
+    head = CameraHead(SMALL).eval()
+    picture = torch.rand(1, 4, 64, 64).round()
+    sharp = picture.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
+    assert head(torch.rand(2, 4, 48, 48)).shape == (2, 6)
+    even = torch.full((1, 4, 64, 64), 0.3)
+    torch.testing.assert_close(head(even[:, :, :40, :40]), head(even), atol=1e-5, rtol=1e-4)
+    # Twice as large and then reduced it is a little blurred, but far nearer than another picture.
+    change = (head(sharp) - head(picture)).norm()
+    assert change < 0.5 * (head(1.0 - picture) - head(picture)).norm()

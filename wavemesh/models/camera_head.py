@@ -56,7 +56,10 @@ class CameraHead(nn.Module):
         )
 
     def forward(self, images: Float[Tensor, "b 4 h w"]) -> Float[Tensor, "b 6"]:
-        """The raw answers for premultiplied RGBA pictures in [0, 1]; see OUTPUTS."""
+        """The raw answers for premultiplied RGBA pictures in [0, 1] of any size; see OUTPUTS."""
+        size = (self.config.image_size,) * 2
+        if images.shape[-2:] != size:
+            images = nn.functional.interpolate(images, size, mode="bilinear", antialias=True)
         return self.head(self.backbone(images)[-1])
 
     @torch.inference_mode()
