@@ -22,8 +22,8 @@ from wavemesh.wavelets.filters import get_bank
 from wavemesh.wavelets.transform import dwt3d, field_scale
 
 HULL_CHANNELS = 8
-# Bands are several deviations large at a surface, and a step of Adam moves the sum over a kernel of 864 weights: without
-# this the whole field swings between solid and empty.
+# Bands are several deviations large at a surface, and a step of Adam moves the sum over a kernel of 864 weights:
+# without this the whole field swings between solid and empty.
 OUTPUT_SCALE = 0.2
 
 
@@ -49,7 +49,10 @@ class Condition:
 
 
 def weighed(
-    x_t: Float[Tensor, "n ..."], t: Int[Tensor, " b"], signal: Float[Tensor, " t"] | None, row_sample: Tensor | None = None
+    x_t: Float[Tensor, "n ..."],
+    t: Int[Tensor, " b"],
+    signal: Float[Tensor, " t"] | None,
+    row_sample: Tensor | None = None,
 ) -> Float[Tensor, "n ..."]:
     """The noisy input times its share of signal, which is what it is worth as an estimate of the clean data.
 
