@@ -28,17 +28,16 @@ faults(2)
 usual = faults(5)
 said = keep_freed_memory()
 faults(2)
-print(int(said), usual, faults(5), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(int(said), usual, faults(5))
 """
 
 
 def test_freed_buffers_are_used_again_without_page_faults() -> None:
     done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, timeout=120, check=True)
-    said, usual, kept, peak_kib = map(int, done.stdout.split())
+    said, usual, kept = map(int, done.stdout.split())
     if platform.libc_ver()[0] == "glibc":
         assert said
         assert kept < 0.1 * usual
-        assert peak_kib < 500 * 1024
     else:
         assert not said
 
