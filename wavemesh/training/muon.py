@@ -1,6 +1,6 @@
 """Muon: orthogonalised momentum for the kernels of convolutions and linear layers, AdamW for everything else.
 
-In the first thousands of steps, where a run on two CPU cores spends its whole life, it learns about twice as fast as
+In the first thousands of steps, where a run on two CPU cores spends its whole life, it learned faster than
 AdamW (docs/LOG.md). PyTorch's own Muon takes matrices only; kernels are matrices of (out, everything else) here.
 
 Sources: K. Jordan et al. 2024, "Muon: an optimizer for hidden layers"; J. Liu et al. 2025 (arXiv:2502.16982) for the
