@@ -94,6 +94,19 @@ def load_weights(folder: str | Path) -> tuple[dict[str, dict[str, Tensor]], dict
     return networks, read_json(folder / CONFIG)
 
 
+def fingerprint(*states: Mapping[str, Tensor]) -> str:
+    """The first 16 hex digits of the sha256 over the names, shapes and values of networks' state_dicts.
+
+    Equal for equal weights wherever they were loaded from; it says whether two results can be expected to agree.
+    """
+    digest = hashlib.sha256()
+    for state in states:
+        for name, tensor in sorted(state.items()):
+            digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype};".encode())
+            digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()[:16]
+
+
 def resolve(source: str | Path | None, system: str = "wavemesh") -> Path:
     """The folder that holds the weights: the bundled ones for None, a folder as it is, else a download from the Hub.
 

@@ -113,3 +113,43 @@ def test_unknown_device(tiny_pipeline: WaveMeshPipeline) -> None:
     if not torch.cuda.is_available():
         with pytest.raises(InputError, match="CUDA"):
             WaveMeshPipeline(tiny_pipeline.model, tiny_pipeline.camera_head, "cuda")
+
+
+def test_half_the_resolution_leaves_the_details_out(tiny_pipeline: WaveMeshPipeline, ellipse: Image.Image) -> None:
+    reports: list[StepReport] = []
+    view = View(ellipse, Camera(30.0, 20.0))
+    out = tiny_pipeline([view], (2, 2), resolution=16, callback=reports.append)
+    assert out.sdf.shape == (16, 16, 16)
+    assert [report.stage for report in reports] == ["coarse", "coarse"]
+    assert np.array_equal(out.sdf, reports[-1].sdf)
+    assert len(out.coefficients.coords) == 0
+    np.testing.assert_allclose(out.coefficients.coarse_field().numpy(), out.sdf, atol=1e-4)
+    with pytest.raises(InputError, match="32 or 16, not 64"):
+        tiny_pipeline([view], 1, resolution=64)
+
+
+def test_small_details_are_dropped(tiny_pipeline: WaveMeshPipeline, ellipse: Image.Image) -> None:
+    view = View(ellipse, Camera(30.0, 20.0))
+    every = tiny_pipeline([view], 1).coefficients
+    threshold = float(every.features.abs().median())
+    reports: list[StepReport] = []
+    out = tiny_pipeline([view], 1, detail_threshold=threshold, callback=reports.append)
+    expected = torch.where(every.features.abs() >= threshold, every.features, torch.zeros(()))
+    kept = expected.any(dim=1)
+    assert 0 < kept.sum() < len(every.coords)
+    assert torch.equal(out.coefficients.coords, every.coords[kept])
+    torch.testing.assert_close(out.coefficients.features, expected[kept])
+    assert reports[-1].active_sites == int(kept.sum())
+    np.testing.assert_allclose(out.coefficients.to_sdf().numpy(), out.sdf, atol=1e-4)
+    with pytest.raises(InputError, match="not -1"):
+        tiny_pipeline([view], 1, detail_threshold=-1.0)
+
+
+def test_the_fingerprint_tells_weights_apart(weights_folder: Path, ellipse: Image.Image) -> None:
+    first, second = (WaveMeshPipeline.from_pretrained(weights_folder, "cpu") for _ in range(2))
+    out = first([View(ellipse, Camera())], 1)
+    assert out.settings["weights"] == first.fingerprint == second.fingerprint
+    with torch.no_grad():
+        next(second.camera_head.parameters()).view(-1)[0] += 1e-3
+    del second.fingerprint
+    assert second.fingerprint != first.fingerprint

@@ -52,33 +52,52 @@ class PreparedView:
 
 
 def prepare_views(
-    views: Sequence[View | PictureSource],
+    views: Sequence[View | PreparedView | PictureSource],
     image_size: int,
     estimate_cameras: CameraEstimator,
     background: str = "auto",
 ) -> list[PreparedView]:
-    """The views, masked and cropped, each with a camera.
+    """The views, masked and cropped, each with a camera; a view that is prepared already stays as it is.
 
-    Raises InputError for no view or more than eight, an unreadable picture, and one without foreground.
+    Raises InputError for no view or more than eight, an unreadable picture, one without foreground, and a prepared one
+    of another size.
     """
     if not 1 <= len(views) <= MAX_VIEWS:
         raise InputError(f"Between 1 and {MAX_VIEWS} pictures are needed, not {len(views)}.")
-    asked = [view if isinstance(view, View) else View(view) for view in views]
-    fulls = [mask_picture(view.image, background) for view in asked]
-    crops = [object_window(full) for full in fulls]
-    pictures = [resize_premultiplied(crop.apply(full), image_size) for full, crop in zip(fulls, crops, strict=True)]
-    cameras: list[Camera | None] = [
-        None if view.camera is None else view.camera.cropped(crop.left, crop.top, crop.size, crop.width, crop.height)
-        for view, crop in zip(asked, crops, strict=True)
+    cut = [_cut(view, image_size, background) for view in views]
+    pictures = [picture for picture, _, _, _ in cut]
+    cameras = [camera for _, camera, _, _ in cut]
+    estimated = [
+        camera is None or (isinstance(v, PreparedView) and v.estimated)
+        for v, camera in zip(views, cameras, strict=True)
     ]
     if None in cameras:
         guessed = estimate_cameras(pictures)
         cameras = [camera or guess for camera, guess in zip(cameras, guessed, strict=True)]
     return [
-        PreparedView(picture, camera, full, crop, view.camera is None)
-        for picture, camera, full, crop, view in zip(pictures, cameras, fulls, crops, asked, strict=True)
+        PreparedView(picture, camera, full, crop, guess)
+        for (picture, _, full, crop), camera, guess in zip(cut, cameras, estimated, strict=True)
         if camera is not None
     ]
+
+
+def _cut(
+    view: View | PreparedView | PictureSource, image_size: int, background: str
+) -> tuple[Image.Image, Camera | None, Image.Image, Crop]:
+    """A view's cropped picture with the camera of the crop (None where it is unknown), the full picture, the crop."""
+    if isinstance(view, PreparedView):
+        if view.picture.size != (image_size, image_size):
+            width, height = view.picture.size
+            raise InputError(
+                f"A prepared picture must have {image_size} x {image_size} pixels, not {width} x {height}."
+            )
+        return view.picture, view.camera, view.full, view.crop
+    asked = view if isinstance(view, View) else View(view)
+    full = mask_picture(asked.image, background)
+    crop = object_window(full)
+    window = (crop.left, crop.top, crop.size, crop.width, crop.height)
+    camera = None if asked.camera is None else asked.camera.cropped(*window)
+    return resize_premultiplied(crop.apply(full), image_size), camera, full, crop
 
 
 def mask_picture(source: PictureSource, background: str = "auto") -> Image.Image:

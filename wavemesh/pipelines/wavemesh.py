@@ -4,6 +4,7 @@ surface.
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from wavemesh.checkpoint import resolve
+from wavemesh.checkpoint import fingerprint, resolve
 from wavemesh.diffusion import samplers
 from wavemesh.diffusion.guidance import BatchedGuidedModel
 from wavemesh.errors import InputError
@@ -57,26 +58,35 @@ class WaveMeshPipeline:
     @torch.inference_mode()
     def __call__(
         self,
-        views: Sequence[View | PictureSource],
+        views: Sequence[View | PreparedView | PictureSource],
         num_inference_steps: int | tuple[int, int] | None = None,
         guidance_scale: float | None = None,
         seed: int = 0,
         callback: Callback | None = None,
         sampler: str | None = None,
         background: str = "auto",
+        resolution: int | None = None,
+        detail_threshold: float = 0.0,
     ) -> WaveMeshOutput:
         """Reconstruct the object in one to eight pictures.
 
         num_inference_steps: network evaluations per stage, or (coarse, detail). guidance_scale: 1 is plain conditional,
         it acts on the coarse stage. None takes the shipped defaults. callback: gets a `StepReport` after each
         evaluation; if it returns True the run ends there with what there is. background: how the object is cut out
-        ("auto", "alpha", "rembg", "grabcut", "none"). Raises InputError for arguments out of range and pictures that
+        ("auto", "alpha", "rembg", "grabcut", "none"). resolution: that of the weights, or half of it, which leaves the
+        detail stage out. detail_threshold: finest coefficients smaller than this are dropped before decoding, in the
+        wavelets' units. Raises InputError for arguments out of range and pictures that
         cannot be used.
         """
-        run = _Run(self, num_inference_steps, guidance_scale, seed, callback, sampler)
+        run = _Run(self, num_inference_steps, guidance_scale, seed, callback, sampler, resolution, detail_threshold)
         with run.timed("prepare"):
             prepared = prepare_views(views, self.model.config.encoder.image_size, self.estimate_cameras, background)
         return run(prepared)
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """What tells these weights from others; see `checkpoint.fingerprint`."""
+        return fingerprint(self.model.state_dict(), self.camera_head.state_dict())
 
     @torch.inference_mode()
     def estimate_cameras(self, pictures: list[Image.Image]) -> list[Camera]:
@@ -95,6 +105,8 @@ class _Run:
         seed: int,
         callback: Callback | None,
         sampler: str | None,
+        resolution: int | None,
+        detail_threshold: float,
     ) -> None:
         defaults = pipeline.model.config.sampling
         if steps is None:
@@ -106,8 +118,16 @@ class _Run:
         self.guidance_scale = defaults.guidance_scale if guidance_scale is None else float(guidance_scale)
         if not 0.0 <= self.guidance_scale <= 20.0:
             raise InputError(f"The guidance scale must lie between 0 and 20, not {guidance_scale}.")
+        full = pipeline.model.config.resolution
+        self.resolution = full if resolution is None else resolution
+        if self.resolution not in (full, full // 2):
+            raise InputError(f"The resolution must be {full} or {full // 2}, not {resolution}.")
+        if not 0.0 <= detail_threshold < float("inf"):
+            raise InputError(f"The detail threshold must be a number from 0 on, not {detail_threshold}.")
+        self.detail_threshold = float(detail_threshold)
         self.sampler = defaults.sampler if sampler is None else sampler
         self.seed = seed
+        self.fingerprint = pipeline.fingerprint
         self.model, self.device = pipeline.model, pipeline.device
         self.generator = torch.Generator().manual_seed(seed)
         self.callback = callback
@@ -125,7 +145,7 @@ class _Run:
             with self.timed("detail"):
                 coords, details = self.detail(features, bands)
         with self.timed("decode"):
-            sdf = self.model.decode(bands, details, coords)[0].cpu().numpy()
+            sdf = self.decode(bands, details, coords)[0].cpu().numpy()
         with self.timed("surface"):
             mesh = sdf_to_mesh(sdf)
         with self.timed("colour"):
@@ -136,11 +156,14 @@ class _Run:
         settings = {
             "method": "wavemesh",
             "num_inference_steps": [self.coarse_steps, self.detail_steps],
+            "resolution": self.resolution,
+            "detail_threshold": self.detail_threshold,
             "guidance_scale": self.guidance_scale,
             "sampler": self.sampler,
             "temperature": self.model.config.sampling.temperature,
             "seed": self.seed,
             "device": self.device.type,
+            "weights": self.fingerprint,
         }
         coefficients = self.coefficients(bands, details, coords)
         return WaveMeshOutput(mesh, sdf, coefficients, views, self.timings, settings, self.stopped)
@@ -157,7 +180,8 @@ class _Run:
 
         def report(step: samplers.SamplerStep) -> bool:
             field = model.coarse_field(step.x_0)
-            return self.report("coarse", step, field, int(model.active(field).sum()))
+            coefficients = self.coefficients(step.x_0, *self.no_details(step.x_0))
+            return self.report("coarse", step, field, int(model.active(field).sum()), coefficients)
 
         n = coarse.resolution
         noise = torch.randn(1, coarse.bands, n, n, n, generator=self.generator).to(self.device)
@@ -170,6 +194,9 @@ class _Run:
         before.
         """
         model, detail = self.model, self.model.detail
+        if self.resolution < model.config.resolution:
+            details, coords = self.no_details(bands)
+            return coords, details
         field = model.coarse_field(bands)
         coords = model.active(field).nonzero()
         if self.stopped or len(coords) == 0:
@@ -183,10 +210,30 @@ class _Run:
             return sites.replace(detail(x_t.features, t, condition, sites))
 
         def report(step: samplers.SamplerStep) -> bool:
-            return self.report("detail", step, model.decode(bands, step.x_0.features, coords), len(coords))
+            kept, features = self.large(coords, step.x_0.features)
+            coefficients = self.coefficients(bands, features, kept)
+            return self.report("detail", step, model.decode(bands, features, kept), len(kept), coefficients)
 
         result = self.sample(evaluate, sites, self.detail_steps, report if self.callback else None)
-        return coords, result.features
+        return self.large(coords, result.features)
+
+    def no_details(self, bands: Tensor) -> tuple[Tensor, Tensor]:
+        """Details (0, 7) and coordinates (0, 4) of no site."""
+        return bands.new_zeros(0, 7), torch.zeros(0, 4, dtype=torch.long, device=bands.device)
+
+    def large(self, coords: Tensor, details: Tensor) -> tuple[Tensor, Tensor]:
+        """The sites with a coefficient that reaches the threshold, and their scaled details, smaller ones zero."""
+        if self.detail_threshold == 0.0:
+            return coords, details
+        is_large = (details.float() * self.model.detail_scale).abs() >= self.detail_threshold
+        sites = is_large.any(dim=1)
+        return coords[sites], (details * is_large)[sites]
+
+    def decode(self, bands: Tensor, details: Tensor, coords: Tensor) -> Tensor:
+        """The field (1, n, n, n) at the resolution asked for, world units."""
+        if self.resolution < self.model.config.resolution:
+            return self.model.coarse_field(bands)
+        return self.model.decode(bands, details, coords)
 
     def sample(self, model: Any, x_T: Any, steps: int, callback: samplers.Callback | None) -> Any:
         """The sampler's result from noise x_T."""
@@ -195,7 +242,12 @@ class _Run:
         )
 
     def report(
-        self, stage: Literal["coarse", "detail"], step: samplers.SamplerStep, field: Tensor, active_sites: int
+        self,
+        stage: Literal["coarse", "detail"],
+        step: samplers.SamplerStep,
+        field: Tensor,
+        active_sites: int,
+        coefficients: SparseCoefficients,
     ) -> bool:
         """Tell the callback about a step; True if it wants to stop."""
         assert self.callback is not None
@@ -203,7 +255,16 @@ class _Run:
         sdf = field[0].float().cpu().numpy()
         elapsed = time.perf_counter() - self.start
         report = StepReport(
-            stage, step.step, step.num_steps, step.t, noise_level, sdf, active_sites, step.guidance_norm, elapsed
+            stage,
+            step.step,
+            step.num_steps,
+            step.t,
+            noise_level,
+            sdf,
+            active_sites,
+            step.guidance_norm,
+            elapsed,
+            coefficients,
         )
         if self.callback(report):
             self.stopped = True

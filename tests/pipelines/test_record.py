@@ -1,0 +1,118 @@
+"""Records: what a run leaves is what it showed, before and after a trip to the disk."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from wavemesh.geometry.camera import Camera
+from wavemesh.pipelines import StepReport, View, WaveMeshPipeline
+from wavemesh.pipelines.record import ARRAYS_FILE, Recorder, RunRecord, field_change, full_precision
+
+
+def recorded(pipeline: WaveMeshPipeline, picture: Image.Image, **settings: Any) -> tuple[RunRecord, list[StepReport]]:
+    """A run with its reports."""
+    recorder, reports = Recorder(), []
+
+    def watch(report: StepReport) -> None:
+        reports.append(report)
+        recorder(report)
+
+    views = [View(picture, Camera(30.0, 20.0)), picture]
+    output = pipeline(views, (3, 2), guidance_scale=2.0, callback=watch, **settings)
+    return recorder.record(output), reports
+
+
+def test_every_step_decodes_to_what_was_reported(tiny_pipeline: WaveMeshPipeline, ellipse: Image.Image) -> None:
+    record, reports = recorded(tiny_pipeline, ellipse)
+    assert [(s.stage, s.step) for s in record.steps] == [(r.stage, r.step) for r in reports]
+    for index, report in enumerate(reports):
+        field = record.field(index)
+        assert field.dtype == np.float32
+        assert field.shape == report.sdf.shape
+        # Half precision of values up to about ten in the tiny random network.
+        assert np.abs(field - report.sdf).max() < 2e-3 * max(1.0, float(np.abs(report.sdf).max()))
+    assert record.steps[0].guidance_norm is not None
+    assert record.steps[-1].guidance_norm is None
+
+
+def test_change_is_the_rms_of_the_difference(tiny_pipeline: WaveMeshPipeline, ellipse: Image.Image) -> None:
+    record, reports = recorded(tiny_pipeline, ellipse)
+    assert record.steps[0].change is None
+    expected = np.sqrt(np.mean((reports[1].sdf.astype(np.float64) - reports[0].sdf) ** 2))
+    assert record.steps[1].change == pytest.approx(expected, rel=1e-5)
+    # From the coarse to the fine grid: eight cells of one against one of the other.
+    coarse, fine = np.zeros((2, 2, 2), np.float32), np.zeros((4, 4, 4), np.float32)
+    fine[:2, :2, :2] = 1.0
+    assert field_change(coarse, fine) == pytest.approx(np.sqrt(1 / 8))
+    assert field_change(fine, coarse) == pytest.approx(np.sqrt(1 / 8))
+
+
+def test_a_record_survives_the_disk(tiny_pipeline: WaveMeshPipeline, ellipse: Image.Image, tmp_path: Path) -> None:
+    record, _ = recorded(tiny_pipeline, ellipse)
+    again = RunRecord.load(record.save(tmp_path / "a" / "record"))
+    assert json.dumps(again.facts()) == json.dumps(record.facts())
+    assert again.cameras == record.cameras
+    assert again.estimated == [False, True]
+    assert np.array_equal(again.sdf, record.sdf)
+    assert np.array_equal(again.mesh.vertices, record.mesh.vertices)
+    assert np.array_equal(again.mesh.faces, record.mesh.faces)
+    assert np.array_equal(again.mesh.visual.vertex_colors, record.mesh.visual.vertex_colors)
+    assert all(np.array_equal(a, b) for a, b in zip(again.pictures, record.pictures, strict=True))
+    assert again.coefficients is not None
+    assert record.coefficients is not None
+    assert torch.equal(again.coefficients.to_sdf(), record.coefficients.to_sdf())
+    for index in range(len(record.steps)):
+        assert np.array_equal(again.field(index), record.field(index))
+
+
+def test_the_recorded_views_make_the_same_mesh(tiny_pipeline: WaveMeshPipeline, ellipse: Image.Image) -> None:
+    record, _ = recorded(tiny_pipeline, ellipse)
+    again = tiny_pipeline(record.views(), (3, 2), guidance_scale=2.0)
+    assert np.array_equal(again.mesh.vertices, record.mesh.vertices)
+    assert np.array_equal(again.mesh.visual.vertex_colors, record.mesh.visual.vertex_colors)
+    assert [view.estimated for view in again.views] == [False, True]
+
+
+def test_a_method_without_coefficients_keeps_its_fields(
+    tiny_pipeline: WaveMeshPipeline, ellipse: Image.Image, tmp_path: Path
+) -> None:
+    output = tiny_pipeline([View(ellipse, Camera())], 1)
+    recorder = Recorder()
+    sdf = np.linspace(-0.09, 0.09, 512, dtype=np.float32).reshape(8, 8, 8)
+    recorder(StepReport("triplane", 0, 1, 999, 1.0, sdf, 0, None, 0.1))
+    output.settings["method"] = "triplane"
+    output.triplane_ll = np.ones((3, 2, 4, 4), np.float32)  # type: ignore[attr-defined]
+    output.triplane_details = np.arange(3 * 3 * 2 * 16, dtype=np.float32).reshape(3, 3, 2, 4, 4)  # type: ignore[attr-defined]
+    record = RunRecord.load(recorder.record(output).save(tmp_path))
+    assert record.method == "triplane"
+    assert np.abs(record.field(0) - sdf).max() < 1e-4
+    assert record.triplane is not None
+    assert np.array_equal(record.triplane.details, output.triplane_details)  # type: ignore[attr-defined]
+
+
+def test_full_precision_can_be_computed_with(tiny_pipeline: WaveMeshPipeline, ellipse: Image.Image) -> None:
+    record, _ = recorded(tiny_pipeline, ellipse)
+    last = record.steps[-1].coefficients
+    assert last is not None
+    assert last.features.dtype == torch.float16
+    full = full_precision(last)
+    assert (full.features.dtype, full.coords.dtype) == (torch.float32, torch.int64)
+    assert record.coefficients is not None
+    assert torch.equal(full.coords, record.coefficients.coords)
+
+
+def test_what_is_no_record_is_refused(tiny_pipeline: WaveMeshPipeline, ellipse: Image.Image, tmp_path: Path) -> None:
+    with pytest.raises(OSError, match=r"record\.json"):
+        RunRecord.load(tmp_path)
+    record, _ = recorded(tiny_pipeline, ellipse)
+    folder = record.save(tmp_path / "record")
+    np.savez(folder / ARRAYS_FILE, sdf=np.array([{"a": 1}], dtype=object))
+    with pytest.raises(ValueError, match="allow_pickle"):
+        RunRecord.load(folder)

@@ -1,0 +1,323 @@
+"""What a run leaves: every step's prediction, the result, and what it was made from.
+
+A `Recorder` is a callback that keeps the steps of a run; with the pipeline's output it makes a `RunRecord`, from which
+everything that looks at a finished run is drawn without evaluating the model again. Records are stored in a folder: one
+JSON file, one archive of plain arrays, one PNG for each picture. Nothing in it can run code.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import trimesh
+from PIL import Image
+
+from wavemesh.geometry.camera import Camera
+from wavemesh.imaging import Crop
+from wavemesh.pipelines.outputs import StepReport
+from wavemesh.pipelines.views import PreparedView
+from wavemesh.wavelets.sparse import SparseCoefficients
+
+RECORD_FILE = "record.json"
+ARRAYS_FILE = "arrays.npz"
+PICTURE_FILE = "picture{}.png"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class StepRecord:
+    """One step of a run: the numbers of its `StepReport`, and its prediction at half precision.
+
+    change: root mean square of what this step changed in the predicted field, world units; None at the first step.
+    coefficients: float16 features and int16 sites, None where the method has none: then field holds the prediction.
+    """
+
+    stage: str
+    step: int
+    num_steps: int
+    t: int
+    noise_level: float
+    active_sites: int
+    guidance_norm: float | None
+    elapsed_s: float
+    change: float | None
+    coefficients: SparseCoefficients | None = None
+    field: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class TriplaneArrays:
+    """The planes of a triplane run, float32: ll (3, c, n, n) and details (3, 3, c, n, n) in the order LH, HL, HH."""
+
+    ll: np.ndarray
+    details: np.ndarray
+
+
+@dataclass
+class RunRecord:
+    """A run from its pictures to its mesh.
+
+    method: "wavemesh" or "triplane". settings: those of the pipeline's output. pictures, cameras: the crops as the
+    network saw them. estimated: which cameras were. coefficients, triplane: of the result, None for the other method.
+    sdf: (n, n, n) float32. mesh: coloured by vertex. timings: seconds per stage. stopped: whether it ended early.
+    """
+
+    method: str
+    settings: dict[str, Any]
+    pictures: list[Image.Image]
+    cameras: list[Camera]
+    estimated: list[bool]
+    steps: list[StepRecord]
+    coefficients: SparseCoefficients | None
+    sdf: np.ndarray
+    mesh: trimesh.Trimesh
+    triplane: TriplaneArrays | None = None
+    timings: dict[str, float] = field(default_factory=dict)
+    stopped: bool = False
+
+    def field(self, index: int) -> np.ndarray:
+        """The (n, n, n) float32 field that step `index` predicted: half the resolution in the coarse stage.
+
+        Exact to half precision of the coefficients. Raises IndexError for a step that there is not.
+        """
+        step = self.steps[index]
+        if step.coefficients is None:
+            assert step.field is not None
+            return step.field.astype(np.float32)
+        full = full_precision(step.coefficients)
+        decoded = full.coarse_field() if step.stage == "coarse" else full.to_sdf()
+        return decoded.numpy()
+
+    def views(self) -> list[PreparedView]:
+        """The views as a pipeline takes them again, not to be cropped or estimated once more."""
+        return [
+            PreparedView(picture, camera, picture, Crop(0.0, 0.0, *(float(picture.width),) * 3), estimated)
+            for picture, camera, estimated in zip(self.pictures, self.cameras, self.estimated, strict=True)
+        ]
+
+    def save(self, folder: str | Path) -> Path:
+        """The folder, made if need be, with the record in it."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        for number, picture in enumerate(self.pictures):
+            picture.save(folder / PICTURE_FILE.format(number), compress_level=1)
+        with (folder / ARRAYS_FILE).open("wb") as file:
+            write_arrays(file, self.arrays())
+        # Last: a record without this file is not whole.
+        (folder / RECORD_FILE).write_text(json.dumps(self.facts(), allow_nan=False) + "\n", encoding="utf-8")
+        return folder
+
+    @classmethod
+    def load(cls, folder: str | Path) -> RunRecord:
+        """The record in a folder that `save` wrote; OSError or ValueError where there is none."""
+        folder = Path(folder)
+        facts = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
+        pictures = []
+        for number in range(len(facts["cameras"])):
+            with Image.open(folder / PICTURE_FILE.format(number), formats=["PNG"]) as picture:
+                pictures.append(picture.convert("RGBA"))
+        with np.load(folder / ARRAYS_FILE, allow_pickle=False) as arrays:
+            return cls.from_parts(facts, dict(arrays), pictures)
+
+    def facts(self) -> dict[str, Any]:
+        """Everything but arrays and pictures, as JSON."""
+        steps = [
+            {name: getattr(step, name) for name in StepRecord.__dataclass_fields__ if name not in _ARRAY_FIELDS}
+            for step in self.steps
+        ]
+        grids = [c for c in (self.coefficients, *(s.coefficients for s in self.steps)) if c is not None]
+        return {
+            "format": FORMAT,
+            "method": self.method,
+            "settings": self.settings,
+            "cameras": [asdict(camera) for camera in self.cameras],
+            "estimated": self.estimated,
+            "steps": steps,
+            "bank": grids[0].bank if grids else None,
+            "resolution": grids[0].resolution if grids else None,
+            "timings": self.timings,
+            "stopped": self.stopped,
+        }
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The arrays by name: sdf, the mesh, and those of the coefficients, the triplane and the steps."""
+        arrays = {
+            "sdf": self.sdf,
+            "vertices": np.asarray(self.mesh.vertices, dtype=np.float64),
+            "faces": np.asarray(self.mesh.faces, dtype=np.int32),
+            "colours": _vertex_colours(self.mesh),
+        }
+        if self.coefficients is not None:
+            arrays |= _coefficient_arrays("result", self.coefficients)
+        if self.triplane is not None:
+            arrays |= {"ll": self.triplane.ll, "details": self.triplane.details}
+        for index, step in enumerate(self.steps):
+            if step.coefficients is not None:
+                arrays |= _coefficient_arrays(f"step{index}", step.coefficients)
+            elif step.field is not None:
+                arrays[f"step{index}.field"] = step.field
+        return arrays
+
+    @classmethod
+    def from_parts(cls, facts: dict[str, Any], arrays: dict[str, np.ndarray], pictures: list[Image.Image]) -> RunRecord:
+        """The record of `facts`, `arrays` and pictures; KeyError, TypeError or ValueError where they do not fit."""
+        if facts.get("format") != FORMAT:
+            raise ValueError(f"the format is {facts.get('format')!r}, not {FORMAT}")
+        grid = (facts["bank"], facts["resolution"])
+        steps = [
+            StepRecord(
+                **step,
+                coefficients=_coefficients(f"step{index}", arrays, *grid),
+                field=arrays.get(f"step{index}.field"),
+            )
+            for index, step in enumerate(facts["steps"])
+        ]
+        mesh = trimesh.Trimesh(
+            arrays["vertices"],
+            arrays["faces"].astype(np.int64),
+            vertex_colors=arrays["colours"],
+            process=False,
+            validate=False,
+        )
+        triplane = TriplaneArrays(arrays["ll"], arrays["details"]) if "ll" in arrays else None
+        return cls(
+            method=facts["method"],
+            settings=facts["settings"],
+            pictures=pictures,
+            cameras=[Camera(**{**camera, "offset": tuple(camera["offset"])}) for camera in facts["cameras"]],
+            estimated=facts["estimated"],
+            steps=steps,
+            coefficients=_coefficients("result", arrays, *grid),
+            sdf=arrays["sdf"],
+            mesh=mesh,
+            triplane=triplane,
+            timings=facts["timings"],
+            stopped=facts["stopped"],
+        )
+
+
+_ARRAY_FIELDS = ("coefficients", "field")
+
+
+class Recorder:
+    """Collects the steps of one run: call it with each `StepReport`, then `record` with the output."""
+
+    def __init__(self) -> None:
+        self.steps: list[StepRecord] = []
+        self._last: np.ndarray | None = None
+
+    def __call__(self, report: StepReport) -> StepRecord:
+        """Keep a step; also what it is kept as."""
+        change = None if self._last is None else field_change(self._last, report.sdf)
+        self._last = report.sdf
+        coefficients = None if report.coefficients is None else _half_precision(report.coefficients)
+        step = StepRecord(
+            stage=report.stage,
+            step=report.step,
+            num_steps=report.num_steps,
+            t=int(report.t),
+            noise_level=float(report.noise_level),
+            active_sites=int(report.active_sites),
+            guidance_norm=None if report.guidance_norm is None else float(report.guidance_norm),
+            elapsed_s=float(report.elapsed_s),
+            change=change,
+            coefficients=coefficients,
+            field=report.sdf.astype(np.float16) if coefficients is None else None,
+        )
+        self.steps.append(step)
+        return step
+
+    def record(self, output: Any) -> RunRecord:
+        """The record of the run with this output (`WaveMeshOutput` or `TriplaneOutput`)."""
+        triplane = None
+        if hasattr(output, "triplane_ll"):
+            triplane = TriplaneArrays(np.asarray(output.triplane_ll), np.asarray(output.triplane_details))
+        return RunRecord(
+            method=output.settings.get("method", "wavemesh"),
+            settings=dict(output.settings),
+            pictures=[view.picture for view in output.views],
+            cameras=[view.camera for view in output.views],
+            estimated=[bool(view.estimated) for view in output.views],
+            steps=list(self.steps),
+            coefficients=getattr(output, "coefficients", None),
+            sdf=output.sdf,
+            mesh=output.mesh,
+            triplane=triplane,
+            timings=dict(output.timings),
+            stopped=bool(output.stopped),
+        )
+
+
+def field_change(before: np.ndarray, after: np.ndarray) -> float:
+    """Root mean square difference of two fields over the cells of the coarser one, world units."""
+    side = min(len(before), len(after))
+    first, second = (_pooled(each, side) for each in (before, after))
+    return float(np.sqrt(np.mean(np.square(first - second), dtype=np.float64)))
+
+
+def full_precision(coefficients: SparseCoefficients) -> SparseCoefficients:
+    """The coefficients as float32 with int64 sites, as everything that computes with them wants."""
+    return replace(
+        coefficients,
+        approximation=coefficients.approximation.float(),
+        details_coarse=coefficients.details_coarse.float(),
+        coords=coefficients.coords.long(),
+        features=coefficients.features.float(),
+    )
+
+
+def write_arrays(file: Any, arrays: dict[str, np.ndarray]) -> None:
+    """Write arrays as .npz into an open binary file: np.savez_compressed, but four times as fast."""
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
+
+
+def _half_precision(coefficients: SparseCoefficients) -> SparseCoefficients:
+    return replace(
+        coefficients,
+        approximation=coefficients.approximation.cpu().half(),
+        details_coarse=coefficients.details_coarse.cpu().half(),
+        coords=coefficients.coords.cpu().to(torch.int16),
+        features=coefficients.features.cpu().half(),
+    )
+
+
+def _coefficient_arrays(prefix: str, coefficients: SparseCoefficients) -> dict[str, np.ndarray]:
+    c = coefficients
+    return {
+        f"{prefix}.coarse": torch.cat([c.approximation, c.details_coarse]).cpu().numpy(),
+        f"{prefix}.coords": c.coords.cpu().to(torch.int16).numpy(),
+        f"{prefix}.features": c.features.cpu().numpy(),
+    }
+
+
+def _coefficients(prefix: str, arrays: dict[str, np.ndarray], bank: str, resolution: int) -> SparseCoefficients | None:
+    if f"{prefix}.coarse" not in arrays:
+        return None
+    coarse, coords, features = (
+        torch.from_numpy(arrays[f"{prefix}.{part}"]) for part in ("coarse", "coords", "features")
+    )
+    # Steps stay small, as they were recorded; the result is ready to compute with.
+    coords = coords.long() if features.dtype == torch.float32 else coords
+    return SparseCoefficients(coarse[:1], coarse[1:], coords, features, bank, resolution)
+
+
+def _vertex_colours(mesh: trimesh.Trimesh) -> np.ndarray:
+    """(v, 4) uint8 colours, those of a texture looked up."""
+    visual = mesh.visual.to_color() if mesh.visual.kind == "texture" else mesh.visual
+    return np.asarray(visual.vertex_colors, dtype=np.uint8)
+
+
+def _pooled(grid: np.ndarray, side: int) -> np.ndarray:
+    if len(grid) == side:
+        return grid
+    step = len(grid) // side
+    return grid.reshape(side, step, side, step, side, step).mean(axis=(1, 3, 5))
