@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -183,3 +184,35 @@ def test_resolve_without_a_network_says_that_the_hub_did_not_answer(
     with pytest.raises(InputError, match="no folder 'nobody/nothing'") as caught:
         checkpoint.resolve("nobody/nothing")
     assert "\n" not in str(caught.value)
+
+
+@dataclasses.dataclass(frozen=True)
+class Size:
+    width: int = 2
+    height: int = 3
+
+
+def linear(size: Size) -> torch.nn.Module:
+    return torch.nn.ModuleDict({"net": torch.nn.Linear(size.width, size.height)})
+
+
+def load(folder: Path, name: str = "net") -> torch.nn.Module:
+    return checkpoint.load_module(folder, Size, linear, lambda module: {name: module["net"]})
+
+
+def test_a_module_comes_back_with_its_weights_and_younger_settings_by_default(tmp_path: Path) -> None:
+    module = linear(Size(4))
+    checkpoint.save_weights(tmp_path / "w", {"net": module["net"].state_dict()}, {"width": 4}, dtype=torch.float32)
+    loaded = load(tmp_path / "w")
+    assert torch.equal(loaded["net"].weight, module["net"].weight)
+    assert not loaded.training
+
+
+def test_weights_that_do_not_fit_are_one_sentence(tmp_path: Path) -> None:
+    weights = {"net": linear(Size())["net"].state_dict()}
+    checkpoint.save_weights(tmp_path / "w", weights, {"width": 7})
+    with pytest.raises(InputError, match=r"'net' in .*w do not fit"):
+        load(tmp_path / "w")
+    checkpoint.save_weights(tmp_path / "w", weights, {})
+    with pytest.raises(InputError, match=r"have no part 'other', only \['net'\]"):
+        load(tmp_path / "w", "other")

@@ -13,16 +13,16 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import safetensors
 import safetensors.torch
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from wavemesh.config import read_json
+from wavemesh.config import from_dict, read_json
 from wavemesh.errors import InputError
 
 MANIFEST = "manifest.json"
@@ -31,6 +31,9 @@ FORMAT = 1
 SYSTEMS = ("wavemesh", "triplane")
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _NAME = re.compile(r"[A-Za-z0-9_]+")
+
+Config = TypeVar("Config")
+Module = TypeVar("Module", bound=nn.Module)
 
 
 def save_weights(
@@ -105,6 +108,29 @@ def fingerprint(*states: Mapping[str, Tensor]) -> str:
             digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype};".encode())
             digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
     return digest.hexdigest()[:16]
+
+
+def load_module(
+    folder: str | Path,
+    config_type: type[Config],
+    build: Callable[[Config], Module],
+    networks: Callable[[Module], Mapping[str, nn.Module]],
+) -> Module:
+    """The module that `build` makes of the stored configuration, with the stored weights, in evaluation mode.
+
+    networks: the parts of the module by the names that they are stored under. Settings that are younger than the
+    weights take their defaults. Raises InputError where files are missing, damaged or do not fit.
+    """
+    weights, config = load_weights(folder)
+    module = build(from_dict(config_type, config, fill_defaults=True))
+    for name, network in networks(module).items():
+        if name not in weights:
+            raise InputError(f"The weights in {folder} have no part {name!r}, only {sorted(weights)}.")
+        try:
+            network.load_state_dict(weights[name])
+        except RuntimeError as error:
+            raise InputError(f"The weights of {name!r} in {folder} do not fit their configuration.") from error
+    return module.eval()
 
 
 def resolve(source: str | Path | None, system: str = "wavemesh") -> Path:

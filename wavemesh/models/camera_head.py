@@ -18,9 +18,8 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor, nn
 
-from wavemesh.checkpoint import load_weights, save_weights
-from wavemesh.config import from_dict, to_dict
-from wavemesh.errors import InputError
+from wavemesh.checkpoint import load_module, save_weights
+from wavemesh.config import to_dict
 from wavemesh.geometry.camera import DEFAULT_DISTANCE, Camera, project_points, stack_cameras
 from wavemesh.models.multiview_encoder import PyramidBackbone, ViewFeatures
 from wavemesh.models.projection import grid_points, soft_hull
@@ -80,15 +79,7 @@ class CameraHead(nn.Module):
     @classmethod
     def load(cls, folder: str | Path) -> CameraHead:
         """The head stored in a folder. Raises InputError where files are missing, damaged or do not fit."""
-        parts, config = load_weights(folder)
-        head = cls(from_dict(CameraHeadConfig, config))
-        if "camera_head" not in parts:
-            raise InputError(f"The weights in {folder} have no part 'camera_head'.")
-        try:
-            head.load_state_dict(parts["camera_head"])
-        except RuntimeError as error:
-            raise InputError(f"The weights of the camera head in {folder} do not fit their configuration.") from error
-        return head.eval()
+        return load_module(folder, CameraHeadConfig, cls, lambda head: {"camera_head": head})
 
 
 def camera_targets(poses: Float[Tensor, "b 3 4"], intrinsics: Float[Tensor, "b 3"]) -> Float[Tensor, "b 6"]:

@@ -17,8 +17,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from wavemesh.checkpoint import load_weights, save_weights
-from wavemesh.config import from_dict, to_dict
+from wavemesh.checkpoint import load_module, save_weights
+from wavemesh.config import to_dict
 from wavemesh.diffusion import GaussianDiffusion
 from wavemesh.diffusion.guidance import Guidance
 from wavemesh.diffusion.samplers import Callback, sample
@@ -237,10 +237,25 @@ class WaveletTriplaneDiffusion(nn.Module):
         True stops and keeps them. on_coarse: gets the coarse stage's planes before the first step. images, poses,
         intrinsics: as for `forward`.
         """
-        defaults = self.config.sampling
         coarse = self.coarse_gen.planes(images, poses, intrinsics)
         if on_coarse is not None:
             on_coarse(coarse)
+        details = self.sample_details(coarse, steps, guidance_scale, sampler, generator, callback, guidance_interval)
+        return TriplaneSample(coarse.ll, details, self.reconstruct(coarse.ll, details))
+
+    @torch.no_grad()
+    def sample_details(
+        self,
+        coarse: CoarseTriplane,
+        steps: int | None = None,
+        guidance_scale: float | None = None,
+        sampler: str | None = None,
+        generator: torch.Generator | None = None,
+        callback: Callback | None = None,
+        guidance_interval: tuple[int, int] | None = None,
+    ) -> Float[Tensor, "b 3 c n n"]:
+        """Details (B, 3, 3 C, n, n) in units of the bands, drawn for the coarse stage's planes; see `sample`."""
+        defaults = self.config.sampling
         blind = CoarseTriplane(coarse.ll, torch.zeros_like(coarse.features))
         scale = defaults.guidance_scale if guidance_scale is None else guidance_scale
         guidance = Guidance(lambda x_t, t: self.denoise(x_t, t, blind), scale, guidance_interval)
@@ -256,23 +271,18 @@ class WaveletTriplaneDiffusion(nn.Module):
             guidance=guidance,
             device=coarse.ll.device,
         )
-        details = drawn * self.detail_scale
-        return TriplaneSample(coarse.ll, details, self.reconstruct(coarse.ll, details))
+        return drawn * self.detail_scale
+
+    def networks(self) -> dict[str, nn.Module]:
+        """The parts that have weights, by the names that they are stored under."""
+        return {name: getattr(self, name) for name in PARTS}
 
     def save(self, folder: str | Path) -> None:
         """Write configuration, fp16 weights and manifest."""
-        save_weights(folder, {name: getattr(self, name).state_dict() for name in PARTS}, to_dict(self.config))
+        parts = {name: network.state_dict() for name, network in self.networks().items()}
+        save_weights(folder, parts, to_dict(self.config))
 
     @classmethod
     def load(cls, folder: str | Path) -> WaveletTriplaneDiffusion:
         """The model stored in a folder. Raises InputError where files are missing, damaged or do not fit."""
-        parts, config = load_weights(folder)
-        model = cls(config=from_dict(TriplaneConfig, config, fill_defaults=True))
-        for name in PARTS:
-            if name not in parts:
-                raise InputError(f"The weights in {folder} have no part {name!r}.")
-            try:
-                getattr(model, name).load_state_dict(parts[name])
-            except RuntimeError as error:
-                raise InputError(f"The weights of {name!r} in {folder} do not fit their configuration.") from error
-        return model.eval()
+        return load_module(folder, TriplaneConfig, cls.from_config, cls.networks)

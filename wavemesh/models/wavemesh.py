@@ -15,8 +15,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from wavemesh.checkpoint import load_weights, save_weights
-from wavemesh.config import from_dict, to_dict
+from wavemesh.checkpoint import load_module, save_weights
+from wavemesh.config import to_dict
 from wavemesh.diffusion import GaussianDiffusion
 from wavemesh.errors import InputError
 from wavemesh.models.denoiser import CoarseDenoiser, DetailDenoiser
@@ -206,21 +206,16 @@ class WaveMeshModel(nn.Module):
         details[batch, x, y, z] = features.float() * self.detail_scale
         return idwt3d(low, details.permute(0, 4, 1, 2, 3), self.config.bank)[:, 0]
 
+    def networks(self) -> dict[str, nn.Module]:
+        """The parts that have weights, by the names that they are stored under."""
+        return {"encoder": self.encoder, "coarse": self.coarse, "detail": self.detail}
+
     def save(self, folder: str | Path) -> None:
         """Write configuration, fp16 weights and manifest."""
-        parts = {name: getattr(self, name).state_dict() for name in ("encoder", "coarse", "detail")}
+        parts = {name: network.state_dict() for name, network in self.networks().items()}
         save_weights(folder, parts, to_dict(self.config))
 
     @classmethod
     def load(cls, folder: str | Path, backend: str = "auto") -> WaveMeshModel:
         """The model stored in a folder. Raises InputError where files are missing, damaged or do not fit."""
-        parts, config = load_weights(folder)
-        model = cls(from_dict(WaveMeshConfig, config, fill_defaults=True), backend)
-        for name in ("encoder", "coarse", "detail"):
-            if name not in parts:
-                raise InputError(f"The weights in {folder} have no part {name!r}.")
-            try:
-                getattr(model, name).load_state_dict(parts[name])
-            except RuntimeError as error:
-                raise InputError(f"The weights of {name!r} in {folder} do not fit their configuration.") from error
-        return model.eval()
+        return load_module(folder, WaveMeshConfig, lambda config: cls(config, backend), cls.networks)

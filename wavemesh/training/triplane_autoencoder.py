@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from wavemesh.checkpoint import load_weights
-from wavemesh.config import from_dict, to_dict
+from wavemesh.checkpoint import load_module
+from wavemesh.config import to_dict
 from wavemesh.data.dataset import PreparedShapes
 from wavemesh.errors import InputError
 from wavemesh.geometry.camera import Camera
@@ -56,16 +56,11 @@ class TriplaneParts(nn.Module):
 
 def load_parts(folder: str | Path) -> TriplaneParts:
     """System and autoencoder from exported weights; raises InputError where parts are missing or do not fit."""
-    states, stored = load_weights(folder)
-    parts = TriplaneParts(from_dict(TriplaneConfig, stored, fill_defaults=True))
-    for name in (*PARTS, AUTOENCODER):
-        if name not in states:
-            raise InputError(f"The weights in {folder} have no part {name!r}, only {sorted(states)}.")
-        try:
-            parts.part(name).load_state_dict(states[name])
-        except RuntimeError as error:
-            raise InputError(f"The weights of {name!r} in {folder} do not fit their configuration.") from error
-    return parts.eval()
+
+    def networks(parts: TriplaneParts) -> dict[str, nn.Module]:
+        return {name: parts.part(name) for name in (*PARTS, AUTOENCODER)}
+
+    return load_module(folder, TriplaneConfig, TriplaneParts, networks)
 
 
 def optimizer_groups(network: nn.Module, lr: float) -> list[dict[str, Any]]:
