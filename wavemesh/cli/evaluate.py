@@ -1,7 +1,8 @@
-"""Scores of the weights and of all baselines on held-out shapes.
+"""Scores of the weights of both systems and of all baselines on held-out shapes.
 
 Reads a data set made by `prepare`, writes report.json and report.md, and keeps the scores of every shape, so that a
-stopped run goes on where it was. The quick subset is 24 fixed shapes.
+stopped run goes on where it was. The quick subset is 24 fixed shapes. The triplane system also draws views that it was
+not given; its ceiling needs the weights that training exported, which have the autoencoder.
 """
 
 from __future__ import annotations
@@ -9,10 +10,16 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from wavemesh.cli.arguments import add_device, add_sampling, integer
 from wavemesh.cli.outputs import check_writable, fill_table
+from wavemesh.errors import InputError
 
+if TYPE_CHECKING:
+    from wavemesh.evaluation.triplane import TriplaneMethod
+
+METHODS = ("wavemesh", "triplane")
 EXAMPLE = """example, some minutes on a CPU:
   python -m wavemesh evaluate --data data/furniture --subset quick --views 1 --seeds 1 --cameras known -o runs/quick
 """
@@ -30,6 +37,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", type=Path, default=Path("runs/evaluation"), metavar="FOLDER")
     parser.add_argument("--no-baselines", action="store_true", help="only the weights")
     parser.add_argument("--only-baselines", action="store_true", help="no weights")
+    parser.add_argument(
+        "--methods",
+        choices=METHODS,
+        nargs="+",
+        default=list(METHODS),
+        help="which systems (default: both; the triplane system only where there are weights of it)",
+    )
+    parser.add_argument(
+        "--triplane-weights", metavar="SOURCE", help="of the triplane system: a folder or Hub id; else the bundled ones"
+    )
     parser.add_argument(
         "--cameras",
         choices=("known", "estimated"),
@@ -54,7 +71,8 @@ def run(args: argparse.Namespace) -> None:
     from wavemesh.evaluation.report import NUM_POINTS, evaluate
     from wavemesh.pipelines.wavemesh import WaveMeshPipeline
 
-    pipeline = None if args.only_baselines else WaveMeshPipeline.from_pretrained(args.weights, device=args.device)
+    methods = () if args.only_baselines else args.methods
+    pipeline = WaveMeshPipeline.from_pretrained(args.weights, device=args.device) if "wavemesh" in methods else None
     report = evaluate(
         pipeline,
         args.data,
@@ -70,8 +88,29 @@ def run(args: argparse.Namespace) -> None:
         num_inference_steps=args.steps,
         guidance_scale=args.guidance,
         jobs=args.jobs,
+        triplane=_triplane(args) if "triplane" in methods else None,
     )
     table = report.to_markdown()
     if args.readme is not None:
         fill_table(args.readme, "evaluation", table)
     sys.stdout.write(table)
+
+
+def _triplane(args: argparse.Namespace) -> TriplaneMethod | None:
+    """The triplane system; None, with a note, where nobody asked for it and there are no weights of it."""
+    from wavemesh.checkpoint import resolve
+    from wavemesh.evaluation.triplane import TriplaneMethod, load_autoencoder
+
+    try:
+        folder = resolve(args.triplane_weights, "triplane")
+    except InputError as error:
+        if args.triplane_weights is not None or args.methods == ["triplane"]:
+            raise
+        sys.stderr.write(f"The rows of the triplane system are left out. {error}\n")
+        return None
+    from wavemesh.pipelines.triplane import TriplanePipeline
+
+    options = {"num_inference_steps": args.steps, "guidance_scale": args.guidance}
+    options = {name: value for name, value in options.items() if value is not None}
+    pipeline = TriplanePipeline.from_pretrained(folder, device=args.device)
+    return TriplaneMethod(pipeline, load_autoencoder(folder), **options)

@@ -6,7 +6,7 @@ import functools
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,8 +65,12 @@ def make_plan(
     baselines: bool,
     cameras: tuple[str, ...],
     options: dict[str, Any],
+    further: Sequence[tuple[str, int | None, Unit]] = (),
 ) -> Plan:
-    """Every unit and row of a report, baselines first, the ceiling last; cameras: 'known', 'estimated' or both."""
+    """Every unit and row of a report, baselines first, the ceiling last; cameras: 'known', 'estimated' or both.
+
+    further: rows of other systems, each of one unit.
+    """
     units: list[Unit] = []
     rows: list[TableRow] = []
 
@@ -96,6 +100,8 @@ def make_plan(
             if "estimated" in cameras:
                 guessed = _sampling_units(pipeline, count, 1, False, sampled, options)
                 add("WaveMesh, cameras estimated", count, *guessed)
+    for name, number, unit in further:
+        add(name, number, unit)
     if baselines:
         codec = _codec_options(pipeline)
         add("codec ceiling", None, Unit("codec", functools.partial(_ceiling, codec), json.dumps(codec)))

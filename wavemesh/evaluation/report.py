@@ -1,18 +1,18 @@
-"""Evaluates a pipeline and all baselines on held-out shapes, resumably, into a JSON and a Markdown table.
+"""Evaluates both systems and all baselines on held-out shapes, resumably, into a JSON and a Markdown table.
 
-Every prediction of every shape is a *unit* with a name such as "wavemesh/4/known/seed0". Its scores are kept in
-`<out_dir>/shapes/` beside a fingerprint of what made it (weights, settings or data), so that a stopped run goes on
-where it was, and a new set of weights only repeats its own units. Predicting runs in this process, on the pipeline's
-device; scoring is spread over processes by joblib.
+Every prediction of every shape is a *unit* with a name such as "wavemesh/4/known/seed0"; pictures from novel views are
+units of their own. Their scores are kept in `<out_dir>/shapes/` and `<out_dir>/views/` (see `score_cache`), so that a
+stopped run goes on where it was. Predicting runs in this process, on the pipelines' device; scoring is spread over
+processes by joblib.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import os
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ import numpy as np
 from wavemesh.errors import InputError
 from wavemesh.evaluation.cameras import CameraErrors, held_out_errors
 from wavemesh.evaluation.metrics import (
+    EMPTY_DISTANCE,
     NUM_POINTS,
     Scores,
     best_quarter_turn,
@@ -30,7 +31,8 @@ from wavemesh.evaluation.metrics import (
     quarter_turned_points,
     surface_points,
 )
-from wavemesh.evaluation.plan import Plan, Prediction, Unit, make_plan, pipeline_fingerprint, training_split
+from wavemesh.evaluation.novel_views import NUM_NOVEL, ViewScores, ViewUnit, novel_views, score_pictures
+from wavemesh.evaluation.plan import Plan, Prediction, TableRow, Unit, make_plan, pipeline_fingerprint, training_split
 from wavemesh.evaluation.samples import (
     EvaluationSample,
     GroundTruth,
@@ -39,11 +41,14 @@ from wavemesh.evaluation.samples import (
     ground_truth,
     sdf_mesh,
 )
-from wavemesh.evaluation.table import Report, make_row
+from wavemesh.evaluation.score_cache import ScoreCache
+from wavemesh.evaluation.table import Report, ReportRow, difference_row, make_row
+from wavemesh.evaluation.triplane import FULL, LL_ONLY, TriplaneMethod, geometry_units, view_units
 
 log = logging.getLogger(__name__)
 
 CAMERAS = ("known", "estimated")
+DETAILS_GAIN = f"{FULL} minus {LL_ONLY.removeprefix(f'{FULL}, ')}"
 SCORING_VERSION = 1  # raise when a change of the metrics makes the kept scores wrong
 
 
@@ -63,13 +68,15 @@ def evaluate(
     guidance_scale: float | None = None,
     sampler: str | None = None,
     jobs: int | None = None,
+    triplane: TriplaneMethod | None = None,
 ) -> Report:
     """The report on `split`, also written to <out_dir>/report.json and report.md.
 
-    pipeline: `pipe(views, num_inference_steps=, guidance_scale=, seed=)` with `.sdf` and `.mesh`; None: baselines only.
+    pipeline: `pipe(views, num_inference_steps=, guidance_scale=, seed=)` with `.sdf` and `.mesh`; None: no such rows.
     views: numbers of canonical views. subset: 'quick' (24 fixed shapes) or 'full'. seeds: samples for the best-of row.
     cameras: 'known', 'estimated' or both; estimated ones come with the errors of the pipeline's camera head.
-    jobs: processes for scoring (None: one for each core). Raises InputError for bad settings or an empty split.
+    jobs: processes for scoring (None: one for each core). triplane: adds the rows of the triplane system, and a table
+    of pictures from novel views. Raises InputError for bad settings or an empty split.
     """
     if seeds < 1 or not views or min(views) < 1:
         raise InputError(f"Evaluation needs at least one seed and one view, not seeds={seeds}, views={views}.")
@@ -80,32 +87,63 @@ def evaluate(
     training = training_split(data_root, out_dir) if baselines else None
     options = {"num_inference_steps": num_inference_steps, "guidance_scale": guidance_scale, "sampler": sampler}
     options = {name: value for name, value in options.items() if value is not None}
-    plan = make_plan(pipeline, training, tuple(views), seeds, baselines, tuple(cameras), options)
-    jobs = (os.cpu_count() or 1) if jobs is None else jobs
-    scores: dict[str, dict[str, Scores]] = {}
-    categories: dict[str, str] = {}
-    sources: list[str] = []
+    further = [] if triplane is None else geometry_units(triplane, _shapes(samples), views, cameras)
+    plan = make_plan(pipeline, training, tuple(views), seeds, baselines, tuple(cameras), options, further)
+    seen_by = ([], []) if triplane is None or "known" not in cameras else view_units(triplane, _shapes(samples), views)
+    run = _Run(samples, plan, seen_by[0], out_dir, num_points, (os.cpu_count() or 1) if jobs is None else jobs)
     for number, key in enumerate(keys):
-        started = time.monotonic()
-        cached = _ShapeCache(out_dir / "shapes", key, num_points)
-        missing = cached.missing(plan.units)
-        if missing:
-            sample = samples[key]
-            truth = ground_truth(sample, num_points, out_dir / "truth")
-            cached.store(_evaluate_shape(sample, truth, missing, num_points, jobs), missing)
-            cached.describe(sample.category, truth.source)
-            log.info("%d/%d %s: %d units, %.1f s", number + 1, len(keys), key, len(missing), time.monotonic() - started)
-        scores[key] = cached.scores(plan.units)
-        categories[key] = cached.category
-        sources.append(cached.source)
-    header = _header(pipeline, split, subset, len(keys), seeds, num_points, sources, options)
+        run.score(key, f"{number + 1}/{len(keys)}")
+    header = _header(pipeline, triplane, split, subset, len(keys), seeds, num_points, run.sources, options)
     errors = None
     if "estimated" in cameras and hasattr(pipeline, "camera_head"):
         errors = held_out_errors(pipeline.camera_head, samples.shapes, keys)
         header["camera head"] = str(errors)
-    report = _assemble(plan, scores, categories if per_category else None, header, errors)
+    report = _assemble(plan, run.scores, run.categories if per_category else None, header, errors)
+    report.view_rows.extend(_view_rows(seen_by[1], run.view_scores))
+    report.view_shapes.update(_by_shape(seen_by[1], run.view_scores))
     report.save(out_dir)
     return report
+
+
+@dataclass
+class _Run:
+    """The shapes scored so far, from what was kept or anew."""
+
+    samples: PreparedSamples
+    plan: Plan
+    view_units: list[ViewUnit]
+    out_dir: Path
+    num_points: int
+    jobs: int
+    scores: dict[str, dict[str, Scores]] = field(default_factory=dict)
+    view_scores: dict[str, dict[str, ViewScores]] = field(default_factory=dict)
+    categories: dict[str, str] = field(default_factory=dict)
+    sources: list[str] = field(default_factory=list)
+
+    def score(self, key: str, title: str) -> None:
+        """Scores what is missing of a shape."""
+        started = time.monotonic()
+        kept = ScoreCache(self.out_dir / "shapes", key, f"{SCORING_VERSION}/{self.num_points}/", Scores)
+        kept_views = ScoreCache(self.out_dir / "views", key, f"{SCORING_VERSION}/{NUM_NOVEL}/", ViewScores)
+        missing, missing_views = kept.missing(self.plan.units), kept_views.missing(self.view_units)
+        if missing or missing_views:
+            sample = self.samples[key]
+            if missing:
+                truth = ground_truth(sample, self.num_points, self.out_dir / "truth")
+                kept.store(_evaluate_shape(sample, truth, missing, self.num_points, self.jobs), missing)
+                kept.describe(sample.category, truth.source)
+            if missing_views:
+                kept_views.store(_evaluate_views(sample, self.samples, missing_views, self.jobs), missing_views)
+            count = len(missing) + len(missing_views)
+            log.info("%s %s: %d units, %.1f s", title, key, count, time.monotonic() - started)
+        self.scores[key], self.view_scores[key] = kept.scores(self.plan.units), kept_views.scores(self.view_units)
+        self.categories[key] = kept.category
+        self.sources.append(kept.source)
+
+
+def _shapes(samples: PreparedSamples) -> Any:
+    """The prepared shapes behind the samples."""
+    return getattr(samples, "shapes", None)
 
 
 def score_prediction(prediction: Prediction, truth: GroundTruth, num_points: int, any_turn: bool = False) -> Scores:
@@ -142,6 +180,17 @@ def _evaluate_shape(
     return [by_name[name] for name in names]
 
 
+def _evaluate_views(
+    sample: EvaluationSample, samples: PreparedSamples, units: list[ViewUnit], jobs: int
+) -> list[ViewScores]:
+    """The scores of pictures from novel views, drawn one unit after the other and scored in parallel."""
+    views = novel_views(samples.shapes, sample.key)
+    drawn = [unit.draw(sample, views) for unit in units]
+    return joblib.Parallel(n_jobs=min(jobs, len(units)))(
+        joblib.delayed(score_pictures)(pictures, views.pictures) for pictures in drawn
+    )
+
+
 def _digest(prediction: Prediction) -> bytes:
     """Equal for equal predictions: both retrievals and the oracle often find the same training shape."""
     arrays = [prediction.sdf]
@@ -151,50 +200,6 @@ def _digest(prediction: Prediction) -> bytes:
     for array in arrays:
         digest.update(np.ascontiguousarray(array).data)
     return digest.digest()
-
-
-class _ShapeCache:
-    """The kept scores of one shape by unit, each with the fingerprint of what made it."""
-
-    def __init__(self, folder: Path, key: str, num_points: int) -> None:
-        self._path = folder / (hashlib.sha256(key.encode()).hexdigest()[:16] + ".json")
-        self._salt = f"{SCORING_VERSION}/{num_points}/"
-        empty: dict[str, Any] = {"key": key, "category": "", "source": "sdf", "units": {}}
-        self._data: dict[str, Any] = json.loads(self._path.read_text("utf-8")) if self._path.exists() else empty
-
-    @property
-    def category(self) -> str:
-        return str(self._data["category"])
-
-    @property
-    def source(self) -> str:
-        return str(self._data["source"])
-
-    def missing(self, units: list[Unit]) -> list[Unit]:
-        """The units that have no valid score yet."""
-        kept = self._data["units"]
-        return [unit for unit in units if kept.get(unit.name, {}).get("made_by") != self._salt + unit.fingerprint]
-
-    def scores(self, units: list[Unit]) -> dict[str, Scores]:
-        """The scores by unit."""
-        return {unit.name: Scores(**self._data["units"][unit.name]["scores"]) for unit in units}
-
-    def store(self, scores: list[Scores], units: list[Unit]) -> None:
-        """Keeps new scores."""
-        for score, unit in zip(scores, units, strict=True):
-            self._data["units"][unit.name] = {"made_by": self._salt + unit.fingerprint, "scores": score.to_dict()}
-        self._write()
-
-    def describe(self, category: str, source: str) -> None:
-        """Keeps what the report says about the shape."""
-        self._data |= {"category": category, "source": source}
-        self._write()
-
-    def _write(self) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self._path.with_suffix(".tmp")
-        temporary.write_text(json.dumps(self._data, indent=1), "utf-8")
-        temporary.replace(self._path)
 
 
 def _assemble(
@@ -207,6 +212,7 @@ def _assemble(
     """The report of the plan's rows."""
     rows = []
     by_shape: dict[str, dict[str, dict[str, float]]] = {key: {} for key in scores}
+    empty = []
     for row in plan.rows:
         best = {
             key: max((found[name] for name in row.units), key=lambda score: score.f_score_005)
@@ -214,13 +220,39 @@ def _assemble(
         }
         rows.append(make_row(row.name, row.views, best, categories))
         for key, score in best.items():
-            title = row.name if row.views is None else f"{row.name} / {row.views}"
-            by_shape[key][title] = score.to_dict()
+            by_shape[key][_title(row)] = score.to_dict()
+        without = sum(score.chamfer >= EMPTY_DISTANCE for score in best.values())
+        empty += [f"{_title(row)}: {without}"] if without else []
+    if empty:
+        header["without a surface, scored 0"] = ", ".join(empty)
     return Report(header, rows, by_shape, errors)
+
+
+def _view_rows(rows: list[TableRow], scores: dict[str, dict[str, ViewScores]]) -> list[ReportRow]:
+    """The rows of the table of novel views, and after the method what its details are worth."""
+    made = []
+    for row in rows:
+        own = {key: found[row.units[0]] for key, found in scores.items()}
+        made.append(make_row(row.name, row.views, own))
+        if row.name == FULL:
+            lowpass = next(other.units[0] for other in rows if other.name == LL_ONLY and other.views == row.views)
+            others = {key: found[lowpass] for key, found in scores.items()}
+            made.append(difference_row(DETAILS_GAIN, row.views, own, others))
+    return made
+
+
+def _by_shape(rows: list[TableRow], scores: dict[str, dict[str, ViewScores]]) -> dict[str, dict[str, dict[str, float]]]:
+    """The scores of pictures by shape and row; nothing where there are no rows."""
+    return {key: {_title(row): found[row.units[0]].to_dict() for row in rows} for key, found in scores.items() if rows}
+
+
+def _title(row: TableRow) -> str:
+    return row.name if row.views is None else f"{row.name} / {row.views}"
 
 
 def _header(
     pipeline: Any,
+    triplane: TriplaneMethod | None,
     split: str,
     subset: str,
     count: int,
@@ -235,7 +267,7 @@ def _header(
     if originals < len(sources):
         truth += (" or " if truth else "") + f"the isosurface of the prepared SDF ({len(sources) - originals} shapes)"
     chosen = ", ".join(f"{name}={value}" for name, value in options.items())
-    return {
+    header = {
         "shapes": f"{count} of the {split} split ({subset})",
         "ground truth": f"visible surface of {truth}, {num_points:,} points; volume of the prepared SDF; no alignment",
         "intervals": "95%, bootstrap over shapes",
@@ -244,3 +276,14 @@ def _header(
         "settings": chosen or "shipped defaults",
         "weights": "none" if pipeline is None else pipeline_fingerprint(pipeline),
     }
+    if triplane is not None:
+        header["weights of the triplane system"] = pipeline_fingerprint(triplane.pipeline)
+        header["novel views"] = (
+            f"{NUM_NOVEL} of each shape, as large as the prepared views, on white, from cameras that were not given; "
+            "PSNR counts up to 60 dB"
+        )
+        if triplane.autoencoder is None:
+            header["triplane autoencoder"] = "left out: it is in the training export only, not in these weights"
+        else:
+            header["triplane autoencoder"] = "sees the true shape, and its colours from all prepared pictures"
+    return header

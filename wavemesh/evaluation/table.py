@@ -6,24 +6,45 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
 from wavemesh.errors import InputError
 from wavemesh.evaluation.cameras import CameraErrors
-from wavemesh.evaluation.metrics import Scores
 
-COLUMNS = {  # score -> heading; the arrow says which way is better
-    "f_score_001": "F@0.01 ↑",
-    "f_score_002": "F@0.02 ↑",
-    "f_score_005": "F@0.05 ↑",
-    "chamfer": "Chamfer-L1 ↓",
-    "hausdorff": "Hausdorff ↓",
-    "iou": "IoU 64³ ↑",
-    "normal_consistency": "Normals ↑",
+
+class Column(NamedTuple):
+    """How a score is shown. heading: its arrow says which way is better. interval: digits of it, None for none."""
+
+    heading: str
+    digits: int = 3
+    interval: int | None = None
+
+
+COLUMNS = {
+    "f_score_001": Column("F@0.01 ↑"),
+    "f_score_002": Column("F@0.02 ↑"),
+    "f_score_005": Column("F@0.05 ↑", interval=2),
+    "chamfer": Column("Chamfer-L1 ↓", digits=4),
+    "hausdorff": Column("Hausdorff ↓"),
+    "iou": Column("IoU 64³ ↑", interval=2),
+    "normal_consistency": Column("Normals ↑"),
 }
-WITH_INTERVAL = ("f_score_005", "iou")
+VIEW_COLUMNS = {
+    "psnr": Column("PSNR ↑", digits=2, interval=1),
+    "ssim": Column("SSIM ↑", digits=4, interval=3),
+    "flip": Column("FLIP ↓", digits=4, interval=3),
+}
+
+
+@runtime_checkable
+class ScoreRow(Protocol):
+    """The scores of one shape."""
+
+    def to_dict(self) -> dict[str, float]:
+        """The scores by name."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -37,30 +58,40 @@ class Estimate:
 
 @dataclass(frozen=True)
 class ReportRow:
-    """One line of the table: a method at a number of views (None: it looks at no picture)."""
+    """One line of the table: a method at a number of views (None: it looks at no picture).
+
+    difference: the scores are what one method has more than another, shape by shape.
+    """
 
     name: str
     views: int | None
     count: int
     scores: dict[str, Estimate]
     categories: dict[str, dict[str, float]] = field(default_factory=dict)
+    difference: bool = False
 
 
 @dataclass(frozen=True)
 class Report:
-    """The result of `evaluate`: what was measured, how, each shape's scores by row, and what the camera head misses."""
+    """The result of `evaluate`: what was measured, how, each shape's scores by row, and what the camera head misses.
+
+    view_rows, view_shapes: the same for pictures from novel views.
+    """
 
     header: dict[str, Any]
     rows: list[ReportRow]
     shapes: dict[str, dict[str, dict[str, float]]]
     camera_errors: CameraErrors | None = None
+    view_rows: list[ReportRow] = field(default_factory=list)
+    view_shapes: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
 
     def row(self, name: str, views: int | None = None) -> ReportRow:
         """The row of a method; raises InputError if the report has none of that name at that number of views."""
-        for row in self.rows:
-            if row.name == name and row.views in (views, None):
-                return row
-        raise InputError(f"The report has no row {name!r} with {views} views.")
+        return _find(self.rows, name, views)
+
+    def view_row(self, name: str, views: int | None = None) -> ReportRow:
+        """The row of a method in the table of novel views; raises InputError as `row` does."""
+        return _find(self.view_rows, name, views)
 
     def to_json(self) -> str:
         """The whole report as JSON."""
@@ -72,6 +103,10 @@ class Report:
         for views in sorted({row.views for row in self.rows if row.views is not None}):
             lines += [f"### {views} view{'s' if views > 1 else ''}", ""]
             lines += [*markdown_table([row for row in self.rows if row.views in (views, None)]), ""]
+        for views in sorted({row.views for row in self.view_rows if row.views is not None}):
+            shown = [row for row in self.view_rows if row.views in (views, None)]
+            lines += [f"### Novel views from {views} picture{'s' if views > 1 else ''}", ""]
+            lines += [*markdown_table(shown, VIEW_COLUMNS), ""]
         if any(row.categories for row in self.rows):
             lines += ["### By category (F@0.05 / IoU)", "", *_category_table(self.rows)]
         return "\n".join(lines).rstrip() + "\n"
@@ -96,7 +131,7 @@ def bootstrap(values: Sequence[float], rounds: int = 2000, seed: int = 0) -> Est
 
 
 def make_row(
-    name: str, views: int | None, scores: Mapping[str, Scores], categories: Mapping[str, str] | None = None
+    name: str, views: int | None, scores: Mapping[str, ScoreRow], categories: Mapping[str, str] | None = None
 ) -> ReportRow:
     """The row of a method from its scores by shape; `categories` (by shape) adds the means of each category."""
     table = {key: score.to_dict() for key, score in scores.items()}
@@ -112,17 +147,37 @@ def make_row(
     return ReportRow(name, views, len(table), estimates, means)
 
 
-def markdown_table(rows: Sequence[ReportRow]) -> list[str]:
-    """The lines of a Markdown table; F@0.05 and IoU carry their 95% intervals."""
-    lines = ["| | " + " | ".join(COLUMNS.values()) + " |", "|---|" + "---|" * len(COLUMNS)]
+def difference_row(
+    name: str, views: int | None, scores: Mapping[str, ScoreRow], others: Mapping[str, ScoreRow]
+) -> ReportRow:
+    """What `scores` have more than `others`, with intervals over resampled shapes: both methods meet the same ones."""
+    pairs = [(scores[key].to_dict(), others[key].to_dict()) for key in scores]
+    estimates = {metric: bootstrap([own[metric] - other[metric] for own, other in pairs]) for metric in pairs[0][0]}
+    return ReportRow(name, views, len(pairs), estimates, difference=True)
+
+
+def markdown_table(rows: Sequence[ReportRow], columns: Mapping[str, Column] = COLUMNS) -> list[str]:
+    """The lines of a Markdown table; some columns carry their 95% intervals."""
+    headings = [column.heading for column in columns.values()]
+    lines = ["| | " + " | ".join(headings) + " |", "|---|" + "---|" * len(columns)]
     for row in rows:
-        cells = []
-        for metric in COLUMNS:
-            value = row.scores[metric]
-            interval = f" [{value.low:.2f}, {value.high:.2f}]" if metric in WITH_INTERVAL else ""
-            cells.append(f"{value.mean:.{4 if metric == 'chamfer' else 3}f}{interval}")
+        cells = [_cell(row.scores[metric], column, row.difference) for metric, column in columns.items()]
         lines.append(f"| {row.name} | " + " | ".join(cells) + " |")
     return lines
+
+
+def _cell(value: Estimate, column: Column, difference: bool) -> str:
+    """Mean and interval; differences carry their sign, and intervals one more digit, to tell them from nothing."""
+    sign, digits = ("+", column.digits) if difference else ("", column.interval)
+    interval = "" if column.interval is None else f" [{value.low:{sign}.{digits}f}, {value.high:{sign}.{digits}f}]"
+    return f"{value.mean:{sign}.{column.digits}f}{interval}"
+
+
+def _find(rows: Sequence[ReportRow], name: str, views: int | None) -> ReportRow:
+    for row in rows:
+        if row.name == name and row.views in (views, None):
+            return row
+    raise InputError(f"The report has no row {name!r} with {views} views.")
 
 
 def _category_table(rows: Sequence[ReportRow]) -> list[str]:
