@@ -13,7 +13,7 @@ from PIL import Image
 
 from wavemesh.geometry.camera import Camera
 from wavemesh.pipelines import StepReport, View, WaveMeshPipeline
-from wavemesh.pipelines.record import ARRAYS_FILE, Recorder, RunRecord, field_change, full_precision
+from wavemesh.pipelines.record import Recorder, RunRecord, field_change, full_precision
 
 
 def recorded(pipeline: WaveMeshPipeline, picture: Image.Image, **settings: Any) -> tuple[RunRecord, list[StepReport]]:
@@ -106,13 +106,3 @@ def test_full_precision_can_be_computed_with(tiny_pipeline: WaveMeshPipeline, el
     assert (full.features.dtype, full.coords.dtype) == (torch.float32, torch.int64)
     assert record.coefficients is not None
     assert torch.equal(full.coords, record.coefficients.coords)
-
-
-def test_what_is_no_record_is_refused(tiny_pipeline: WaveMeshPipeline, ellipse: Image.Image, tmp_path: Path) -> None:
-    with pytest.raises(OSError, match=r"record\.json"):
-        RunRecord.load(tmp_path)
-    record, _ = recorded(tiny_pipeline, ellipse)
-    folder = record.save(tmp_path / "record")
-    np.savez(folder / ARRAYS_FILE, sdf=np.array([{"a": 1}], dtype=object))
-    with pytest.raises(ValueError, match="allow_pickle"):
-        RunRecord.load(folder)

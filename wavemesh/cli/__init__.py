@@ -19,6 +19,7 @@ from wavemesh.errors import InputError
 
 COMMANDS = {
     "generate": "pictures of an object become a mesh",
+    "replay": "a run from its bundle once more",
     "render": "pictures of a mesh, with their cameras",
     "prepare": "a data set for training from mesh libraries",
     "train": "weights, from a prepared data set",

@@ -9,11 +9,15 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wavemesh.cli.arguments import add_device, add_sampling, cameras_for, integer, number
-from wavemesh.cli.outputs import check_mesh_path, check_writable, write_json, write_mesh
+from wavemesh.cli.outputs import check_mesh_path, check_writable, write_bytes, write_json, write_mesh
+
+if TYPE_CHECKING:
+    from wavemesh.pipelines.record import Recorder
 
 EXAMPLE = """example, a few seconds on a CPU:
   python -m wavemesh generate examples/teapot/view0.webp -o teapot.glb --azimuth 30 --elevation 20 --steps 1
@@ -40,17 +44,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=integer(0), default=0, metavar="S", help="the same seed gives the same mesh")
     add_device(parser)
     parser.add_argument("--report", type=Path, metavar="JSON", help="write settings, timings and sizes to this file")
+    parser.add_argument("--bundle", type=Path, metavar="ZIP", help="write the whole run, which `replay` makes again")
 
 
 def run(args: argparse.Namespace) -> None:
     """Write the mesh, and the report if asked for."""
     check_mesh_path(args.output)
-    if args.report is not None:
-        check_writable(args.report)
+    for path in (args.report, args.bundle):
+        if path is not None:
+            check_writable(path)
     cameras = cameras_for(len(args.images), args.azimuth, args.elevation, args.distance, args.fov)
 
     from wavemesh.pipelines.wavemesh import View, WaveMeshPipeline
 
+    recorder = None
+    if args.bundle is not None:
+        from wavemesh.pipelines.record import Recorder
+
+        recorder = Recorder()
     started = time.perf_counter()
     pipe = WaveMeshPipeline.from_pretrained(args.weights, device=args.device)
     out = pipe(
@@ -59,13 +70,31 @@ def run(args: argparse.Namespace) -> None:
         guidance_scale=args.guidance,
         seed=args.seed,
         sampler=args.sampler,
-        callback=_progress if sys.stderr.isatty() else None,
+        callback=_callback(recorder),
     )
     elapsed = time.perf_counter() - started
     write_mesh(args.output, out.mesh)
     if args.report is not None:
         write_json(args.report, _report(args, out, elapsed))
+    if recorder is not None:
+        from wavemesh.geometry.export import mesh_bytes
+
+        bundle = recorder.record(out).to_bytes({"mesh.glb": mesh_bytes(out.mesh, ".glb")})
+        write_bytes(args.bundle, bundle)
     sys.stdout.write(f"{args.output}: {len(out.mesh.faces):,} faces in {elapsed:.1f} s\n")
+
+
+def _callback(recorder: Recorder | None) -> Callable[[Any], None] | None:
+    """What is called after each step: the recorder, the line on a terminal, both, or nothing."""
+    watchers = [watch for watch in (recorder, _progress if sys.stderr.isatty() else None) if watch is not None]
+    if not watchers:
+        return None
+
+    def tell(report: Any) -> None:
+        for watch in watchers:
+            watch(report)
+
+    return tell
 
 
 def _progress(report: Any) -> None:

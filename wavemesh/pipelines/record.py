@@ -1,15 +1,16 @@
 """What a run leaves: every step's prediction, the result, and what it was made from.
 
 A `Recorder` is a callback that keeps the steps of a run; with the pipeline's output it makes a `RunRecord`, from which
-everything that looks at a finished run is drawn without evaluating the model again. Records are stored in a folder: one
-JSON file, one archive of plain arrays, one PNG for each picture. Nothing in it can run code.
+everything that looks at a finished run is drawn without evaluating the model again. Stored it is one .zip file, which
+is also the bundle that `replay` makes again.
 """
 
 from __future__ import annotations
 
-import json
-import zipfile
+import platform
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +19,17 @@ import torch
 import trimesh
 from PIL import Image
 
+from wavemesh.config import write_bytes
 from wavemesh.geometry.camera import Camera
 from wavemesh.imaging import Crop
+from wavemesh.pipelines.archive import Parts, archive_bytes, read_archive
 from wavemesh.pipelines.outputs import StepReport
 from wavemesh.pipelines.views import PreparedView
 from wavemesh.wavelets.sparse import SparseCoefficients
 
-RECORD_FILE = "record.json"
-ARRAYS_FILE = "arrays.npz"
-PICTURE_FILE = "picture{}.png"
+FILE = "run.zip"
 FORMAT = 1
+_PACKAGES = ("wavemesh", "torch", "numpy", "trimesh", "PyMCubes", "Pillow")
 
 
 @dataclass(frozen=True)
@@ -101,29 +103,24 @@ class RunRecord:
             for picture, camera, estimated in zip(self.pictures, self.cameras, self.estimated, strict=True)
         ]
 
-    def save(self, folder: str | Path) -> Path:
-        """The folder, made if need be, with the record in it."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        for number, picture in enumerate(self.pictures):
-            picture.save(folder / PICTURE_FILE.format(number), compress_level=1)
-        with (folder / ARRAYS_FILE).open("wb") as file:
-            write_arrays(file, self.arrays())
-        # Last: a record without this file is not whole.
-        (folder / RECORD_FILE).write_text(json.dumps(self.facts(), allow_nan=False) + "\n", encoding="utf-8")
-        return folder
+    def to_bytes(self, others: Mapping[str, bytes] | None = None) -> bytes:
+        """The .zip file of the run, with other members as they are."""
+        facts = {**self.facts(), "versions": versions()}
+        return archive_bytes(Parts(facts, self.arrays(), self.pictures), others or {})
+
+    def save(self, folder: str | Path, others: Mapping[str, bytes] | None = None) -> Path:
+        """The file `run.zip` written whole into the folder, which is made if need be; others as in `to_bytes`."""
+        path = Path(folder) / FILE
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_bytes(path, self.to_bytes(others))
+        return path
 
     @classmethod
-    def load(cls, folder: str | Path) -> RunRecord:
-        """The record in a folder that `save` wrote; OSError or ValueError where there is none."""
-        folder = Path(folder)
-        facts = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
-        pictures = []
-        for number in range(len(facts["cameras"])):
-            with Image.open(folder / PICTURE_FILE.format(number), formats=["PNG"]) as picture:
-                pictures.append(picture.convert("RGBA"))
-        with np.load(folder / ARRAYS_FILE, allow_pickle=False) as arrays:
-            return cls.from_parts(facts, dict(arrays), pictures)
+    def load(cls, source: str | Path) -> RunRecord:
+        """The record in a file that `save` wrote, or in a folder with `run.zip`; raises what `read_archive` raises."""
+        path = Path(source)
+        parts = read_archive(path / FILE if path.is_dir() else path)
+        return cls.from_parts(parts.facts, parts.arrays, parts.pictures)
 
     def facts(self) -> dict[str, Any]:
         """Everything but arrays and pictures, as JSON."""
@@ -151,7 +148,7 @@ class RunRecord:
             "sdf": self.sdf,
             "vertices": np.asarray(self.mesh.vertices, dtype=np.float64),
             "faces": np.asarray(self.mesh.faces, dtype=np.int32),
-            "colours": _vertex_colours(self.mesh),
+            "colours": vertex_colours(self.mesh),
         }
         if self.coefficients is not None:
             arrays |= _coefficient_arrays("result", self.coefficients)
@@ -212,26 +209,26 @@ class Recorder:
         self.steps: list[StepRecord] = []
         self._last: np.ndarray | None = None
 
-    def __call__(self, report: StepReport) -> StepRecord:
-        """Keep a step; also what it is kept as."""
+    def __call__(self, report: StepReport) -> None:
+        """Keep a step. Never asks to stop."""
         change = None if self._last is None else field_change(self._last, report.sdf)
         self._last = report.sdf
         coefficients = None if report.coefficients is None else _half_precision(report.coefficients)
-        step = StepRecord(
-            stage=report.stage,
-            step=report.step,
-            num_steps=report.num_steps,
-            t=int(report.t),
-            noise_level=float(report.noise_level),
-            active_sites=int(report.active_sites),
-            guidance_norm=None if report.guidance_norm is None else float(report.guidance_norm),
-            elapsed_s=float(report.elapsed_s),
-            change=change,
-            coefficients=coefficients,
-            field=report.sdf.astype(np.float16) if coefficients is None else None,
+        self.steps.append(
+            StepRecord(
+                stage=report.stage,
+                step=report.step,
+                num_steps=report.num_steps,
+                t=int(report.t),
+                noise_level=float(report.noise_level),
+                active_sites=int(report.active_sites),
+                guidance_norm=None if report.guidance_norm is None else float(report.guidance_norm),
+                elapsed_s=float(report.elapsed_s),
+                change=change,
+                coefficients=coefficients,
+                field=report.sdf.astype(np.float16) if coefficients is None else None,
+            )
         )
-        self.steps.append(step)
-        return step
 
     def record(self, output: Any) -> RunRecord:
         """The record of the run with this output (`WaveMeshOutput` or `TriplaneOutput`)."""
@@ -272,12 +269,21 @@ def full_precision(coefficients: SparseCoefficients) -> SparseCoefficients:
     )
 
 
-def write_arrays(file: Any, arrays: dict[str, np.ndarray]) -> None:
-    """Write arrays as .npz into an open binary file: np.savez_compressed, but four times as fast."""
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        for name, array in arrays.items():
-            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
-                np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
+def vertex_colours(mesh: trimesh.Trimesh) -> np.ndarray:
+    """(v, 4) uint8 colours of the vertices, those of a texture looked up."""
+    visual = mesh.visual.to_color() if mesh.visual.kind == "texture" else mesh.visual
+    return np.asarray(visual.vertex_colors, dtype=np.uint8)
+
+
+def versions() -> dict[str, str]:
+    """The versions of Python and of the packages that a result depends on."""
+    found = {"python": platform.python_version(), "machine": platform.machine()}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
 
 
 def _half_precision(coefficients: SparseCoefficients) -> SparseCoefficients:
@@ -308,12 +314,6 @@ def _coefficients(prefix: str, arrays: dict[str, np.ndarray], bank: str, resolut
     # Steps stay small, as they were recorded; the result is ready to compute with.
     coords = coords.long() if features.dtype == torch.float32 else coords
     return SparseCoefficients(coarse[:1], coarse[1:], coords, features, bank, resolution)
-
-
-def _vertex_colours(mesh: trimesh.Trimesh) -> np.ndarray:
-    """(v, 4) uint8 colours, those of a texture looked up."""
-    visual = mesh.visual.to_color() if mesh.visual.kind == "texture" else mesh.visual
-    return np.asarray(visual.vertex_colors, dtype=np.uint8)
 
 
 def _pooled(grid: np.ndarray, side: int) -> np.ndarray:

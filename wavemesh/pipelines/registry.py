@@ -1,0 +1,27 @@
+"""The methods that turn pictures into a mesh, by the names that settings, bundles and commands use."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from wavemesh.errors import InputError
+
+METHODS = {
+    "wavemesh": ("wavemesh.pipelines.wavemesh", "WaveMeshPipeline"),
+    "triplane": ("wavemesh.pipelines.triplane", "TriplanePipeline"),
+}
+
+
+def load_pipeline(method: str, source: str | Path | None = None, device: str | torch.device = "auto") -> Any:
+    """The pipeline of a method with bundled weights (None), those of a folder, or those of a Hub id.
+
+    Raises InputError for an unknown method and what the pipeline's `from_pretrained` raises.
+    """
+    if method not in METHODS:
+        raise InputError(f"There is no method {method!r}; choose one of {', '.join(METHODS)}.")
+    module, name = METHODS[method]
+    return getattr(importlib.import_module(module), name).from_pretrained(source, device)
