@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from wavemesh.models.triplane_renderer import TriplaneRenderer as TriplaneRenderer
     from wavemesh.models.wavelet_triplane import WaveletTriplaneDiffusion as WaveletTriplaneDiffusion
     from wavemesh.models.wavemesh_unet import WaveMeshUNet as WaveMeshUNet
-    from wavemesh.pipelines.wavemesh import View as View
+    from wavemesh.pipelines.triplane import TriplanePipeline as TriplanePipeline
+    from wavemesh.pipelines.views import View as View
     from wavemesh.pipelines.wavemesh import WaveMeshPipeline as WaveMeshPipeline
     from wavemesh.wavelets.transform import WaveletTransform as WaveletTransform
 
@@ -31,8 +32,9 @@ _EXPORTS = {
     "GaussianDiffusion": "wavemesh.diffusion.gaussian",
     "InputError": "wavemesh.errors",
     "MultiViewEncoder": "wavemesh.models.multiview_encoder",
+    "TriplanePipeline": "wavemesh.pipelines.triplane",
     "TriplaneRenderer": "wavemesh.models.triplane_renderer",
-    "View": "wavemesh.pipelines.wavemesh",
+    "View": "wavemesh.pipelines.views",
     "WaveMeshPipeline": "wavemesh.pipelines.wavemesh",
     "WaveMeshUNet": "wavemesh.models.wavemesh_unet",
     "WaveletTransform": "wavemesh.wavelets.transform",
@@ -46,6 +48,7 @@ __all__ = [
     "GaussianDiffusion",
     "InputError",
     "MultiViewEncoder",
+    "TriplanePipeline",
     "TriplaneRenderer",
     "View",
     "WaveMeshPipeline",

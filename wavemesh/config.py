@@ -15,6 +15,7 @@ import os
 import tempfile
 import types
 import typing
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union
 
@@ -73,18 +74,34 @@ def write_text(path: str | Path, text: str) -> None:
 
 def write_bytes(path: str | Path, content: bytes) -> None:
     """Write a file through a temporary one beside it: it appears whole or not at all, and nothing else stays."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    write_files({Path(path): content})
+
+
+def write_files(contents: Mapping[Path, bytes]) -> None:
+    """Write files that belong together, each through a temporary one beside it: all appear whole, or none at all.
+
+    They are put in their places in the order given once every one of them is written.
+    """
+    staged: list[tuple[Path, Path]] = []
+    placed: list[Path] = []
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)  # mkstemp makes files that only their owner may read
-        os.replace(temporary, path)
+        for path, content in contents.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+            staged.append((Path(temporary), path))
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+            umask = os.umask(0)
+            os.umask(umask)
+            os.chmod(temporary, 0o666 & ~umask)  # mkstemp makes files that only their owner may read
+        for temporary_path, path in staged:
+            new = not path.exists()
+            os.replace(temporary_path, path)
+            if new:
+                placed.append(path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        for leftover in [*(temporary_path for temporary_path, _ in staged), *placed]:
+            leftover.unlink(missing_ok=True)
         raise
 
 

@@ -5,6 +5,7 @@ Loads trimesh only when a mesh is at hand, so that a command can check its argum
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from wavemesh.errors import InputError
@@ -13,6 +14,35 @@ if TYPE_CHECKING:
     import trimesh
 
 MESH_SUFFIXES = (".glb", ".obj", ".ply", ".stl")
+TEXTURE_SUFFIXES = (".glb", ".obj")
+
+
+def mesh_files(mesh: trimesh.Trimesh, name: str) -> dict[str, bytes]:
+    """The contents of the files that make up a mesh, by their names: that called `name` is the last one.
+
+    An .obj with a texture refers to a material file, and that to a picture; any other mesh is a single file. See
+    `mesh_bytes` for what is raised.
+    """
+    stem, _, suffix = name.rpartition(".")
+    if suffix.lower() != "obj" or mesh.visual.kind != "texture":
+        return {name: mesh_bytes(mesh, f".{suffix}")}
+    from trimesh.exchange.obj import export_obj
+
+    material, picture = side_files(name)
+    text, files = export_obj(mesh, include_normals=True, return_texture=True, mtl_name=material)
+    pictures = [content for file, content in files.items() if file.endswith(".png")]
+    if len(pictures) != 1:
+        raise InputError(f"The mesh for {stem}.obj has {len(pictures)} textures; only one can be written.")
+    # Written here, because the library's own material is grey, which darkens the texture, and shiny.
+    (used,) = re.findall(r"^usemtl (.+)$", text, re.MULTILINE)
+    lines = [f"newmtl {used}", "Ka 1 1 1", "Kd 1 1 1", "Ks 0 0 0", "illum 1", f"map_Kd {picture}", ""]
+    return {picture: pictures[0], material: "\n".join(lines).encode(), name: text.encode()}
+
+
+def side_files(name: str) -> tuple[str, str]:
+    """The names of material and picture of a textured .obj; without spaces, which not every program reads in them."""
+    stem = re.sub(r"[^\w.-]", "_", name.rpartition(".")[0])
+    return f"{stem}.mtl", f"{stem}_texture.png"
 
 
 def mesh_bytes(mesh: trimesh.Trimesh, suffix: str) -> bytes:

@@ -1,8 +1,10 @@
-"""Colours for a mesh from the pictures it was made of: each vertex takes what the cameras that see it show there."""
+"""Colours for a mesh: from the pictures it was made of, where each vertex takes what the cameras that see it show, or
+from any function of space, such as the triplane's field.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import trimesh
@@ -12,18 +14,28 @@ from scipy.spatial import cKDTree
 from wavemesh.geometry.camera import Camera
 from wavemesh.geometry.raycast import RayCaster
 
+# Colours in [0, 1] (n, 3) of points (n, 3) on a surface.
+ColourAt = Callable[[np.ndarray], np.ndarray]
+
 NEUTRAL_GREY = 170
+# From this weight on a vertex is seen well: under it (seen at more than 72 degrees) another source fades in.
+_SEEN_WELL = 0.1
+_NEIGHBOURS = 3
 _VISIBILITY_SLACK = 0.03  # world units; a vertex lies on the surface that would hide it
 
 
 def vertex_colours_from_views(
-    mesh: trimesh.Trimesh, pictures: Sequence[UInt8[np.ndarray, "s s 4"]], cameras: Sequence[Camera]
+    mesh: trimesh.Trimesh,
+    pictures: Sequence[UInt8[np.ndarray, "s s 4"]],
+    cameras: Sequence[Camera],
+    elsewhere: ColourAt | None = None,
 ) -> UInt8[np.ndarray, "v 4"]:
     """One opaque RGBA colour per vertex.
 
-    A vertex takes the mean of the pictures that see it, weighted by how squarely and how opaquely they do; one that
-    none sees takes the colour of the nearest seen vertex, where its mirror image (x to -x) counts as the same place,
-    because most objects are symmetric. Grey where no picture shows anything.
+    A vertex takes the mean of the pictures that see it, weighted by how squarely and how opaquely they do. One that
+    none sees takes the colour that `elsewhere` has for it, which fades in where the pictures see it from the side. With
+    None it takes that of the nearest seen vertex, where its mirror image (x to -x) counts as the same place, because
+    most objects are symmetric, and grey where no picture shows anything.
     """
     vertices, normals = np.asarray(mesh.vertices), np.asarray(mesh.vertex_normals)
     caster = RayCaster(mesh)
@@ -38,7 +50,38 @@ def vertex_colours_from_views(
     if seen.any():
         colours[seen] = total[seen] / weights[seen, None]
         colours[~seen] = colours[seen][_nearest(vertices[seen], vertices[~seen])]
-    opaque = np.full((len(vertices), 1), 255.0)
+    if elsewhere is not None:
+        badly = np.flatnonzero(weights < _SEEN_WELL)
+        share = np.where(seen[badly], weights[badly] / _SEEN_WELL, 0.0)[:, None]
+        colours[badly] = share * colours[badly] + (1.0 - share) * 255.0 * elsewhere(vertices[badly])
+    return _opaque(colours)
+
+
+def vertex_colours(mesh: trimesh.Trimesh, colour_at: ColourAt) -> UInt8[np.ndarray, "v 4"]:
+    """One opaque RGBA colour per vertex, that of the function at its place."""
+    return _opaque(colour_at(np.asarray(mesh.vertices)) * 255.0)
+
+
+def interpolated_colours(mesh: trimesh.Trimesh) -> ColourAt:
+    """The colours of a mesh coloured by vertex, at any point near it: those of the three nearest vertices.
+
+    The nearer one counts more, by the square of the distance, so that a vertex keeps its colour.
+    """
+    tree = cKDTree(np.asarray(mesh.vertices))
+    colours = np.asarray(mesh.visual.vertex_colors, dtype=np.float64)[:, :3] / 255.0
+
+    def colour_at(points: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "n 3"]:
+        distance, index = tree.query(points, k=min(_NEIGHBOURS, len(colours)), workers=1)
+        distance, index = distance.reshape(len(points), -1), index.reshape(len(points), -1)
+        weights = 1.0 / np.maximum(distance, 1e-6) ** 2
+        weights /= weights.sum(axis=1, keepdims=True)
+        return (weights[:, :, None] * colours[index]).sum(axis=1)
+
+    return colour_at
+
+
+def _opaque(colours: Float[np.ndarray, "v 3"]) -> UInt8[np.ndarray, "v 4"]:
+    opaque = np.full((len(colours), 1), 255.0)
     return np.concatenate([colours, opaque], axis=1).round().clip(0, 255).astype(np.uint8)
 
 

@@ -6,8 +6,17 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
+import torch
 import trimesh
+from jaxtyping import Float
+from PIL import Image
+from torch import Tensor
 
+from wavemesh.geometry.baking import bake_texture
+from wavemesh.geometry.camera import Camera
+from wavemesh.geometry.isosurface import simplify
+from wavemesh.geometry.texture import ColourAt, interpolated_colours
+from wavemesh.models.triplane_renderer import POINTS_AT_ONCE, TriplaneRenderer
 from wavemesh.pipelines.views import PreparedView
 from wavemesh.wavelets.sparse import SparseCoefficients
 
@@ -35,8 +44,25 @@ class StepReport:
     coefficients: SparseCoefficients | None = None
 
 
+class MeshOutput:
+    """What every output can make of its coloured mesh."""
+
+    mesh: trimesh.Trimesh
+
+    def colour_at(self, points: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "n 3"]:
+        """The colours in [0, 1] of points on the surface: those of the vertices around them."""
+        return interpolated_colours(self.mesh)(points)
+
+    def baked(self, size: int = 1024, max_faces: int = 20_000) -> trimesh.Trimesh:
+        """The mesh with its colours in a texture of size x size pixels, for programs that ignore vertex colours.
+
+        It is simplified to max_faces first, the colours are not.
+        """
+        return bake_texture(simplify(self.mesh, max_faces), self.colour_at, size)
+
+
 @dataclass
-class WaveMeshOutput:
+class WaveMeshOutput(MeshOutput):
     """The result of WaveMesh-Diff in the frame of the world (y up, +z front, inside [-1, 1]^3).
 
     mesh: coloured. sdf: (n, n, n) float32, negative inside; of half the resolution where only that was asked for.
@@ -51,3 +77,61 @@ class WaveMeshOutput:
     timings: dict[str, float] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
     stopped: bool = False
+
+
+@dataclass
+class TriplaneOutput(MeshOutput):
+    """The result of Wavelet Triplane Diffusion for C channels, LL bands of n x n; float32 arrays.
+
+    mesh: coloured. sdf: (128, 128, 128), negative inside. triplane_ll: (3, C, n, n). triplane_details: (3, 3, C, n, n)
+    for each plane LH, HL and HH. triplane_highres: (3, C, 2 n, 2 n), their inverse transform. Planes are XY, XZ and YZ.
+    renderer: what decodes it. views: as the network saw them. timings: seconds per stage. settings: what was asked for.
+    stopped: whether a callback ended it early.
+    """
+
+    mesh: trimesh.Trimesh
+    sdf: np.ndarray
+    triplane_ll: np.ndarray
+    triplane_details: np.ndarray
+    triplane_highres: np.ndarray
+    renderer: TriplaneRenderer = field(repr=False)
+    views: list[PreparedView]
+    timings: dict[str, float] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+    stopped: bool = False
+
+    @torch.inference_mode()
+    def render(
+        self, camera: Camera | None = None, size: int = 256, background: str = "white", num_samples: int = 128
+    ) -> Image.Image:
+        """The picture of size x size pixels that a camera takes of the triplane itself, by volume rendering.
+
+        camera: None for the default. background: "white" and "black" give RGB, "transparent" RGBA. num_samples: on each
+        ray. Raises InputError for another background and for sizes out of range.
+        """
+        triplane = self._triplane()[None]
+        pixels = self.renderer.render_volume(triplane, num_samples, size, camera, background)[0]
+        values = (pixels.clamp(0.0, 1.0) * 255.0).round().to(torch.uint8)
+        return Image.fromarray(values.permute(1, 2, 0).cpu().numpy())
+
+    def colour_at(self, points: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "n 3"]:
+        """The colours in [0, 1] of points on the surface: the triplane's, unless the mesh has those of pictures."""
+        if self.settings.get("colours") != "triplane":
+            return super().colour_at(points)
+        return triplane_colours(self.renderer, self._triplane())(points)
+
+    def _triplane(self) -> Tensor:
+        return torch.from_numpy(self.triplane_highres).to(next(self.renderer.parameters()).device)
+
+
+def triplane_colours(renderer: TriplaneRenderer, planes: Float[Tensor, "p c h w"]) -> ColourAt:
+    """The colours of a triplane's field; points outside [-1, 1]^3 get those of the nearest point inside."""
+    decode = renderer.field(planes)
+
+    @torch.inference_mode()
+    def colour_at(points: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "n 3"]:
+        inside = torch.from_numpy(np.asarray(points, dtype=np.float32).clip(-1.0, 1.0)).to(planes.device)
+        colours = [decode(part)[0] for part in inside.split(POINTS_AT_ONCE)]
+        return torch.cat(colours).float().cpu().numpy()
+
+    return colour_at

@@ -4,56 +4,60 @@ surface.
 
 from __future__ import annotations
 
-import functools
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
-from wavemesh.checkpoint import fingerprint, resolve
+from wavemesh.checkpoint import resolve
 from wavemesh.diffusion import samplers
 from wavemesh.diffusion.guidance import BatchedGuidedModel
 from wavemesh.errors import InputError
-from wavemesh.geometry.camera import Camera
 from wavemesh.geometry.isosurface import sdf_to_mesh
-from wavemesh.geometry.texture import vertex_colours_from_views
 from wavemesh.models.camera_head import CameraHead
 from wavemesh.models.denoiser import Condition
 from wavemesh.models.multiview_encoder import ViewFeatures
 from wavemesh.models.wavemesh import WaveMeshModel
-from wavemesh.pipelines.outputs import StepReport, WaveMeshOutput
+from wavemesh.pipelines.base import Callback, ColourSource, Pipeline, Run, resolve_device
+from wavemesh.pipelines.outputs import WaveMeshOutput
+from wavemesh.pipelines.triplane import TriplanePipeline
 from wavemesh.pipelines.views import PictureSource, PreparedView, View, network_tensors, prepare_views
 from wavemesh.sparse.tensor import SparseTensor
 from wavemesh.wavelets.sparse import SparseCoefficients
 
-Callback = Callable[[StepReport], bool | None]
-MAX_STEPS = 1000
 
+class WaveMeshPipeline(Pipeline[WaveMeshModel]):
+    """Pictures in, coloured mesh out. Make one with `from_pretrained`; it holds models and a device, no other state.
 
-class WaveMeshPipeline:
-    """Pictures in, coloured mesh out. Make one with `from_pretrained`; it holds models and a device, no other state."""
+    triplane_source: weights of the triplane system for colours, as `TriplanePipeline.from_pretrained` takes them; they
+    are loaded when colours from there are first asked for.
+    """
 
-    def __init__(self, model: WaveMeshModel, camera_head: CameraHead, device: str | torch.device = "auto") -> None:
-        self.device = resolve_device(device)
-        self.model = model.eval().to(self.device)
-        self.camera_head = camera_head.eval().to(self.device)
+    def __init__(
+        self,
+        model: WaveMeshModel,
+        camera_head: CameraHead,
+        device: str | torch.device = "auto",
+        triplane_source: str | Path | None = None,
+    ) -> None:
+        super().__init__(model, camera_head, device)
+        self.triplane_source = triplane_source
+        self._triplane: TriplanePipeline | None = None
 
     @classmethod
     def from_pretrained(cls, source: str | Path | None = None, device: str | torch.device = "auto") -> WaveMeshPipeline:
         """The pipeline with bundled weights (None), those of a folder, or those of a Hub id.
 
-        device: "auto", "cpu" or "cuda". Raises InputError for weights that are missing or damaged and for a device that
-        is not there.
+        Colours come from the triplane of the folder, or else from the bundled one. device: "auto", "cpu" or "cuda".
+        Raises InputError for weights that are missing or damaged and for a device that is not there.
         """
         device = resolve_device(device)
         folder = resolve(source)
-        return cls(WaveMeshModel.load(folder), CameraHead.load(folder / "camera_head"), device)
+        own = folder / "triplane"
+        camera_head = CameraHead.load(folder / "camera_head")
+        return cls(WaveMeshModel.load(folder), camera_head, device, own if own.is_dir() else None)
 
     @torch.inference_mode()
     def __call__(
@@ -67,6 +71,7 @@ class WaveMeshPipeline:
         background: str = "auto",
         resolution: int | None = None,
         detail_threshold: float = 0.0,
+        colours: ColourSource = "views",
     ) -> WaveMeshOutput:
         """Reconstruct the object in one to eight pictures.
 
@@ -75,27 +80,29 @@ class WaveMeshPipeline:
         evaluation; if it returns True the run ends there with what there is. background: how the object is cut out
         ("auto", "alpha", "rembg", "grabcut", "none"). resolution: that of the weights, or half of it, which leaves the
         detail stage out. detail_threshold: finest coefficients smaller than this are dropped before decoding, in the
-        wavelets' units. Raises InputError for arguments out of range and pictures that
-        cannot be used.
+        wavelets' units. colours: from the "views", where no picture shows anything from the nearest place that one
+        does; for "mixed" from the triplane there; or all from the "triplane". Raises InputError for arguments out of
+        range and pictures that cannot be used.
         """
-        run = _Run(self, num_inference_steps, guidance_scale, seed, callback, sampler, resolution, detail_threshold)
+        run = _Run(
+            self, num_inference_steps, guidance_scale, seed, callback, sampler, colours, resolution, detail_threshold
+        )
         with run.timed("prepare"):
             prepared = prepare_views(views, self.model.config.encoder.image_size, self.estimate_cameras, background)
         return run(prepared)
 
-    @functools.cached_property
-    def fingerprint(self) -> str:
-        """What tells these weights from others; see `checkpoint.fingerprint`."""
-        return fingerprint(self.model.state_dict(), self.camera_head.state_dict())
-
-    @torch.inference_mode()
-    def estimate_cameras(self, pictures: list[Image.Image]) -> list[Camera]:
-        """The cameras of cropped pictures; the first one fixes the frame, the others are relative to it."""
-        return self.camera_head.estimate(pictures)
+    def triplane(self) -> TriplanePipeline:
+        """The pipeline that colours come from; raises InputError where its weights are missing or damaged."""
+        if self._triplane is None:
+            with torch.inference_mode(False):  # or its weights could never be used for a gradient
+                self._triplane = TriplanePipeline.from_pretrained(self.triplane_source, self.device)
+        return self._triplane
 
 
-class _Run:
-    """One reconstruction: its settings, clock and callback."""
+class _Run(Run):
+    """One reconstruction by WaveMesh-Diff."""
+
+    model: WaveMeshModel
 
     def __init__(
         self,
@@ -105,19 +112,16 @@ class _Run:
         seed: int,
         callback: Callback | None,
         sampler: str | None,
+        colours: ColourSource,
         resolution: int | None,
         detail_threshold: float,
     ) -> None:
+        super().__init__(pipeline, guidance_scale, seed, callback, sampler, colours)
         defaults = pipeline.model.config.sampling
         if steps is None:
             steps = (defaults.coarse_steps, defaults.detail_steps)
-        self.coarse_steps, self.detail_steps = (steps, steps) if isinstance(steps, int) else steps
-        for value in (self.coarse_steps, self.detail_steps):
-            if not 1 <= value <= min(MAX_STEPS, pipeline.model.diffusion.timesteps):
-                raise InputError(f"The number of steps must lie between 1 and {MAX_STEPS}, not {value}.")
-        self.guidance_scale = defaults.guidance_scale if guidance_scale is None else float(guidance_scale)
-        if not 0.0 <= self.guidance_scale <= 20.0:
-            raise InputError(f"The guidance scale must lie between 0 and 20, not {guidance_scale}.")
+        coarse_steps, detail_steps = (steps, steps) if isinstance(steps, int) else steps
+        self.coarse_steps, self.detail_steps = self.steps(coarse_steps), self.steps(detail_steps)
         full = pipeline.model.config.resolution
         self.resolution = full if resolution is None else resolution
         if self.resolution not in (full, full // 2):
@@ -125,15 +129,8 @@ class _Run:
         if not 0.0 <= detail_threshold < float("inf"):
             raise InputError(f"The detail threshold must be a number from 0 on, not {detail_threshold}.")
         self.detail_threshold = float(detail_threshold)
-        self.sampler = defaults.sampler if sampler is None else sampler
-        self.seed = seed
-        self.fingerprint = pipeline.fingerprint
-        self.model, self.device = pipeline.model, pipeline.device
-        self.generator = torch.Generator().manual_seed(seed)
-        self.callback = callback
-        self.start = time.perf_counter()
-        self.timings: dict[str, float] = {}
-        self.stopped = False
+        # Before anything is computed, since weights may be missing.
+        self.triplane = None if colours == "views" else pipeline.triplane()
 
     def __call__(self, views: list[PreparedView]) -> WaveMeshOutput:
         with torch.autocast(self.device.type, torch.bfloat16):
@@ -149,22 +146,17 @@ class _Run:
         with self.timed("surface"):
             mesh = sdf_to_mesh(sdf)
         with self.timed("colour"):
-            colours = vertex_colours_from_views(
-                mesh, [np.asarray(view.picture) for view in views], [view.camera for view in views]
-            )
-            mesh.visual.vertex_colors = colours
+            self.colour(mesh, views, None if self.triplane is None else self.triplane.colours(views, self.seed))
         settings = {
             "method": "wavemesh",
             "num_inference_steps": [self.coarse_steps, self.detail_steps],
             "resolution": self.resolution,
             "detail_threshold": self.detail_threshold,
-            "guidance_scale": self.guidance_scale,
-            "sampler": self.sampler,
             "temperature": self.model.config.sampling.temperature,
-            "seed": self.seed,
-            "device": self.device.type,
-            "weights": self.fingerprint,
+            **self.settings(),
         }
+        if self.triplane is not None:
+            settings["triplane_weights"] = self.triplane.fingerprint
         coefficients = self.coefficients(bands, details, coords)
         return WaveMeshOutput(mesh, sdf, coefficients, views, self.timings, settings, self.stopped)
 
@@ -241,35 +233,6 @@ class _Run:
             model, self.model.diffusion, x_T, steps, self.sampler, generator=self.generator, callback=callback
         )
 
-    def report(
-        self,
-        stage: Literal["coarse", "detail"],
-        step: samplers.SamplerStep,
-        field: Tensor,
-        active_sites: int,
-        coefficients: SparseCoefficients,
-    ) -> bool:
-        """Tell the callback about a step; True if it wants to stop."""
-        assert self.callback is not None
-        noise_level = float(self.model.diffusion.schedule.noise[step.t])
-        sdf = field[0].float().cpu().numpy()
-        elapsed = time.perf_counter() - self.start
-        report = StepReport(
-            stage,
-            step.step,
-            step.num_steps,
-            step.t,
-            noise_level,
-            sdf,
-            active_sites,
-            step.guidance_norm,
-            elapsed,
-            coefficients,
-        )
-        if self.callback(report):
-            self.stopped = True
-        return self.stopped
-
     def coefficients(self, bands: Tensor, details: Tensor, coords: Tensor) -> SparseCoefficients:
         """The pyramid in the wavelets' own units, on the CPU."""
         unscaled = (bands * self.model.coarse_scale)[0].float().cpu()
@@ -279,25 +242,3 @@ class _Run:
         return SparseCoefficients(
             unscaled[:1], unscaled[1:], coords[:, 1:].cpu(), features, config.bank, config.resolution
         )
-
-    @contextmanager
-    def timed(self, stage: str) -> Iterator[None]:
-        """Add the seconds of a block to the timings."""
-        begin = time.perf_counter()
-        yield
-        if self.device.type == "cuda":
-            torch.cuda.synchronize()
-        self.timings[stage] = self.timings.get(stage, 0.0) + time.perf_counter() - begin
-
-
-def resolve_device(device: str | torch.device) -> torch.device:
-    """The torch device for "auto", "cpu" or "cuda"; raises InputError where it is unknown or not there."""
-    if isinstance(device, torch.device):
-        return device
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if device not in ("cpu", "cuda"):
-        raise InputError(f"The device must be auto, cpu or cuda, not {device!r}.")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise InputError("The device 'cuda' was asked for, but there is no CUDA GPU here.")
-    return torch.device(device)

@@ -1,0 +1,159 @@
+"""What every pipeline shares: models on a device, and one run with its checked settings, clock and callback."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Generic, Literal, TypeVar, get_args
+
+import numpy as np
+import torch
+import trimesh
+from PIL import Image
+from torch import Tensor, nn
+
+from wavemesh.checkpoint import fingerprint
+from wavemesh.diffusion import samplers
+from wavemesh.errors import InputError
+from wavemesh.geometry.camera import Camera
+from wavemesh.geometry.texture import ColourAt, vertex_colours, vertex_colours_from_views
+from wavemesh.models.camera_head import CameraHead
+from wavemesh.pipelines.outputs import StepReport
+from wavemesh.pipelines.views import PreparedView
+from wavemesh.wavelets.sparse import SparseCoefficients
+
+Callback = Callable[[StepReport], bool | None]
+# Where a mesh's colours come from: the pictures, with the nearest seen colour where they show nothing; the pictures,
+# with the triplane's colour there; or the triplane alone.
+ColourSource = Literal["views", "mixed", "triplane"]
+MAX_STEPS = 1000
+
+Model = TypeVar("Model", bound=nn.Module)
+
+
+class Pipeline(Generic[Model]):
+    """A model and the camera head on one device; nothing else is kept between runs."""
+
+    def __init__(self, model: Model, camera_head: CameraHead, device: str | torch.device = "auto") -> None:
+        self.device = resolve_device(device)
+        self.model: Model = model.eval().to(self.device)
+        self.camera_head = camera_head.eval().to(self.device)
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """What tells these weights from others; see `checkpoint.fingerprint`."""
+        return fingerprint(self.model.state_dict(), self.camera_head.state_dict())
+
+    @torch.inference_mode()
+    def estimate_cameras(self, pictures: list[Image.Image]) -> list[Camera]:
+        """The cameras of cropped pictures; the first one fixes the frame, the others are relative to it."""
+        return self.camera_head.estimate(pictures)
+
+
+class Run:
+    """One reconstruction: its settings, clock and callback. Raises InputError for settings out of range."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline[Any],
+        guidance_scale: float | None,
+        seed: int,
+        callback: Callback | None,
+        sampler: str | None,
+        colours: ColourSource,
+    ) -> None:
+        defaults = pipeline.model.config.sampling
+        self.guidance_scale = defaults.guidance_scale if guidance_scale is None else float(guidance_scale)
+        if not 0.0 <= self.guidance_scale <= 20.0:
+            raise InputError(f"The guidance scale must lie between 0 and 20, not {guidance_scale}.")
+        self.sampler = defaults.sampler if sampler is None else sampler
+        if self.sampler not in samplers.SAMPLERS:
+            raise InputError(f"The sampler must be one of {', '.join(samplers.SAMPLERS)}, not {sampler!r}.")
+        if colours not in get_args(ColourSource):
+            raise InputError(f"The colours must come from one of {', '.join(get_args(ColourSource))}, not {colours!r}.")
+        self.colours = colours
+        self.seed = seed
+        self.fingerprint = pipeline.fingerprint
+        self.model, self.device = pipeline.model, pipeline.device
+        self.generator = torch.Generator().manual_seed(seed)
+        self.callback = callback
+        self.start = time.perf_counter()
+        self.timings: dict[str, float] = {}
+        self.stopped = False
+
+    def steps(self, value: int) -> int:
+        """The number of steps, checked."""
+        if not 1 <= value <= min(MAX_STEPS, self.model.diffusion.timesteps):
+            raise InputError(f"The number of steps must lie between 1 and {MAX_STEPS}, not {value}.")
+        return value
+
+    def settings(self) -> dict[str, Any]:
+        """What was asked for, with defaults filled in, as far as all pipelines have it."""
+        return {
+            "guidance_scale": self.guidance_scale,
+            "sampler": self.sampler,
+            "colours": self.colours,
+            "seed": self.seed,
+            "device": self.device.type,
+            "weights": self.fingerprint,
+        }
+
+    def colour(self, mesh: trimesh.Trimesh, views: list[PreparedView], triplane: ColourAt | None) -> None:
+        """Colour the vertices from where the settings say; triplane: its colours, where they are needed."""
+        if self.colours == "triplane":
+            assert triplane is not None
+            colours = vertex_colours(mesh, triplane)
+        else:
+            pictures, cameras = [np.asarray(view.picture) for view in views], [view.camera for view in views]
+            colours = vertex_colours_from_views(mesh, pictures, cameras, triplane)
+        mesh.visual.vertex_colors = colours
+
+    def report(
+        self,
+        stage: Literal["coarse", "detail", "triplane"],
+        step: samplers.SamplerStep,
+        field: Tensor,
+        active_sites: int,
+        coefficients: SparseCoefficients | None = None,
+    ) -> bool:
+        """Tell the callback about a step; True if it wants to stop. field: (1, n, n, n)."""
+        assert self.callback is not None
+        report = StepReport(
+            stage,
+            step.step,
+            step.num_steps,
+            step.t,
+            noise_level=float(self.model.diffusion.schedule.noise[step.t]),
+            sdf=field[0].float().cpu().numpy(),
+            active_sites=active_sites,
+            guidance_norm=step.guidance_norm,
+            elapsed_s=time.perf_counter() - self.start,
+            coefficients=coefficients,
+        )
+        if self.callback(report):
+            self.stopped = True
+        return self.stopped
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Add the seconds of a block to the timings."""
+        begin = time.perf_counter()
+        yield
+        if self.device.type == "cuda":
+            torch.cuda.synchronize()
+        self.timings[stage] = self.timings.get(stage, 0.0) + time.perf_counter() - begin
+
+
+def resolve_device(device: str | torch.device) -> torch.device:
+    """The torch device for "auto", "cpu" or "cuda"; raises InputError where it is unknown or not there."""
+    if isinstance(device, torch.device):
+        return device
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if device not in ("cpu", "cuda"):
+        raise InputError(f"The device must be auto, cpu or cuda, not {device!r}.")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise InputError("The device 'cuda' was asked for, but there is no CUDA GPU here.")
+    return torch.device(device)

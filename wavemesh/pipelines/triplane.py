@@ -1,0 +1,146 @@
+"""Wavelet Triplane Diffusion from pictures to a mesh that has colours, and to pictures from anywhere: prepare, coarse
+planes, diffusion of their detail bands, inverse transform, field, surface.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from wavemesh.checkpoint import resolve
+from wavemesh.diffusion.samplers import SamplerStep
+from wavemesh.errors import InputError
+from wavemesh.geometry.isosurface import sdf_to_mesh
+from wavemesh.geometry.texture import ColourAt
+from wavemesh.models.camera_head import CameraHead
+from wavemesh.models.coarse_triplane import CoarseTriplane
+from wavemesh.models.detail_diffusion import BANDS
+from wavemesh.models.wavelet_triplane import TriplaneSample, WaveletTriplaneDiffusion
+from wavemesh.pipelines.base import Callback, ColourSource, Pipeline, Run, resolve_device
+from wavemesh.pipelines.outputs import TriplaneOutput, triplane_colours
+from wavemesh.pipelines.views import PictureSource, PreparedView, View, network_tensors, prepare_views
+
+MESH_RESOLUTION = 128
+REPORT_RESOLUTION = 64
+
+
+class TriplanePipeline(Pipeline[WaveletTriplaneDiffusion]):
+    """Pictures in, triplane and coloured mesh out. Make one with `from_pretrained`."""
+
+    @classmethod
+    def from_pretrained(cls, source: str | Path | None = None, device: str | torch.device = "auto") -> TriplanePipeline:
+        """The pipeline with bundled weights (None), those of a folder, or those of a Hub id.
+
+        The camera head is the folder's own, or else the bundled one. device: "auto", "cpu" or "cuda". Raises InputError
+        for weights that are missing or damaged and for a device that is not there.
+        """
+        device = resolve_device(device)
+        folder = resolve(source, "triplane")
+        own = folder / "camera_head"
+        camera_head = CameraHead.load(own if own.is_dir() else resolve(None) / "camera_head")
+        return cls(WaveletTriplaneDiffusion.load(folder), camera_head, device)
+
+    @torch.inference_mode()
+    def __call__(
+        self,
+        views: Sequence[View | PreparedView | PictureSource],
+        num_inference_steps: int | None = None,
+        guidance_scale: float | None = None,
+        seed: int = 0,
+        callback: Callback | None = None,
+        sampler: str | None = None,
+        background: str = "auto",
+        colours: ColourSource = "triplane",
+    ) -> TriplaneOutput:
+        """Reconstruct the object in one to eight pictures.
+
+        num_inference_steps: network evaluations of the detail bands' diffusion. guidance_scale: 1 is plain conditional;
+        more goes further from what the LL band alone suggests. None takes the shipped defaults. callback: gets a
+        `StepReport` after each evaluation; if it returns True the run ends there with what there is. background: how
+        the object is cut out ("auto", "alpha", "rembg", "grabcut", "none"). colours: of the mesh, from the "triplane",
+        or from the "views" where they see it: elsewhere from the nearest place that they see, or from the triplane for
+        "mixed". Raises InputError for arguments out of range, pictures that cannot be used, and where the triplane
+        holds no surface.
+        """
+        run = _Run(self, num_inference_steps, guidance_scale, seed, callback, sampler, colours)
+        with run.timed("prepare"):
+            prepared = prepare_views(views, self.model.config.image_size, self.estimate_cameras, background)
+        return run(prepared)
+
+    @torch.inference_mode()
+    def colours(self, views: list[PreparedView], seed: int = 0) -> ColourAt:
+        """The colours of a triplane sampled with the shipped defaults, for a mesh that was made of the same views."""
+        sample = _Run(self, None, None, seed, None, None, "triplane").sample(views)
+        return triplane_colours(self.model.renderer, sample.triplane[0])
+
+
+class _Run(Run):
+    """One reconstruction by the triplane."""
+
+    model: WaveletTriplaneDiffusion
+
+    def __init__(
+        self,
+        pipeline: TriplanePipeline,
+        steps: int | None,
+        guidance_scale: float | None,
+        seed: int,
+        callback: Callback | None,
+        sampler: str | None,
+        colours: ColourSource,
+    ) -> None:
+        super().__init__(pipeline, guidance_scale, seed, callback, sampler, colours)
+        if steps is not None and not isinstance(steps, int):
+            raise InputError(f"The triplane has one stage of diffusion: give one number of steps, not {steps!r}.")
+        self.num_steps = self.steps(self.model.config.sampling.steps if steps is None else steps)
+
+    def __call__(self, views: list[PreparedView]) -> TriplaneOutput:
+        sample = self.sample(views)
+        renderer = self.model.renderer
+        with self.timed("decode"):
+            sdf = renderer.sdf_grid(sample.triplane, MESH_RESOLUTION)[0].cpu().numpy()
+        with self.timed("surface"):
+            mesh = sdf_to_mesh(sdf)
+        with self.timed("colour"):
+            decoded = triplane_colours(renderer, sample.triplane[0])
+            self.colour(mesh, views, None if self.colours == "views" else decoded)
+        planes, _, *space = sample.details.shape[1:]
+        return TriplaneOutput(
+            mesh=mesh,
+            sdf=sdf,
+            triplane_ll=sample.ll[0].cpu().numpy(),
+            triplane_details=sample.details[0].view(planes, BANDS, -1, *space).cpu().numpy(),
+            triplane_highres=sample.triplane[0].cpu().numpy(),
+            renderer=renderer,
+            views=views,
+            timings=self.timings,
+            settings={"method": "triplane", "num_inference_steps": self.num_steps, **self.settings()},
+            stopped=self.stopped,
+        )
+
+    def sample(self, views: list[PreparedView]) -> TriplaneSample:
+        """The triplane by diffusion from noise."""
+        with torch.autocast(self.device.type, torch.bfloat16):
+            with self.timed("coarse"):
+                images, poses, intrinsics = (tensor.to(self.device) for tensor in network_tensors(views))
+                coarse = self.model.coarse_gen.planes(images, poses, intrinsics)
+            with self.timed("triplane"):
+                details = self.model.sample_details(
+                    coarse,
+                    self.num_steps,
+                    self.guidance_scale,
+                    self.sampler,
+                    self.generator,
+                    None if self.callback is None else lambda step: self.tell(coarse, step),
+                )
+        return TriplaneSample(coarse.ll, details, self.model.reconstruct(coarse.ll, details))
+
+    def tell(self, coarse: CoarseTriplane, step: SamplerStep) -> bool:
+        """Tell the callback about a step of the diffusion; True if it wants to stop."""
+        with torch.autocast(self.device.type, enabled=False):
+            triplane = self.model.reconstruct(coarse.ll, step.x_0 * self.model.detail_scale)
+            field = self.model.renderer.sdf_grid(triplane, REPORT_RESOLUTION)
+        # Every site of the three detail bands is diffused: the planes are dense.
+        return self.report("triplane", step, field, step.x_0[0, :, 0].numel())
