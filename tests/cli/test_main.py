@@ -122,7 +122,9 @@ def test_a_table_is_put_between_its_marks(tmp_path: Path) -> None:
         (["train", "--preset", "huge", "--data", "nowhere", "-o", "out"], "'huge'"),
         (["train", "--preset", "tiny", "--data", "nowhere", "-o", "out"], "nowhere"),
         (["evaluate", "--data", "nowhere", "-o", "out", "--only-baselines"], "nowhere"),
-        (["figures", "-o", "out"], "--data"),
+        (["figures", "-o", "out", "--triplane-weights", "nowhere"], "--only visualize_generation"),
+        (["figures", "-o", "out", "--example", "spoon"], "'spoon'"),
+        (["figures", "a.png", "-o", "out", "--example", "teapot"], "not both"),
         (["figures", "-o", "out", "--losses", "nowhere"], "nowhere"),
     ],
 )

@@ -1,5 +1,7 @@
-"""Pictures that show what happens: held-out results, one generation in full, loss curves.
+"""Pictures that show what happens: a generation by both systems, held-out results, loss curves.
 
+For a bundled example or the given pictures: wavelet_decomposition, triplane_structure, pipeline_outputs,
+frequency_separation and resolution_comparison of the triplane system, and visualize_generation of WaveMesh-Diff.
 With --data: results.png, a sheet of held-out shapes (picture, prediction, truth), and generation.png, the first of them
 with all its pictures. With --losses: loss.png from the log of a training run.
 """
@@ -12,39 +14,125 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wavemesh.cli.arguments import add_device, integer
+from wavemesh.cli.arguments import add_device, cameras_for, integer, number
 from wavemesh.cli.outputs import check_writable, write_bytes
 from wavemesh.errors import InputError
 
 if TYPE_CHECKING:
     from wavemesh.evaluation.figures import Figure
+    from wavemesh.pipelines.views import View
 
+GENERATION = "visualize_generation"
+OF_TRIPLANE = (
+    "wavelet_decomposition",
+    "triplane_structure",
+    "pipeline_outputs",
+    "frequency_separation",
+    "resolution_comparison",
+)
+DEFAULT_EXAMPLE = "teapot"
 EXAMPLE = """example, under a minute on a CPU:
-  python -m wavemesh figures --data data/furniture --count 2 -o figures
+  python -m wavemesh figures --only visualize_generation --example horse --views 4 -o figures
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
+    parser.add_argument("pictures", nargs="*", metavar="IMG", help="pictures of one object; else an example's")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER")
+    parser.add_argument(
+        "--only", nargs="+", choices=(*OF_TRIPLANE, GENERATION), metavar="NAME", help="of a generation, only these"
+    )
+    parser.add_argument("--example", metavar="NAME", help=f"a folder of examples/ (default {DEFAULT_EXAMPLE})")
+    parser.add_argument("--azimuth", type=number, nargs="+", metavar="A", help="degrees, one for each picture")
+    parser.add_argument("--elevation", type=number, nargs="+", metavar="E", help="degrees, one for all or for each")
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="a prepared data set")
     parser.add_argument("--split", choices=("train", "val", "test"), default="test")
     parser.add_argument("--count", type=integer(1), default=8, metavar="N", help="shapes on the sheet (default 8)")
     parser.add_argument("--views", type=integer(1), default=1, metavar="N", help="pictures given of each (default 1)")
     parser.add_argument("--seed", type=integer(0), default=0, metavar="S")
     parser.add_argument("--losses", type=Path, metavar="RUN", help="folder of a training run")
+    parser.add_argument(
+        "--triplane-weights", metavar="SOURCE", help="of the triplane system: a folder or Hub id; else the bundled ones"
+    )
     add_device(parser)
 
 
 def run(args: argparse.Namespace) -> None:
-    """Write the figures that the given sources allow."""
-    if args.data is None and args.losses is None:
-        raise InputError("Figures need --data, --losses or both.")
+    """Write the figures that the given sources allow; those of a generation if there is no other source."""
     check_writable(args.output / "results.png")
+    asked = args.only or args.pictures or args.example is not None
+    if asked or (args.data is None and args.losses is None):
+        _generation(args)
     if args.losses is not None:
         _losses(args.losses, args.output / "loss.png")
     if args.data is not None:
         _results(args)
+
+
+def _generation(args: argparse.Namespace) -> None:
+    """The figures of one object, those of the triplane system first."""
+    names = args.only or [*OF_TRIPLANE, GENERATION]
+    views = _views(args)
+    of_triplane = [name for name in names if name in OF_TRIPLANE]
+    if of_triplane:
+        _triplane(args, views, of_triplane)
+    if GENERATION in names:
+        import numpy as np
+
+        from wavemesh.evaluation.figures import visualize_generation
+        from wavemesh.pipelines.wavemesh import WaveMeshPipeline
+
+        out = WaveMeshPipeline.from_pretrained(args.weights, device=args.device)(views, seed=args.seed)
+        pictures = [np.asarray(view.picture) for view in out.views]
+        figure = visualize_generation(pictures, out.mesh, None, [view.camera for view in out.views])
+        _save(figure, args.output / f"{GENERATION}.png")
+
+
+def _triplane(args: argparse.Namespace, views: list[View], names: list[str]) -> None:
+    """The figures of the triplane system; one sentence where there are no weights of it."""
+    import numpy as np
+
+    from wavemesh.checkpoint import resolve
+
+    try:
+        folder = resolve(args.triplane_weights, "triplane")
+    except InputError as error:
+        hint = f"; --only {GENERATION} needs none of them"
+        raise InputError(f"No figures of the triplane system: {str(error).rstrip('.')}{hint}.") from None
+    from wavemesh.evaluation.figures import as_picture
+    from wavemesh.evaluation.triplane_figures import TRIPLANE_FIGURES
+    from wavemesh.evaluation.triplane_panels import triplane_panels
+    from wavemesh.pipelines.triplane import TriplanePipeline
+
+    pipeline = TriplanePipeline.from_pretrained(folder, device=args.device)
+    out = pipeline(views, seed=args.seed)
+    first = out.views[0]
+    panels = triplane_panels(pipeline.model, out.triplane_highres, as_picture(np.asarray(first.picture)), first.camera)
+    for name in names:
+        _save(TRIPLANE_FIGURES[name](panels), args.output / f"{name}.png")
+
+
+def _views(args: argparse.Namespace) -> list[View]:
+    """The given pictures with their cameras if any, or the first pictures of an example.
+
+    Raises InputError for both at once, and for an example that is not there.
+    """
+    from wavemesh.geometry.camera import Camera
+    from wavemesh.pipelines.views import View
+    from wavemesh.ui.examples import load_examples
+
+    if args.pictures:
+        if args.example is not None:
+            raise InputError(f"Give pictures or --example {args.example}, not both.")
+        cameras = cameras_for(len(args.pictures), args.azimuth, args.elevation, None, None)
+        return [View(picture, camera) for picture, camera in zip(args.pictures, cameras, strict=True)]
+    examples = {example.key: example for example in load_examples()}
+    key = DEFAULT_EXAMPLE if args.example is None else args.example
+    if key not in examples:
+        raise InputError(f"There is no example {key!r}; there are {', '.join(examples) or 'none'}.")
+    pairs = list(zip(examples[key].pictures, examples[key].cameras, strict=True))[: args.views]
+    return [View(picture, Camera(**camera)) for picture, camera in pairs]
 
 
 def _losses(run_folder: Path, path: Path) -> None:
