@@ -137,3 +137,14 @@ def test_a_failed_write_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.M
         config.write_text(path, "new")
     assert path.read_text() == "old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["config.json"]
+
+
+def test_files_that_belong_together_are_all_written_or_none(tmp_path: Path) -> None:
+    first, second, last = tmp_path / "new" / "a", tmp_path / "b", tmp_path / "c"
+    config.write_files({first: b"1", second: b"2"})
+    assert (first.read_bytes(), second.read_bytes()) == (b"1", b"2")
+    second.unlink()
+    last.mkdir()
+    with pytest.raises(OSError):
+        config.write_files({second: b"3", last: b"4"})
+    assert sorted(tmp_path.iterdir()) == [last, first.parent]

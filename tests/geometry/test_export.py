@@ -12,7 +12,8 @@ import pytest
 import trimesh
 
 from wavemesh.errors import InputError
-from wavemesh.geometry.export import MESH_SUFFIXES, mesh_bytes
+from wavemesh.geometry.baking import bake_texture
+from wavemesh.geometry.export import MESH_SUFFIXES, mesh_bytes, mesh_files
 from wavemesh.geometry.mesh import load_mesh
 from wavemesh.rendering.appearance import Appearance
 
@@ -39,7 +40,7 @@ def read_glb(content: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         accessor = tree["accessors"][index]
         view = tree["bufferViews"][accessor["bufferView"]]
         kind = {5121: np.uint8, 5126: np.float32}[accessor["componentType"]]
-        columns = {"VEC3": 3, "VEC4": 4}[accessor["type"]]
+        columns = {"VEC2": 2, "VEC3": 3, "VEC4": 4}[accessor["type"]]
         start = view.get("byteOffset", 0) + accessor.get("byteOffset", 0)
         values = np.frombuffer(binary, kind, accessor["count"] * columns, start)
         found[name] = values.reshape(-1, columns)
@@ -88,3 +89,35 @@ def test_what_is_no_mesh_file_is_refused() -> None:
         mesh_bytes(ball(), ".fbx")
     with pytest.raises(InputError, match="no faces"):
         mesh_bytes(trimesh.Trimesh(), ".ply")
+
+
+@pytest.mark.parametrize("suffix", [".glb", ".obj"])
+def test_a_texture_is_read_back_with_its_colours(suffix: str, tmp_path: Path) -> None:
+    name = f"my ball{suffix}"
+    baked = bake_texture(ball(None), lambda points: points / 2.0 + 0.5, 128)
+    files = mesh_files(baked, name)
+    assert list(files)[-1] == name
+    assert len(files) == (3 if suffix == ".obj" else 1)
+    for each, content in files.items():
+        (tmp_path / each).write_bytes(content)
+    read = trimesh.load_mesh(tmp_path / name)
+    look = Appearance.of(read)
+    third = np.full((len(look.corners), 3), 1 / 3)
+    centres = look.corners.mean(axis=1)
+    colours = look.colour_at(np.arange(len(centres)), third)
+    # Also as bright as it should be: a grey material would darken it.
+    np.testing.assert_allclose(colours, centres / 2.0 + 0.5, atol=0.05)
+
+
+def test_a_textured_glb_is_matt_and_smooth() -> None:
+    tree, attributes = read_glb(mesh_bytes(bake_texture(ball(None), lambda points: points / 2.0 + 0.5, 128), ".glb"))
+    surface = tree["material"]["pbrMetallicRoughness"]
+    assert surface["metallicFactor"] == 0.0
+    assert surface["roughnessFactor"] > 0.5
+    outwards = attributes["POSITION"] / np.linalg.norm(attributes["POSITION"], axis=1, keepdims=True)
+    np.testing.assert_allclose(attributes["NORMAL"], outwards, atol=0.02)
+
+
+def test_other_meshes_are_one_file() -> None:
+    assert list(mesh_files(ball(), "ball.obj")) == ["ball.obj"]
+    assert mesh_files(ball(), "ball.ply") == {"ball.ply": mesh_bytes(ball(), ".ply")}

@@ -7,7 +7,12 @@ import pytest
 import trimesh
 
 from wavemesh.geometry.camera import Camera
-from wavemesh.geometry.texture import NEUTRAL_GREY, vertex_colours_from_views
+from wavemesh.geometry.texture import (
+    NEUTRAL_GREY,
+    interpolated_colours,
+    vertex_colours,
+    vertex_colours_from_views,
+)
 
 RED, BLUE = (220, 20, 10), (10, 30, 200)
 FRONT, BACK = Camera(0.0, 0.0), Camera(180.0, 0.0)
@@ -96,3 +101,41 @@ def test_a_mesh_that_shows_its_back_is_grey() -> None:
     sheet = trimesh.Trimesh([[0, 0, 0], [0, 0.5, 0], [0.5, 0, 0]], [[0, 1, 2]], process=False)
     assert sheet.face_normals[0, 2] < 0
     assert (vertex_colours_from_views(sheet, [plain(RED)], [FRONT])[:, 0] == NEUTRAL_GREY).all()
+
+
+def green(points: np.ndarray) -> np.ndarray:
+    return np.tile([0.0, 1.0, 0.0], (len(points), 1))
+
+
+def test_another_source_colours_what_no_picture_shows() -> None:
+    """Seen from the front alone: red where it is seen well, green behind, and no step in between."""
+    mesh = ball()
+    colours = vertex_colours_from_views(mesh, [plain(RED)], [FRONT], green).astype(int)
+    towards = (FRONT.position() - mesh.vertices) / np.linalg.norm(FRONT.position() - mesh.vertices, axis=1)[:, None]
+    cosine = (towards * mesh.vertex_normals).sum(axis=1)
+    assert (colours[cosine > 0.34, :3] == RED).all()
+    assert (colours[cosine < 0.0, :3] == (0, 255, 0)).all()
+    rim = (cosine > 0.12) & (cosine < 0.28)
+    assert rim.any()
+    assert ((colours[rim, 0] > 10) & (colours[rim, 0] < RED[0] - 10)).all()
+
+
+def test_another_source_colours_everything_without_pictures() -> None:
+    assert (vertex_colours_from_views(ball(), [], [], green) == (0, 255, 0, 255)).all()
+
+
+def test_vertices_take_the_colours_of_their_places() -> None:
+    mesh = ball()
+    colours = vertex_colours(mesh, lambda points: points + 0.5)
+    assert colours.dtype == np.uint8
+    expected = ((mesh.vertices + 0.5) * 255.0).clip(0.0, 255.0)
+    np.testing.assert_allclose(colours[:, :3], expected, atol=0.51)
+
+
+def test_colours_between_vertices_are_those_of_the_vertices_around() -> None:
+    mesh = ball()
+    mesh.visual.vertex_colors = vertex_colours(mesh, lambda points: points / 2.0 + 0.5)
+    colour_at = interpolated_colours(mesh)
+    np.testing.assert_allclose(colour_at(mesh.vertices), mesh.visual.vertex_colors[:, :3] / 255.0, atol=1e-4)
+    centres = mesh.triangles_center
+    np.testing.assert_allclose(colour_at(centres), centres / 2.0 + 0.5, atol=0.02)
