@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import wavemesh
+from tests.pipelines.triplane_model import tiny_triplane
 from wavemesh import cli
 from wavemesh.cli.arguments import cameras_for
 from wavemesh.cli.outputs import fill_table
@@ -102,6 +103,24 @@ def test_shapes_lists_every_stage(capsys: pytest.CaptureFixture[str], weights: P
     lines = capsys.readouterr().out.splitlines()
     assert "pictures                          (1, 3, 4, 32, 32)" in lines
     assert "decoded field                     (1, 32, 32, 32)" in lines
+
+
+def test_shapes_lists_the_stages_of_the_triplane(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    tiny_triplane().save(tmp_path / "weights")
+    arguments = ["shapes", "--methods", "triplane", "--views", "2", "--triplane-weights", str(tmp_path / "weights")]
+    assert cli.main(arguments) == 0
+    lines = capsys.readouterr().out.splitlines()
+    for line in (
+        "pictures                          (1, 2, 4, 32, 32)",
+        "triplane_LL                       (1, 3, 2, 8, 8)",
+        "triplane_details                  (1, 3, 6, 8, 8)",
+        "detail diffusion, planes in batch (3, 6, 8, 8)",
+        "triplane_highres                  (1, 3, 2, 16, 16)",
+        "rendered_image                    (1, 3, 64, 64)",
+        "features at 1000 points           (1, 1000, 6)",
+    ):
+        assert line in lines
+    assert cli.main(["shapes", "--methods", "triplane", "--triplane-weights", "nowhere"]) == 2
 
 
 def test_a_table_is_put_between_its_marks(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from wavemesh.evaluation.samples import sdf_mesh
 from wavemesh.geometry.camera import Camera
 from wavemesh.models.wavelet_triplane import WaveletTriplaneDiffusion
 
-MESH_CELLS = 128
+RENDER_PX, MESH_CELLS = 256, 128
 COARSE_CELLS = 40  # of the mesh that stands between the planes, where every face is drawn one by one
 NARROW_FOV_DEG = 32.0
 
@@ -63,9 +63,13 @@ def triplane_panels(
     highres: Float[np.ndarray, "3 c m m"],
     picture: UInt8[np.ndarray, "h w 3"],
     camera: Camera,
-    size: int = 256,
+    size: int | None = None,
 ) -> TriplanePanels:
-    """The panels of a triplane, rendered size x size from the camera's side. Raises InputError for other shapes."""
+    """The panels of a triplane, rendered size x size (None: 256) from the camera's side.
+
+    Raises InputError for other shapes.
+    """
+    size = RENDER_PX if size is None else size
     planes = torch.from_numpy(np.asarray(highres, np.float32))[None].to(next(model.parameters()).device)
     model.renderer.check_triplane(planes)
     ll, details = model.analyse(planes)

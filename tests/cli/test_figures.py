@@ -1,0 +1,59 @@
+"""The figures of one generation on the command line."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.pipelines.triplane_model import tiny_triplane
+from wavemesh import cli
+from wavemesh.evaluation import triplane_panels
+from wavemesh.models.camera_head import CameraHead, CameraHeadConfig
+from wavemesh.pipelines import triplane
+
+
+@pytest.fixture(scope="module")
+def triplane_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("triplane") / "weights"
+    tiny_triplane().save(folder)
+    CameraHead(CameraHeadConfig(32, (8, 8, 16))).save(folder / "camera_head")
+    return folder
+
+
+def test_figures_of_both_systems(
+    weights: Path,
+    triplane_weights: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(triplane_panels, "RENDER_PX", 24)
+    monkeypatch.setattr(triplane_panels, "MESH_CELLS", 16)
+    monkeypatch.setattr(triplane, "MESH_RESOLUTION", 16)
+    out = tmp_path / "figures"
+    arguments = ["figures", "-o", str(out), "--weights", str(weights), "--triplane-weights", str(triplane_weights)]
+    names = ["wavelet_decomposition", "visualize_generation"]
+    assert cli.main([*arguments, "--device", "cpu", "--example", "horse", "--views", "2", "--only", *names]) == 0
+    assert capsys.readouterr().out.splitlines() == [str(out / f"{name}.png") for name in names]
+    assert sorted(path.stem for path in out.iterdir()) == sorted(names)
+    for name in names:
+        with Image.open(out / f"{name}.png") as picture:
+            pixels = np.asarray(picture.convert("RGB").resize((64, 64))).reshape(-1, 3)
+        assert len(np.unique(pixels, axis=0)) > 10
+
+
+def test_pictures_may_be_given(weights: Path, pictures: list[str], tmp_path: Path) -> None:
+    arguments = ["figures", *pictures, "-o", str(tmp_path), "--weights", str(weights), "--device", "cpu"]
+    cameras = ["--azimuth", "0", "180", "--elevation", "20"]
+    assert cli.main([*arguments, *cameras, "--only", "visualize_generation"]) == 0
+    assert (tmp_path / "visualize_generation.png").is_file()
+
+
+def test_without_weights_of_the_triplane_nothing_is_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["figures", "-o", str(tmp_path / "out"), "--triplane-weights", "nowhere"]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "'nowhere'" in said
+    assert "--only visualize_generation" in said
+    assert not (tmp_path / "out").exists()
