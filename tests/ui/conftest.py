@@ -8,12 +8,14 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image, ImageDraw
 
 from wavemesh.geometry.camera import Camera
@@ -21,6 +23,9 @@ from wavemesh.geometry.isosurface import sdf_to_mesh
 from wavemesh.imaging import Crop
 from wavemesh.pipelines.outputs import StepReport
 from wavemesh.ui.handlers import Defaults, Studio
+from wavemesh.wavelets.sparse import SparseCoefficients
+
+NO_FEATURES = torch.zeros(0, 7)
 
 
 def sphere_sdf(radius: float, side: int = 24) -> np.ndarray:
@@ -50,10 +55,12 @@ class FakePipeline:
             self.running.clear()
 
     def _run(
-        self, views: list[Any], *, num_inference_steps: tuple[int, int], callback: Any, **_: Any
+        self, views: list[Any], *, num_inference_steps: tuple[int, int], callback: Any, **others: Any
     ) -> SimpleNamespace:
         if self.fails_with is not None:
             raise self.fails_with
+        settings = {"num_inference_steps": list(num_inference_steps), **others}
+        guidance_norm = 0.5 if others["guidance_scale"] != 1.0 else None
         start, done, stopped = time.perf_counter(), 0, False
         radius = 0.2
         for stage, steps in zip(("coarse", "detail"), num_inference_steps, strict=True):
@@ -65,11 +72,29 @@ class FakePipeline:
                 self.steps_done += 1
                 radius = 0.2 + 0.5 * done / sum(num_inference_steps)
                 elapsed = time.perf_counter() - start
-                stopped = bool(callback(StepReport(stage, step, steps, 9, 0.5, sphere_sdf(radius), 7, None, elapsed)))
+                sdf = sphere_sdf(radius)
+                coefficients = SparseCoefficients.from_sdf(sdf)
+                if stage == "coarse":
+                    coefficients = replace(coefficients, coords=coefficients.coords[:0], features=NO_FEATURES)
+                    sdf = coefficients.coarse_field().numpy()
+                report = StepReport(
+                    stage,
+                    step,
+                    steps,
+                    9,
+                    0.5,
+                    sdf,
+                    7,
+                    guidance_norm if stage == "coarse" else None,
+                    elapsed,
+                    coefficients,
+                )
+                stopped = bool(callback(report))
         mesh = sdf_to_mesh(sphere_sdf(radius))
         mesh.visual.vertex_colors = np.tile(np.array([200, 90, 60, 255], dtype=np.uint8), (len(mesh.vertices), 1))
         prepared = [
             SimpleNamespace(
+                picture=view.image.resize((32, 32)),
                 full=view.image,
                 crop=Crop(16.0, 16.0, 64.0, 96.0, 96.0),
                 camera=view.camera or Camera(40.0, 25.0),
@@ -77,7 +102,16 @@ class FakePipeline:
             )
             for view in views
         ]
-        return SimpleNamespace(mesh=mesh, views=prepared, timings={"coarse": 0.1}, stopped=stopped)
+        coefficients = SparseCoefficients.from_sdf(sphere_sdf(radius))
+        return SimpleNamespace(
+            mesh=mesh,
+            sdf=sphere_sdf(radius),
+            coefficients=coefficients,
+            views=prepared,
+            timings={"coarse": 0.1},
+            settings={"method": "wavemesh", **settings},
+            stopped=stopped,
+        )
 
 
 def draw_object(path: Path, alpha: bool = True) -> Path:

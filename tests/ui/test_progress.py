@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wavemesh.ui.progress import Pace, Progress, bar_html
+from wavemesh.ui.progress import Pace, Progress, bar_html, estimate_text
 
 
 @given(
@@ -16,7 +16,7 @@ from wavemesh.ui.progress import Pace, Progress, bar_html
 def test_the_bar_never_runs_backwards(durations: list[float], coarse: int) -> None:
     coarse = min(coarse, len(durations) - 1)
     detail = len(durations) - coarse
-    clock = Pace().clock((coarse, detail))
+    clock = Pace().clock({"coarse": coarse, "detail": detail})
     elapsed, fractions = 0.0, []
     for index, duration in enumerate(durations):
         elapsed += duration
@@ -32,15 +32,34 @@ def test_the_bar_never_runs_backwards(durations: list[float], coarse: int) -> No
 def test_an_even_pace_is_learnt_from_run_to_run() -> None:
     pace = Pace()
     for _ in range(6):
-        clock, elapsed = pace.clock((4, 2)), 1.0
+        clock, elapsed = pace.clock({"coarse": 4, "detail": 2}), 1.0
         for stage, steps, seconds in (("coarse", 4, 2.0), ("detail", 2, 3.0)):
             for step in range(steps):
                 elapsed += seconds
                 left = clock.step(stage, step, steps, elapsed).seconds_left
                 truth = (4 * 2.0 + 2 * 3.0 + 1.0 + 1.5) - elapsed
                 error = abs((left or 0.0) - truth)
-        clock.finished(elapsed + 1.5)
+        clock.finished(1.5)
     assert error == pytest.approx(0.0, abs=0.1)
+
+
+def test_a_run_tells_how_long_the_next_one_takes() -> None:
+    pace = Pace()
+    assert pace.estimate({"coarse": 4}) is None
+    for _ in range(3):
+        clock, elapsed = pace.clock({"coarse": 4, "detail": 2}), 0.5
+        for stage, steps, seconds in (("coarse", 4, 2.0), ("detail", 2, 3.0)):
+            for step in range(steps):
+                elapsed += seconds
+                clock.step(stage, step, steps, elapsed)
+        clock.finished(1.5)
+    assert pace.estimate({"coarse": 4, "detail": 2}) == pytest.approx(0.5 + 8.0 + 6.0 + 1.5)
+    assert pace.estimate({"coarse": 10}) == pytest.approx(0.5 + 20.0 + 1.5)
+    # Guidance doubles the coarse steps only.
+    assert pace.estimate({"coarse": 4, "detail": 2}, guided=True) == pytest.approx(0.5 + 16.0 + 6.0 + 1.5)
+    assert pace.estimate({"triplane": 4}) is None
+    assert estimate_text(16.2) == "This will take about 16 s."
+    assert "first run" in estimate_text(None)
 
 
 def test_the_bar_is_html_without_surprises() -> None:

@@ -9,8 +9,11 @@ from typing import Any
 import gradio as gr
 
 from wavemesh.errors import InputError
+from wavemesh.ui.generation import FULL_RESOLUTION
 from wavemesh.ui.handlers import Studio, add_pictures, make_job, parse_cameras
 from wavemesh.ui.pictures import MAX_VIEWS, Number
+
+_MEASURED = ("noise_level", "change", "active_sites", "guidance_norm")
 
 
 def add_api(studio: Studio) -> None:
@@ -26,8 +29,12 @@ def add_api(studio: Studio) -> None:
         guidance = gr.Number(defaults.guidance_scale, label="Guidance")
         sampler = gr.Textbox(defaults.sampler, label="Sampler")
         seed = gr.Number(0, label="Seed", precision=0)
+        method = gr.Textbox(studio.methods[0], label=f"Method: {' or '.join(studio.methods)}")
+        resolution = gr.Number(FULL_RESOLUTION, label="Resolution: 64 leaves the detail stage out", precision=0)
+        threshold = gr.Number(0.0, label="Sparsity threshold: fine coefficients under it are dropped")
         progress = gr.JSON(label="Progress")
         mesh = gr.File(label="Mesh (.glb)")
+        bundle = gr.File(label="Run bundle (.zip), for `wavemesh replay`")
         button = gr.Button("Generate")
 
     def generate(
@@ -38,9 +45,15 @@ def add_api(studio: Studio) -> None:
         guidance: Number | None,
         sampler: str,
         seed: Number | None,
+        method: str,
+        resolution: Number | None,
+        threshold: Number | None,
         request: gr.Request,
-    ) -> Iterator[tuple[dict[str, Any], str | None]]:
-        """Turn one or several pictures of an object into a mesh; streams progress, the last item has the GLB file."""
+    ) -> Iterator[tuple[dict[str, Any], str | None, str | None]]:
+        """Turn one or several pictures of an object into a mesh; streams progress, the last item has the files.
+
+        The progress of a step has its noise level, how much it changed the predicted field, and the active sites.
+        """
         try:
             paths = pictures or []
             if len(paths) > MAX_VIEWS:
@@ -49,25 +62,29 @@ def add_api(studio: Studio) -> None:
             held, problems = add_pictures([], paths)
             if problems:
                 raise InputError(problems[0])
-            job = make_job(held, True, coarse_steps, detail_steps, guidance, sampler, seed)
+            job = make_job(
+                held, True, coarse_steps, detail_steps, guidance, sampler, seed, method, resolution, threshold
+            )
             job = job.with_cameras(given)
             # Without a browser there is no session to speak of: every call gets its own.
             for update in studio.generate(job, f"api{request.session_hash or ''}"):
                 state = {"stage": update.stage, "step": update.step, "num_steps": update.num_steps}
                 state["message"] = update.progress.message
+                if update.measured is not None:
+                    state |= {name: getattr(update.measured, name) for name in _MEASURED}
                 if update.result is None:
-                    yield state, None
+                    yield state, None, None
                 else:
                     result = update.result
                     state |= {"vertices": result.vertices, "faces": result.faces, "seconds": round(result.seconds, 2)}
-                    yield state, result.files[".glb"]
+                    yield state, result.files[".glb"], result.files[".zip"]
         except InputError as error:
             raise gr.Error(str(error), print_exception=False) from error
 
     button.click(
         inspect.unwrap(generate),  # a type checker's wrapper would hide from gradio that it is a generator
-        [pictures, cameras, coarse_steps, detail_steps, guidance, sampler, seed],
-        [progress, mesh],
+        [pictures, cameras, coarse_steps, detail_steps, guidance, sampler, seed, method, resolution, threshold],
+        [progress, mesh, bundle],
         api_name="generate",
         concurrency_limit=4,
         concurrency_id="runs",

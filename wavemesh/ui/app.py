@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wavemesh.ui.handlers import Studio, shipped_defaults
+from wavemesh.ui.methods import available_methods, loader
 from wavemesh.ui.workspace import KEPT_S, open_workspace
 
 if TYPE_CHECKING:
     import gradio as gr
-
-    from wavemesh.ui.generation import Pipeline
 
 TITLE = "WaveMesh"
 MAX_WAITING = 16
@@ -32,11 +31,15 @@ def build(studio: Studio) -> gr.Blocks:
     import gradio as gr
 
     from wavemesh.ui.generate_tab import generate_tab
+    from wavemesh.ui.steps_tab import steps_tab
 
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(KEPT_S, KEPT_S), fill_width=True) as page:
         gr.HTML(_HEADER)
+        # The folder of the session's last finished run; the tabs that look at runs listen to it.
+        finished_run = gr.State(None, time_to_live=KEPT_S)
         with gr.Tabs(elem_id="tabs"):
-            generate_tab(studio)
+            generate_tab(studio, finished_run)
+            steps_tab(studio, finished_run)
     return page
 
 
@@ -65,10 +68,7 @@ def launch(weights: str | Path | None = None, device: str = "auto") -> None:
     """
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     workspace = open_workspace()
-
-    def pipeline() -> Pipeline:
-        from wavemesh.pipelines.wavemesh import WaveMeshPipeline
-
-        return WaveMeshPipeline.from_pretrained(weights, device)
-
-    serve(build(Studio(pipeline, workspace, defaults=shipped_defaults(weights))))
+    # Other methods are offered with their bundled weights, if there are any.
+    others = {method: loader(method, None, device) for method in available_methods() if method != "wavemesh"}
+    pipeline = loader("wavemesh", weights, device)
+    serve(build(Studio(pipeline, workspace, defaults=shipped_defaults(weights), others=others)))

@@ -7,8 +7,14 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from wavemesh.geometry.export import MESH_SUFFIXES
-from wavemesh.ui.handlers import MAX_SEED, MAX_STEPS, SAMPLERS, Studio
+from wavemesh.ui.generation import FULL_RESOLUTION, RESOLUTIONS
+from wavemesh.ui.handlers import MAX_SEED, MAX_STEPS, MAX_THRESHOLD, SAMPLERS, Defaults, Studio
+from wavemesh.ui.methods import METHODS, presets
 from wavemesh.ui.pictures import MAX_VIEWS
+from wavemesh.ui.progress import estimate_text
+
+BUNDLE_SUFFIX = ".zip"
+FILE_SUFFIXES = (*MESH_SUFFIXES, BUNDLE_SUFFIX)
 
 _EMPTY = """<div class="wm-empty"><div><p>The mesh appears here.</p>
 <p class="wm-note">You will see it form, step by step; Stop keeps what there is.</p></div></div>"""
@@ -27,13 +33,24 @@ class Card(NamedTuple):
 
 
 class Settings(NamedTuple):
-    """The controls of the diffusion."""
+    """The controls of the diffusion, in the order that `make_job` takes them."""
 
     coarse_steps: gr.Slider
     detail_steps: gr.Slider
     guidance: gr.Slider
     sampler: gr.Dropdown
     seed: gr.Number
+    method: gr.Dropdown
+    resolution: gr.Radio
+    threshold: gr.Slider
+
+
+class Choices(NamedTuple):
+    """What sets several controls at once, and what is said about them."""
+
+    preset: gr.Radio
+    lattice: gr.Accordion
+    estimate: gr.HTML
 
 
 class Stage(NamedTuple):
@@ -46,6 +63,7 @@ class Stage(NamedTuple):
     forming: gr.Image
     mesh: gr.Model3D
     facts: gr.Markdown
+    watch: gr.HTML
     downloads: gr.Row
     files: list[gr.DownloadButton]
 
@@ -55,7 +73,7 @@ class Stage(NamedTuple):
 
     def update(self, **changes: Any) -> list[Any]:
         """Values for `outputs`: the changes named, nothing for the rest."""
-        files = changes.pop("files", [gr.skip()] * len(MESH_SUFFIXES))
+        files = changes.pop("files", [gr.skip()] * len(FILE_SUFFIXES))
         return [*[changes.get(name, gr.skip()) for name in self._fields[:-1]], *files]
 
 
@@ -125,32 +143,29 @@ def build_cards() -> tuple[gr.Checkbox, list[Card]]:
     return estimate, cards
 
 
-def build_settings(studio: Studio) -> Settings:
+def build_settings(studio: Studio) -> tuple[Settings, Choices]:
     """The controls of the diffusion, at the studio's defaults."""
     defaults = studio.defaults
+    method = studio.methods[0]
     gr.HTML('<p class="wm-step">2. How to denoise</p>')
     with gr.Group():
-        with gr.Row():
-            coarse = gr.Slider(
-                1,
-                MAX_STEPS,
-                defaults.coarse_steps,
-                step=1,
-                label="Coarse steps",
-                min_width=130,
-                elem_id="coarse-steps",
-                info="For the overall shape.",
-            )
-            detail = gr.Slider(
-                1,
-                MAX_STEPS,
-                defaults.detail_steps,
-                step=1,
-                label="Detail steps",
-                min_width=130,
-                elem_id="detail-steps",
-                info="For the fine surface.",
-            )
+        methods = gr.Dropdown(
+            [(METHODS[key].title, key) for key in studio.methods],
+            value=method,
+            label="Method",
+            info=METHODS[method].note,
+            visible=len(studio.methods) > 1,
+            filterable=False,
+            elem_id="method",
+        )
+        preset = gr.Radio(
+            preset_choices(method, defaults),
+            value="balanced",
+            label="Preset",
+            info="Sets steps and resolution; balanced is what the weights were tuned for.",
+            elem_id="preset",
+        )
+        coarse, detail = _steps(defaults)
         with gr.Row():
             guidance = gr.Slider(
                 1.0,
@@ -160,7 +175,7 @@ def build_settings(studio: Studio) -> Settings:
                 label="Guidance",
                 min_width=130,
                 elem_id="guidance",
-                info="Above 1 follows the pictures harder.",
+                info="Above 1 follows the pictures harder, at twice the time.",
             )
             sampler = gr.Dropdown(
                 [(_SAMPLER_NAMES[name], name) for name in SAMPLERS],
@@ -182,8 +197,58 @@ def build_settings(studio: Studio) -> Settings:
                 info="Parts that no picture shows change with it.",
             )
             dice = gr.Button("⚄", elem_classes="wm-dice", elem_id="dice", min_width=46, scale=0)
+    with gr.Accordion("Resolution and sparsity", open=False, elem_id="lattice") as lattice:
+        resolution = gr.Radio(
+            [(f"{side}³", side) for side in RESOLUTIONS],
+            value=FULL_RESOLUTION,
+            label="Resolution",
+            info="At 64³ the mesh comes from the coarse bands alone.",
+            elem_id="resolution",
+        )
+        threshold = gr.Slider(
+            0.0,
+            MAX_THRESHOLD,
+            0.0,
+            step=0.0005,
+            label="Sparsity threshold",
+            info="Fine wavelet coefficients smaller than this are dropped: fewer numbers, a smoother surface.",
+            elem_id="threshold",
+        )
+    estimate = gr.HTML(f'<p class="wm-note">{estimate_text(None)}</p>', elem_id="estimate-time")
     dice.click(None, outputs=seed, js=_DICE, api_visibility="private")
-    return Settings(coarse, detail, guidance, sampler, seed)
+    settings = Settings(coarse, detail, guidance, sampler, seed, methods, resolution, threshold)
+    return settings, Choices(preset, lattice, estimate)
+
+
+def preset_choices(method: str, defaults: Defaults) -> list[tuple[str, str]]:
+    """The presets of a method as a radio shows them."""
+    return [(preset.title, key) for key, preset in presets(method, defaults.steps(method)).items()]
+
+
+def _steps(defaults: Defaults) -> tuple[gr.Slider, gr.Slider]:
+    """The sliders of both stages."""
+    with gr.Row():
+        coarse = gr.Slider(
+            1,
+            MAX_STEPS,
+            defaults.coarse_steps,
+            step=1,
+            label="Coarse steps",
+            min_width=130,
+            elem_id="coarse-steps",
+            info="For the overall shape.",
+        )
+        detail = gr.Slider(
+            1,
+            MAX_STEPS,
+            defaults.detail_steps,
+            step=1,
+            label="Detail steps",
+            min_width=130,
+            elem_id="detail-steps",
+            info="For the fine surface.",
+        )
+    return coarse, detail
 
 
 def build_stage() -> Stage:
@@ -215,7 +280,13 @@ def build_stage() -> Stage:
     facts = gr.Markdown(visible=False, elem_id="facts", elem_classes="wm-note")
     with gr.Row(visible=False, elem_classes="wm-downloads") as downloads:
         files = [
-            gr.DownloadButton(suffix[1:].upper(), size="md", elem_id=f"download-{suffix[1:]}", min_width=64)
-            for suffix in MESH_SUFFIXES
+            gr.DownloadButton(
+                "Run bundle" if suffix == BUNDLE_SUFFIX else suffix[1:].upper(),
+                size="md",
+                elem_id=f"download-{suffix[1:]}",
+                min_width=64,
+            )
+            for suffix in FILE_SUFFIXES
         ]
-    return Stage(generate, stop, progress, empty, forming, mesh, facts, downloads, files)
+    watch = gr.HTML(visible=False, elem_id="watch")
+    return Stage(generate, stop, progress, empty, forming, mesh, facts, watch, downloads, files)

@@ -10,13 +10,24 @@ from typing import Any
 import gradio as gr
 
 from wavemesh.errors import InputError
-from wavemesh.geometry.export import MESH_SUFFIXES
 from wavemesh.ui.api import add_api
-from wavemesh.ui.generate_layout import Card, Settings, Stage, build_cards, build_inputs, build_settings, build_stage
+from wavemesh.ui.generate_choices import estimator, wire_choices
+from wavemesh.ui.generate_layout import (
+    FILE_SUFFIXES,
+    Card,
+    Choices,
+    Settings,
+    Stage,
+    build_cards,
+    build_inputs,
+    build_settings,
+    build_stage,
+)
 from wavemesh.ui.generation import Result, Update
 from wavemesh.ui.handlers import Studio, add_pictures, caption, make_job, with_found
 from wavemesh.ui.pictures import MAX_VIEWS, Number, Picture, shown, with_angles
 from wavemesh.ui.progress import bar_html
+from wavemesh.ui.watch import Watch
 from wavemesh.ui.workspace import KEPT_S
 
 _log = logging.getLogger(__name__)
@@ -25,8 +36,8 @@ _log = logging.getLogger(__name__)
 _LOOK = "() => { if (innerWidth < 800) document.querySelector('#run').scrollIntoView({behavior: 'smooth'}); }"
 
 
-def generate_tab(studio: Studio) -> None:
-    """Build the tab inside the current Blocks and wire it."""
+def generate_tab(studio: Studio, finished_run: gr.State) -> None:
+    """Build the tab inside the current Blocks and wire it; finished_run gets the folder of each finished run."""
     with gr.Tab("Generate", id="generate"):
         # Pictures are small (see pictures.KEPT_SIDE), and a session's are forgotten after a while.
         pictures = gr.State([], time_to_live=KEPT_S, delete_callback=None)
@@ -34,11 +45,12 @@ def generate_tab(studio: Studio) -> None:
             with gr.Column(scale=5, min_width=330):
                 upload, examples, credit = build_inputs(studio)
                 estimate, cards = build_cards()
-                settings = build_settings(studio)
+                settings, choices = build_settings(studio)
             with gr.Column(scale=7, min_width=330, elem_classes="wm-result"):
                 stage = build_stage()
         _wire_pictures(studio, pictures, upload, examples, credit, estimate, cards)
-        _wire_run(studio, pictures, estimate, cards, settings, stage)
+        wire_choices(studio, settings, choices)
+        _wire_run(studio, pictures, estimate, cards, settings, stage, finished_run, choices)
         add_api(studio)
 
 
@@ -146,6 +158,8 @@ def _wire_run(
     cards: list[Card],
     settings: Settings,
     stage: Stage,
+    finished_run: gr.State,
+    choices: Choices,
 ) -> None:
     """Generate and Stop."""
     finished = gr.State(None, time_to_live=KEPT_S)
@@ -158,6 +172,9 @@ def _wire_run(
         guidance: Number | None,
         sampler: str,
         seed: Number | None,
+        method: str,
+        resolution: Number | None,
+        threshold: Number | None,
         request: gr.Request,
         *angles: Number | None,
     ) -> Iterator[list[Any]]:
@@ -169,11 +186,13 @@ def _wire_run(
         result = None
         try:
             held = held if estimated else _turned(held, angles)
-            job = make_job(held, estimated, coarse, detail, guidance, sampler, seed)
+            job = make_job(held, estimated, coarse, detail, guidance, sampler, seed, method, resolution, threshold)
+            watch = Watch()
             yield [None, *stage.update(generate=gr.update(visible=False), stop=gr.update(visible=True))]
             started = False
             for update in studio.generate(job, request.session_hash or ""):
-                yield [None, *_during(stage, update, started)]
+                watch.add(update.measured, update.preview)
+                yield [None, *_during(stage, update, started, watch)]
                 started = started or update.preview is not None
                 result = update.result
         except InputError as error:
@@ -185,9 +204,9 @@ def _wire_run(
 
     def present(result: Result | None, held: list[Picture], estimated: bool) -> list[Any]:
         if result is None:
-            return [held, *stage.update(), *[gr.skip()] * (1 + len(_flat(cards)))]
+            return [gr.skip(), held, *stage.update(), *[gr.skip()] * (1 + len(_flat(cards)))]
         held = with_found(held, result)
-        return [held, *_finished(stage, result), *_card_updates(held, estimated)]
+        return [result.folder, held, *_finished(stage, result), *_card_updates(held, estimated)]
 
     def stop(request: gr.Request) -> Any:
         studio.stop_flag(request.session_hash or "").set()
@@ -205,13 +224,20 @@ def _wire_run(
         concurrency_id="runs",
         **private,
         api_name="watch",  # leaves the name "generate" to the public endpoint
-    ).then(present, [finished, pictures, estimate], [pictures, *stage.outputs(), estimate, *_flat(cards)], **private)
+    ).then(
+        present,
+        [finished, pictures, estimate],
+        [finished_run, pictures, *stage.outputs(), estimate, *_flat(cards)],
+        **private,
+    ).then(estimator(studio), list(settings), choices.estimate, **private)
     stage.stop.click(stop, None, stage.stop, queue=False, **private)
 
 
-def _during(stage: Stage, update: Update, started: bool) -> list[Any]:
+def _during(stage: Stage, update: Update, started: bool, watch: Watch) -> list[Any]:
     """Values for the stage's outputs while a run goes on; started: whether a preview was shown before."""
     changes: dict[str, Any] = {"progress": gr.update(value=bar_html(update.progress), visible=True)}
+    if update.measured is not None:
+        changes["watch"] = gr.update(value=watch.html(), visible=True)
     if update.preview is not None:
         changes["forming"] = gr.update(value=update.preview, visible=True)
         if not started:
@@ -230,5 +256,5 @@ def _finished(stage: Stage, result: Result) -> list[Any]:
         mesh=gr.update(value=result.files[".glb"], visible=True),
         facts=gr.update(value=caption(result), visible=True),
         downloads=shown_again,
-        files=[gr.update(value=result.files[suffix]) for suffix in MESH_SUFFIXES],
+        files=[gr.update(value=result.files[suffix]) for suffix in FILE_SUFFIXES],
     )

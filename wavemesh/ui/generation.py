@@ -19,18 +19,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from wavemesh.errors import InputError
 from wavemesh.ui.export import export_mesh
+from wavemesh.ui.methods import METHODS
+from wavemesh.ui.painting import beside, paint_field, paint_mesh
 from wavemesh.ui.progress import Pace, Progress
 from wavemesh.ui.workspace import new_result_folder
 
 if TYPE_CHECKING:
     import trimesh
 
-    from wavemesh.pipelines import StepReport, WaveMeshOutput
+    from wavemesh.pipelines import StepReport
+    from wavemesh.pipelines.record import RunRecord, StepRecord
 
-PREVIEW_SIDE = 320
 MAX_SECONDS = 600.0
+RESOLUTIONS = (64, 128)
+FULL_RESOLUTION = RESOLUTIONS[-1]
 _PREVIEW_PAUSE_S = 0.3  # the preview shares the processor with the model
 
 _log = logging.getLogger(__name__)
@@ -44,16 +47,32 @@ Pipeline = Callable[..., Any]
 class Job:
     """What a run is asked for.
 
-    views: RGBA pictures with the keyword arguments of their `Camera`, None to have it estimated. steps: of the coarse
-    and the detail stage. name: becomes the files' name.
+    views: RGBA pictures with the keyword arguments of their `Camera`, None to have it estimated. steps: of each stage
+    of the method. resolution: None for that of the weights. detail_threshold: finest coefficients under it are dropped.
+    name: becomes the files' name.
     """
 
     views: tuple[tuple[Image.Image, dict[str, Any] | None], ...]
-    steps: tuple[int, int] = (5, 2)
+    steps: tuple[int, ...] = (5, 2)
+    method: str = "wavemesh"
+    resolution: int | None = None
+    detail_threshold: float = 0.0
     guidance_scale: float = 1.0
     sampler: str = "ddim"
     seed: int = 0
     name: str = "wavemesh"
+
+    def stage_steps(self) -> dict[str, int]:
+        """The number of steps by stage, as far as the stages run."""
+        return stage_steps(self.method, self.steps, self.resolution)
+
+    def arguments(self) -> dict[str, Any]:
+        """What the pipeline is called with, beside views and callback."""
+        shared = {"guidance_scale": self.guidance_scale, "seed": self.seed, "sampler": self.sampler}
+        if len(METHODS[self.method].stages) == 1:
+            return {**shared, "num_inference_steps": self.steps[0]}
+        own = {"resolution": self.resolution, "detail_threshold": self.detail_threshold}
+        return {**shared, **own, "num_inference_steps": self.steps}
 
     def with_cameras(self, cameras: Sequence[dict[str, Any] | None]) -> Job:
         """The same job with these cameras for its pictures."""
@@ -65,7 +84,8 @@ class Job:
 class Result:
     """What a run leaves: files by suffix, numbers for the caption, and the cameras that were estimated.
 
-    found: for each view the crop and its camera's keyword arguments, None where the camera was given.
+    found: for each view the crop and its camera's keyword arguments, None where the camera was given. folder: holds the
+    files and the record of the run.
     """
 
     files: dict[str, str]
@@ -76,17 +96,22 @@ class Result:
     seed: int
     timings: dict[str, float] = field(default_factory=dict)
     found: tuple[tuple[Image.Image, dict[str, Any]] | None, ...] = ()
+    folder: str = ""
 
 
 @dataclass(frozen=True)
 class Update:
-    """One moment of a run: progress, sometimes a new preview ((s, s, 4) uint8, RGBA), at the end the result."""
+    """One moment of a run: progress, sometimes a new preview ((s, s, 4) uint8, RGBA), at the end the result.
+
+    measured: after a step, what is recorded of it, without its arrays.
+    """
 
     progress: Progress
     stage: str = ""
     step: int = 0
     num_steps: int = 0
     preview: np.ndarray | None = None
+    measured: StepRecord | None = None
     result: Result | None = None
 
 
@@ -110,6 +135,14 @@ class StopFlag:
         return self._path.exists()
 
 
+def stage_steps(method: str, steps: Sequence[int], resolution: int | None) -> dict[str, int]:
+    """The number of steps by stage; at the lower resolution there are no details."""
+    counts = dict(zip(METHODS[method].stages, steps, strict=False))
+    if resolution is not None and resolution < FULL_RESOLUTION:
+        counts.pop("detail", None)
+    return counts
+
+
 def on_gpu(function: Callable[..., Iterator[Update]]) -> Callable[..., Iterator[Update]]:
     """The function, given a GPU for each call where Hugging Face lends one; unchanged elsewhere."""
     try:
@@ -126,11 +159,14 @@ def run_job(
 
     Raises what the pipeline raises, InputError above all.
     """
+    from wavemesh.pipelines.record import Recorder
+
     messages: queue.Queue[Any] = queue.Queue()
     worker = threading.Thread(target=_work, args=(pipeline_factory, job, stop, messages), name="generate", daemon=True)
-    clock = pace.clock(job.steps)
+    clock = pace.clock(job.stage_steps(), job.guidance_scale != 1.0)
     painter = _Painter(job)
-    begin = time.perf_counter()
+    recorder = Recorder()
+    begin = last_step = time.perf_counter()
     yield Update(Progress("Loading the model and reading the pictures"))
     worker.start()
     try:
@@ -142,14 +178,17 @@ def run_job(
                 break
             if time.perf_counter() - begin > MAX_SECONDS:
                 stop.set()
+            last_step = time.perf_counter()
             progress = clock.step(message.stage, message.step, message.num_steps, message.elapsed_s)
+            recorder(message)
+            measured = replace(recorder.steps[-1], coefficients=None, field=None)
             # Where reports pile up, only the newest is drawn.
             preview = painter.paint(message.sdf) if messages.empty() else None
-            yield Update(progress, message.stage, message.step + 1, message.num_steps, preview)
+            yield Update(progress, message.stage, message.step + 1, message.num_steps, preview, measured)
         worker.join()
         yield Update(Progress("Writing the files", 0.99), preview=painter.paint_mesh(message.mesh))
-        result = _result(message, job, workspace, time.perf_counter() - begin)
-        clock.finished(time.perf_counter() - begin)
+        result = _result(recorder.record(message), message, job, workspace, time.perf_counter() - begin)
+        clock.finished(time.perf_counter() - last_step)
         yield Update(Progress("Done", 1.0), result=result)
     finally:
         if worker.is_alive():
@@ -169,15 +208,7 @@ def _work(pipeline_factory: Callable[[], Pipeline], job: Job, stop: StopFlag, me
         from wavemesh.pipelines.views import View
 
         views = [View(picture, None if camera is None else Camera(**camera)) for picture, camera in job.views]
-        output = pipeline_factory()(
-            views,
-            num_inference_steps=job.steps,
-            guidance_scale=job.guidance_scale,
-            seed=job.seed,
-            sampler=job.sampler,
-            callback=report_step,
-        )
-        messages.put(output)
+        messages.put(pipeline_factory()(views, callback=report_step, **job.arguments()))
     except Exception as error:  # travels to the page's thread, which shows or logs it
         messages.put(error)
 
@@ -187,42 +218,31 @@ class _Painter:
 
     def __init__(self, job: Job) -> None:
         camera = job.views[0][1] or {}
-        # A little to the side: straight on, a person sees only what the picture shows already.
-        self._azimuth = float(camera.get("azimuth_deg", 0.0)) + 30.0
-        self._elevation = min(35.0, max(15.0, float(camera.get("elevation_deg", 20.0))))
+        self._from = beside(float(camera.get("azimuth_deg", 0.0)), float(camera.get("elevation_deg", 20.0)))
         self._next = 0.0
 
     def paint(self, sdf: np.ndarray) -> np.ndarray | None:
         """A preview of the field's surface; None if it has none yet or the last preview was just now."""
         if time.perf_counter() < self._next:
             return None
-        from wavemesh.geometry.isosurface import sdf_to_mesh
-
-        try:
-            return self.paint_mesh(sdf_to_mesh(sdf))
-        except InputError:
-            return None
-
-    def paint_mesh(self, mesh: trimesh.Trimesh) -> np.ndarray:
-        """A preview of the mesh in clay, on nothing: the page's own background shows, light or dark."""
-        from wavemesh.geometry.camera import Camera
-        from wavemesh.rendering import Light, RaycastRenderer
-        from wavemesh.rendering.turntable import CLAY
-
-        lamp = Light(direction=(-0.5, 0.7, 0.9), diffuse=0.72, sky=0.22, ambient=0.12, follows_camera=True)
-        camera = Camera(self._azimuth, self._elevation)
-        picture = RaycastRenderer(mesh).view(camera, PREVIEW_SIDE, light=lamp, colour=CLAY).rgba
+        picture = paint_field(sdf, *self._from)
         self._next = time.perf_counter() + _PREVIEW_PAUSE_S
         return picture
 
+    def paint_mesh(self, mesh: trimesh.Trimesh) -> np.ndarray:
+        """A preview of the finished mesh."""
+        return paint_mesh(mesh, *self._from)
 
-def _result(output: WaveMeshOutput, job: Job, workspace: Path, seconds: float) -> Result:
-    files = export_mesh(output.mesh, new_result_folder(workspace), job.name)
+
+def _result(record: RunRecord, output: Any, job: Job, workspace: Path, seconds: float) -> Result:
+    folder = new_result_folder(workspace)
+    files = export_mesh(output.mesh, folder, job.name)
+    bundle = record.save(folder, {"mesh.glb": Path(files[".glb"]).read_bytes()})
     found = tuple(
         (view.crop.apply(view.full), asdict(view.camera)) if view.estimated else None for view in output.views
     )
     return Result(
-        files=files,
+        files={**files, ".zip": str(bundle)},
         vertices=len(output.mesh.vertices),
         faces=len(output.mesh.faces),
         seconds=seconds,
@@ -230,4 +250,5 @@ def _result(output: WaveMeshOutput, job: Job, workspace: Path, seconds: float) -
         seed=job.seed,
         timings=dict(output.timings),
         found=found,
+        folder=str(folder),
     )

@@ -6,44 +6,51 @@
 from __future__ import annotations
 
 import functools
-import json
-import logging
 import re
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wavemesh.errors import InputError
 from wavemesh.ui.examples import EXAMPLES_FOLDER, Example, load_examples
-from wavemesh.ui.generation import Job, Pipeline, Result, StopFlag, Update, on_gpu, run_job
+from wavemesh.ui.generation import RESOLUTIONS, Job, Pipeline, Result, StopFlag, Update, on_gpu, run_job
+from wavemesh.ui.methods import METHODS, WEIGHTS, shipped_sampling
 from wavemesh.ui.pictures import MAX_VIEWS, Number, Picture, cut_out
 from wavemesh.ui.progress import Pace, Progress
+
+if TYPE_CHECKING:
+    from wavemesh.pipelines.record import RunRecord
 
 SAMPLERS = ("ddim", "dpmpp_2m", "ddpm")
 MAX_STEPS = 50
 MAX_SEED = 2**31 - 1
-BUNDLED_WEIGHTS = Path(__file__).resolve().parents[2] / "assets" / "weights" / "wavemesh"
+MAX_THRESHOLD = 0.02  # a finest coefficient is rarely larger
+KEPT_RECORDS = 6
 _WAIT_S = 0.5
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Defaults:
-    """Where the sliders stand at first."""
+    """Where the sliders stand at first. triplane_steps: those of the other method."""
 
     coarse_steps: int = 5
     detail_steps: int = 2
     guidance_scale: float = 1.0
     sampler: str = "ddim"
+    triplane_steps: int = 5
+
+    def steps(self, method: str) -> tuple[int, ...]:
+        """The steps of each stage of a method."""
+        return (self.triplane_steps,) if method == "triplane" else (self.coarse_steps, self.detail_steps)
 
 
 class Studio:
     """What all sessions of a page share.
 
-    pipeline_factory: called at the first run, in the thread of that run. workspace: folder for the files of runs.
+    pipeline_factory: called at the first run, in the thread of that run. others: those of further methods by their key.
+    workspace: folder for the files of runs.
     """
 
     def __init__(
@@ -52,14 +59,36 @@ class Studio:
         workspace: Path,
         examples_folder: Path = EXAMPLES_FOLDER,
         defaults: Defaults | None = None,
+        others: Mapping[str, Callable[[], Pipeline]] | None = None,
     ) -> None:
-        self.pipeline_factory = functools.lru_cache(maxsize=1)(pipeline_factory)
+        factories = {"wavemesh": pipeline_factory, **(others or {})}
+        self.factories = {method: functools.lru_cache(maxsize=1)(factory) for method, factory in factories.items()}
         self.workspace = workspace
         self.examples: list[Example] = load_examples(examples_folder)
         self.defaults = defaults or Defaults()
         self._accelerator = threading.Lock()
         self._pace = Pace()
         self._run = on_gpu(run_job)
+        self._records = functools.lru_cache(maxsize=KEPT_RECORDS)(load_record)
+
+    @property
+    def methods(self) -> list[str]:
+        """The keys of the methods that can be run."""
+        return list(self.factories)
+
+    def record(self, folder: str) -> RunRecord:
+        """The record of a finished run, by the folder of its `Result`; InputError where it is not kept (any longer).
+
+        Read it only: a few records stay in memory and are shared.
+        """
+        path = Path(folder).resolve()
+        if path.parent != (self.workspace / "results").resolve() or not path.is_dir():
+            raise InputError("This run is no longer kept on the server; generate the mesh again.")
+        return self._records(path)
+
+    def estimate(self, job_steps: dict[str, int], guidance_scale: float) -> float | None:
+        """Seconds that a run with these steps by stage will take, None before anything was measured."""
+        return self._pace.estimate(job_steps, guidance_scale != 1.0)
 
     def stop_flag(self, session: str) -> StopFlag:
         """The request to stop of one session (any string)."""
@@ -70,6 +99,8 @@ class Studio:
 
         Ends without a result if the session asks to stop while it waits for its turn.
         """
+        if job.method not in self.factories:
+            raise InputError(f"There is no method {job.method!r} here; choose one of {', '.join(self.factories)}.")
         stop = self.stop_flag(session)
         stop.clear()
         while not self._accelerator.acquire(timeout=_WAIT_S):
@@ -78,7 +109,7 @@ class Studio:
                 return
             yield Update(Progress("Waiting for another run to end"))
         try:
-            yield from self._run(self.pipeline_factory, job, self.workspace, stop, self._pace)
+            yield from self._run(self.factories[job.method], job, self.workspace, stop, self._pace)
         finally:
             stop.clear()
             self._accelerator.release()
@@ -117,16 +148,20 @@ def make_job(
     guidance_scale: Number | None,
     sampler: str,
     seed: Number | None,
+    method: str = "wavemesh",
+    resolution: Number | None = None,
+    detail_threshold: Number | None = 0.0,
 ) -> Job:
     """The job that the page's controls describe; raises InputError for values out of range."""
     if not pictures:
         raise InputError("No picture yet: upload one or choose an example first.")
     if sampler not in SAMPLERS:
         raise InputError(f"Unknown sampler {sampler!r}; choose one of {', '.join(SAMPLERS)}.")
-    steps = (
-        _whole("number of coarse steps", coarse_steps, 1, MAX_STEPS),
-        _whole("number of detail steps", detail_steps, 1, MAX_STEPS),
-    )
+    steps = checked_steps(method, coarse_steps, detail_steps)
+    if resolution is not None and resolution not in RESOLUTIONS:
+        raise InputError(f"The resolution must be {' or '.join(map(str, RESOLUTIONS))}, not {resolution}.")
+    if detail_threshold is None or not 0.0 <= detail_threshold <= MAX_THRESHOLD:
+        raise InputError(f"The sparsity threshold must lie between 0 and {MAX_THRESHOLD}, not {detail_threshold}.")
     if guidance_scale is None or not 0.0 <= guidance_scale <= 20.0:
         raise InputError(f"The guidance must lie between 0 and 20, not {guidance_scale}.")
     views: list[tuple[Any, dict[str, Any] | None]] = [
@@ -136,11 +171,31 @@ def make_job(
     return Job(
         views=tuple(views),
         steps=steps,
+        method=method,
+        resolution=None if resolution is None else int(resolution),
+        detail_threshold=float(detail_threshold),
         guidance_scale=float(guidance_scale),
         sampler=sampler,
         seed=_whole("seed", seed, 0, MAX_SEED),
         name=f"{stem or 'object'}-mesh",
     )
+
+
+def checked_steps(method: str, first: Number | None, second: Number | None) -> tuple[int, ...]:
+    """The steps of each stage of a method; raises InputError for an unknown method and steps out of range."""
+    if method not in METHODS:
+        raise InputError(f"There is no method {method!r}; choose one of {', '.join(METHODS)}.")
+    stages = METHODS[method].stages
+    named = zip(stages, (first, second), strict=False)
+    return tuple(_whole(f"number of {stage} steps", value, 1, MAX_STEPS) for stage, value in named)
+
+
+def load_record(folder: Path) -> RunRecord:
+    """The record in the folder of a result."""
+    from wavemesh.pipelines.bundle import read_bundle
+    from wavemesh.pipelines.record import FILE
+
+    return read_bundle(folder / FILE)
 
 
 def with_found(pictures: Sequence[Picture], result: Result) -> list[Picture]:
@@ -190,15 +245,10 @@ def caption(result: Result) -> str:
 def shipped_defaults(weights: str | Path | None = None) -> Defaults:
     """The defaults that come with the weights, read without loading them; ours where they say nothing."""
     # Not by `wavemesh.checkpoint`, which would load torch before the page is up; a Hub id is not fetched for this.
-    folder = BUNDLED_WEIGHTS if weights is None else Path(weights)
-    try:
-        data = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        sampling = data.get("sampling") or {}
-        known = {key: sampling[key] for key in Defaults.__dataclass_fields__ if key in sampling}
-        return Defaults(**known)
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        _log.info("no shipped defaults: %s", error)
-        return Defaults()
+    sampling = shipped_sampling(WEIGHTS / "wavemesh" if weights is None else Path(weights))
+    known = {key: sampling[key] for key in Defaults.__dataclass_fields__ if key in sampling}
+    triplane = shipped_sampling(WEIGHTS / "triplane")
+    return Defaults(**known, triplane_steps=int(triplane.get("steps", Defaults.triplane_steps)))
 
 
 def _whole(name: str, value: Number | None, low: int, high: int) -> int:

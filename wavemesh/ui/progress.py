@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from dataclasses import dataclass, field
 
-STAGE_NAMES = {"coarse": "Coarse shape", "detail": "Fine details"}
+STAGE_NAMES = {"coarse": "Coarse shape", "detail": "Fine details", "triplane": "Planes"}
 
 
 @dataclass(frozen=True)
@@ -19,51 +19,97 @@ class Progress:
 
 @dataclass
 class Pace:
-    """Seconds per step of each stage and for the end of a run, remembered from one run to the next."""
+    """Seconds per step of each stage, for the start and for the end of a run, remembered from one run to the next.
+
+    Guided steps evaluate the network twice and are remembered apart.
+    """
 
     seconds_per_step: dict[str, float] = field(default_factory=dict)
+    start_s: float = 0.0
     finish_s: float = 1.0
 
-    def clock(self, steps: tuple[int, int]) -> Clock:
-        """The clock of a new run with this many coarse and detail steps."""
-        return Clock(self, dict(zip(("coarse", "detail"), steps, strict=True)))
+    def clock(self, steps: dict[str, int], guided: bool = False) -> Clock:
+        """The clock of a new run with this many steps in each stage, in the order of the stages."""
+        return Clock(self, dict(steps), guided)
+
+    def estimate(self, steps: dict[str, int], guided: bool = False) -> float | None:
+        """Seconds that a run will take, None before any run of such stages was measured."""
+        known = [self.seconds(stage, guided) for stage in steps]
+        if any(seconds is None for seconds in known):
+            return None
+        work = sum(count * (each or 0.0) for count, each in zip(steps.values(), known, strict=True))
+        return self.start_s + work + self.finish_s
+
+    def seconds(self, stage: str, guided: bool) -> float | None:
+        """Seconds per step of a stage; a plain step stands for half a guided one where only that was measured."""
+        own, other = _key(stage, guided), _key(stage, not guided)
+        if own in self.seconds_per_step or other not in self.seconds_per_step or own == other:
+            return self.seconds_per_step.get(own)
+        return self.seconds_per_step[other] * (2.0 if guided else 0.5)
+
+    def learn(self, stage: str, guided: bool, seconds: float) -> None:
+        """Remember how long a step took."""
+        key = _key(stage, guided)
+        self.seconds_per_step[key] = 0.5 * self.seconds_per_step.get(key, seconds) + 0.5 * seconds
 
 
 class Clock:
     """Turns the step reports of one run into progress."""
 
-    def __init__(self, pace: Pace, steps: dict[str, int]) -> None:
+    def __init__(self, pace: Pace, steps: dict[str, int], guided: bool) -> None:
         self._pace = pace
         self._steps = steps
-        self._last_elapsed: float | None = None
+        self._guided = guided
+        self._first: tuple[str, float] | None = None
+        self._last_elapsed = 0.0
         self._fraction = 0.0
 
     def step(self, stage: str, step: int, num_steps: int, elapsed_s: float) -> Progress:
         """Progress after a step (counted from 0) of a stage."""
         self._steps[stage] = num_steps
-        if self._last_elapsed is not None:
-            taken = max(0.0, elapsed_s - self._last_elapsed)
-            known = self._pace.seconds_per_step.get(stage, taken)
-            self._pace.seconds_per_step[stage] = 0.5 * known + 0.5 * taken
+        if self._first is None:
+            self._first = (stage, elapsed_s)
+        else:
+            self._pace.learn(stage, self._guided, max(0.0, elapsed_s - self._last_elapsed))
         self._last_elapsed = elapsed_s
-        left = self._steps[stage] - step - 1
-        seconds_left = left * self._seconds(stage) + self._pace.finish_s
-        if stage == "coarse":
-            seconds_left += self._steps["detail"] * self._seconds("detail")
+        seconds_left = (num_steps - step - 1) * self._seconds(stage) + self._pace.finish_s
+        stages = list(self._steps)
+        for later in stages[stages.index(stage) + 1 :]:
+            seconds_left += self._steps[later] * self._seconds(later)
         share = elapsed_s / max(1e-6, elapsed_s + seconds_left)
         # A slower step than expected must not draw the bar backwards.
         self._fraction = min(0.99, max(self._fraction, share))
         message = f"{STAGE_NAMES.get(stage, stage)}: step {step + 1} of {num_steps}"
         return Progress(message, self._fraction, seconds_left)
 
-    def finished(self, elapsed_s: float) -> None:
-        """Remember how long the end of the run took, after its last step."""
-        if self._last_elapsed is not None:
-            self._pace.finish_s = max(0.0, elapsed_s - self._last_elapsed)
+    def finished(self, seconds: float) -> None:
+        """Remember how long the end of the run took, after its last step, and the beginning before its first."""
+        if self._first is None:
+            return
+        stage, elapsed = self._first
+        if self._pace.seconds(stage, self._guided) is None:
+            # A run of single steps: what came before the first cannot be told from the step itself.
+            self._pace.learn(stage, self._guided, elapsed)
+        self._pace.start_s = max(0.0, elapsed - self._seconds(stage))
+        self._pace.finish_s = max(0.0, seconds)
 
     def _seconds(self, stage: str) -> float:
-        other = next(iter(self._pace.seconds_per_step.values()), 0.5)
-        return self._pace.seconds_per_step.get(stage, other)
+        known = self._pace.seconds(stage, self._guided)
+        return next(iter(self._pace.seconds_per_step.values()), 0.5) if known is None else known
+
+
+def _key(stage: str, guided: bool) -> str:
+    # Guidance acts on all stages but the details'.
+    return f"{stage} guided" if guided and stage != "detail" else stage
+
+
+def estimate_text(seconds: float | None) -> str:
+    """What the page says about the time before a run."""
+    if seconds is None:
+        return "Usually a few seconds; the first run measures this machine."
+    if seconds < 90:
+        return f"This will take about {max(1, round(seconds))} s."
+    return f"This will take about {round(seconds / 60)} minutes."
 
 
 def bar_html(progress: Progress | None) -> str:

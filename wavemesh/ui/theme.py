@@ -98,6 +98,45 @@ CSS = """
 .wm-progress-fill { height: 100%; border-radius: 4px; background: #2f6db5; transition: width 0.25s ease; }
 .dark .wm-progress-fill { background: #5b96d8; }
 .wm-downloads { flex-wrap: wrap; }
+.html-container:has(.wm-watch), .html-container:has(.wm-curves) { padding: 0 !important; }
+.wm-film { display: flex; gap: 8px; overflow-x: auto; padding: 2px 0 6px; }
+.wm-film figure { margin: 0; flex: 0 0 auto; text-align: center; }
+.wm-film img { width: 76px; height: 76px; border-radius: var(--radius-md); border: 1px solid var(--block-border-color);
+  background: var(--block-background-fill); }
+.wm-film figcaption { font-size: 0.72rem; color: var(--body-text-color-subdued); }
+.wm-curves { display: grid; grid-template-columns: repeat(auto-fit, minmax(200px, 1fr)); gap: 10px; }
+.wm-plot { margin: 0; border: 1px solid var(--block-border-color); border-radius: var(--radius-lg);
+  padding: 8px 10px 4px; background: var(--block-background-fill); }
+.wm-plot figcaption { display: flex; flex-wrap: wrap; gap: 2px 10px; font-size: 0.8rem;
+  color: var(--body-text-color-subdued); }
+.wm-plot figcaption span:first-child { margin-right: auto; color: var(--body-text-color); font-weight: 500; }
+.wm-plot svg { width: 100%; height: auto; display: block; --c0: #2f6db5; --c1: #b8672a; --l0: #7b8794; --l1: #3f8f6b; }
+.dark .wm-plot svg { --c0: #6ea6e6; --c1: #e09a62; --l0: #93a0b0; --l1: #6dbd99; }
+.wm-plot i { display: inline-block; width: 10px; height: 10px; border-radius: 3px; margin-right: 4px; }
+.wm-key-0 { background: #2f6db5; }
+.wm-key-1 { background: #b8672a; }
+.wm-key-level-0 { background: #7b8794; }
+.wm-key-level-1 { background: #3f8f6b; }
+.wm-axis { stroke: var(--block-border-color); stroke-width: 1; }
+.wm-marked { stroke: var(--body-text-color-subdued); stroke-width: 1; }
+.wm-level { stroke: var(--l0); stroke-width: 1.2; stroke-dasharray: 4 3; }
+.wm-level-1 { stroke: var(--l1); }
+.wm-line { fill: none; stroke: var(--c0); stroke-width: 1.8; }
+.wm-line-1 { stroke: var(--c1); }
+.wm-dot { fill: var(--c0); }
+.wm-dot-1 { fill: var(--c1); }
+.wm-tick { font-size: 10px; fill: var(--body-text-color-subdued); }
+.wm-counts { margin: 6px 0 0; }
+.html-container:has(.wm-step-facts), .html-container:has(.wm-slices) { padding: 0 !important; }
+.wm-step-facts dl { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 6px 14px;
+  margin: 0 0 10px; }
+.wm-step-facts dt { font-size: 0.78rem; color: var(--body-text-color-subdued); }
+.wm-step-facts dd { margin: 0; font-variant-numeric: tabular-nums; }
+.wm-slices { display: grid; grid-template-columns: repeat(auto-fill, minmax(92px, 1fr)); gap: 8px; margin: 4px 0 12px; }
+.wm-slices figure { margin: 0; text-align: center; }
+.wm-slices figure:only-child { grid-column: 1 / span 2; }
+.wm-slices img { width: 100%; aspect-ratio: 1; image-rendering: pixelated; border-radius: var(--radius-sm); }
+.wm-slices figcaption { font-size: 0.72rem; color: var(--body-text-color-subdued); }
 .wm-downloads button { min-width: 64px !important; }
 @media (min-width: 900px) { .wm-result { position: sticky; top: 12px; align-self: flex-start; } }
 @media (prefers-reduced-motion: reduce) { .wm-progress-fill { transition: none; } }

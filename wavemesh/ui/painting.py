@@ -1,0 +1,47 @@
+"""Clay pictures of shapes on nothing, so that the page's own background shows, light or dark."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from wavemesh.errors import InputError
+
+if TYPE_CHECKING:
+    import trimesh
+
+PREVIEW_SIDE = 320
+
+
+def beside(azimuth_deg: float, elevation_deg: float) -> tuple[float, float]:
+    """Azimuth and elevation of a look from a little to the side of a camera.
+
+    Straight on, a person sees only what the picture shows already.
+    """
+    return azimuth_deg + 30.0, min(35.0, max(15.0, elevation_deg))
+
+
+def paint_field(
+    sdf: np.ndarray, azimuth_deg: float, elevation_deg: float, side: int = PREVIEW_SIDE
+) -> np.ndarray | None:
+    """A picture (s, s, 4) uint8 of the surface of a field (n, n, n); None if it has none."""
+    from wavemesh.geometry.isosurface import sdf_to_mesh
+
+    try:
+        return paint_mesh(sdf_to_mesh(sdf), azimuth_deg, elevation_deg, side)
+    except InputError:
+        return None
+
+
+def paint_mesh(
+    mesh: trimesh.Trimesh, azimuth_deg: float, elevation_deg: float, side: int = PREVIEW_SIDE, in_clay: bool = True
+) -> np.ndarray:
+    """A picture (s, s, 4) uint8 of the mesh, in clay or in its own colours."""
+    from wavemesh.geometry.camera import Camera
+    from wavemesh.rendering import Light, RaycastRenderer
+    from wavemesh.rendering.turntable import CLAY
+
+    lamp = Light(direction=(-0.5, 0.7, 0.9), diffuse=0.72, sky=0.22, ambient=0.12, follows_camera=True)
+    camera = Camera(azimuth_deg, elevation_deg)
+    return RaycastRenderer(mesh).view(camera, side, light=lamp, colour=CLAY if in_clay else None).rgba
