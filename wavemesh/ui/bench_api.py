@@ -1,0 +1,155 @@
+"""The benches for programs: endpoints over the run bundles (.zip) that the endpoint "generate" gives back.
+
+They keep nothing: a bundle goes in, a file or facts come out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from wavemesh.errors import InputError
+from wavemesh.geometry.export import MESH_SUFFIXES, mesh_bytes
+from wavemesh.pipelines.bundle import read_bundle
+from wavemesh.ui.handlers import Studio
+from wavemesh.ui.notices import refused
+from wavemesh.ui.pictures import Number
+from wavemesh.ui.result_tools import ResultBench, Shape
+from wavemesh.ui.wavelet_bench import Comparison, Decoded, Edit, wavelet_coefficients
+from wavemesh.ui.workspace import new_result_folder
+from wavemesh.wavelets.editing import BANDS
+
+_SHARED: dict[str, Any] = {"concurrency_limit": 2, "concurrency_id": "bench"}
+
+
+def add_wavelet_api(studio: Studio) -> None:
+    """Add the endpoint "edit_wavelets" to the current Blocks; nothing of it is seen on the page."""
+    with gr.Column(visible=False):
+        bundle = gr.File(label="Run bundle (.zip)", type="filepath")
+        gains = gr.JSON({}, label="Gains by band, such as {'2 aaa': 1.0, '1 ddd': 0.0}; bands left out keep theirs")
+        threshold = gr.Number(0.0, label="Threshold: smaller details are removed")
+        mode = gr.Textbox("hard", label="Threshold mode: hard or soft")
+        muted = gr.JSON([], label="Levels whose details are muted: [], [1], [2] or [1, 2]")
+        other = gr.File(label="Bundle of another run to take details from (optional)", type="filepath")
+        taken = gr.JSON([], label="Levels whose details are taken from the other run")
+        mesh = gr.File(label="Edited mesh (.glb)")
+        facts = gr.JSON(label="What changed")
+        button = gr.Button("Edit wavelets")
+
+    @refused
+    def edit_wavelets(
+        bundle: str | None, gains: Any, threshold: Number, mode: str, muted: Any, other: str | None, taken: Any
+    ) -> tuple[str, dict[str, Any]]:
+        """Change the wavelet coefficients of a finished run and decode them again; no model is run."""
+        edit = Edit(parse_gains(gains), float(threshold), mode, _levels(muted), _levels(taken))
+        before = wavelet_coefficients(_read(bundle))
+        source = wavelet_coefficients(_read(other)) if edit.taken else None
+        comparison = Comparison(Decoded(before), Decoded(edit.applied(before, source)))
+        after = comparison.after.mesh
+        path = new_result_folder(studio.workspace) / "edited-mesh.glb"
+        path.write_bytes(mesh_bytes(after, ".glb"))
+        moved = abs(comparison.change)
+        return str(path), {
+            "vertices": len(after.vertices),
+            "faces": len(after.faces),
+            "mean_change": float(moved.mean()),
+            "largest_change": float(moved.max()),
+            "volume_before": float(comparison.before.mesh.volume),
+            "volume_after": float(after.volume),
+            "fine_sites": len(comparison.after.coefficients.coords),
+        }
+
+    button.click(
+        edit_wavelets, [bundle, gains, threshold, mode, muted, other, taken], [mesh, facts],
+        api_name="edit_wavelets", **_SHARED,
+    )  # fmt: skip
+
+
+def add_result_api(studio: Studio) -> None:
+    """Add the endpoints "reshape" and "turntable" to the current Blocks; nothing of them is seen on the page."""
+    with gr.Column(visible=False):
+        bundle = gr.File(label="Run bundle (.zip)", type="filepath")
+        level = gr.Number(0.0, label="Iso-level in world units, -0.06 to 0.06; above 0 the shape grows")
+        max_faces = gr.Number(0, label="Face budget; 0 keeps all", precision=0)
+        repaired = gr.Checkbox(False, label="Repair for printing")
+        suffix = gr.Textbox(".glb", label=f"Format: {', '.join(MESH_SUFFIXES)}")
+        texture = gr.Checkbox(False, label="Bake the colours into a texture (.glb and .obj)")
+        size_mm = gr.Number(0.0, label="Longest side of an .stl in mm, z up; 0 leaves it in world units, y up")
+        film_suffix = gr.Textbox(".mp4", label="Film: .gif or .mp4")
+        mesh = gr.File(label="Mesh")
+        health = gr.JSON(label="Health of the mesh; lengths in world units (the object is 1.8 long)")
+        film = gr.File(label="Turntable")
+        shape_button, film_button = gr.Button("Reshape"), gr.Button("Film")
+
+    @refused
+    def reshape(
+        bundle: str | None,
+        level: Number,
+        max_faces: Number,
+        repaired: bool,
+        suffix: str,
+        texture: bool,
+        size_mm: Number,
+    ) -> tuple[str, dict[str, Any]]:
+        """Give a finished run's mesh at another iso-level, with fewer faces or repaired, with its health card."""
+        if suffix not in MESH_SUFFIXES:
+            raise InputError(f"A mesh file ends in one of {', '.join(MESH_SUFFIXES)}, not {suffix!r:.20}.")
+        bench, shape = _bench(bundle), Shape("", float(level), int(max_faces), bool(repaired))
+        folder = new_result_folder(studio.workspace)
+        path = bench.export(shape, suffix, folder, texture=bool(texture), size_mm=float(size_mm))
+        card = bench.health(shape)
+        return path, {**asdict(card), "printable": card.printable, "repair": bench.summary(shape)}
+
+    @refused
+    def turntable(bundle: str | None, level: Number, max_faces: Number, repaired: bool, film_suffix: str) -> str:
+        """Film one turn of a finished run's mesh."""
+        content = _bench(bundle).turntable(Shape("", float(level), int(max_faces), bool(repaired)), film_suffix)
+        path = new_result_folder(studio.workspace) / f"turntable{film_suffix}"
+        path.write_bytes(content)
+        return str(path)
+
+    shape_button.click(
+        reshape, [bundle, level, max_faces, repaired, suffix, texture, size_mm], [mesh, health], api_name="reshape",
+        **_SHARED,
+    )  # fmt: skip
+    film_button.click(
+        turntable, [bundle, level, max_faces, repaired, film_suffix], film, api_name="turntable", **_SHARED
+    )
+
+
+def parse_gains(gains: Any) -> tuple[float, ...]:
+    """The gains of all bands from an object such as {"1 ddd": 0.5}; InputError for unknown bands and no numbers."""
+    if not isinstance(gains, dict):
+        raise InputError(f"Gains are an object with a number for each band to change, not {gains!r:.60}.")
+    known = {band.label: band for band in BANDS}
+    for label, gain in gains.items():
+        if label not in known:
+            raise InputError(f"There is no band {label!r:.20}; choose among {', '.join(known)}.")
+        if isinstance(gain, bool) or not isinstance(gain, int | float):
+            raise InputError(f"The gain of band {label} must be a number, not {gain!r:.20}.")
+    neutral = dict.fromkeys(known, 1.0)
+    return tuple(float(gain) for gain in {**neutral, **gains}.values())
+
+
+def _levels(levels: Any) -> tuple[int, ...]:
+    if not isinstance(levels, list) or not all(level in (1, 2) for level in levels):
+        raise InputError(f"Levels are a list of 1 (fine) and 2 (coarse), not {levels!r:.60}.")
+    return tuple(sorted({int(level) for level in levels}))
+
+
+def _read(bundle: str | None) -> Any:
+    if not bundle:
+        raise InputError("A run bundle is needed: the .zip that the endpoint generate gives back.")
+    try:
+        return read_bundle(bundle)
+    except InputError as error:
+        # Its path on the server is nobody's business.
+        raise InputError(str(error).replace(str(bundle), Path(bundle).name)) from None
+
+
+def _bench(bundle: str | None) -> ResultBench:
+    record = _read(bundle)
+    return ResultBench(lambda _: record)
