@@ -9,6 +9,7 @@ import torch
 import trimesh
 from PIL import Image
 
+from tests.pipelines.triplane_model import tiny_triplane
 from wavemesh.models.camera_head import CameraHead, CameraHeadConfig
 from wavemesh.models.wavemesh import DenoiserConfig, EncoderConfig, WaveMeshConfig, WaveMeshModel
 from wavemesh.rendering import render_multiview
@@ -30,6 +31,15 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for parameter in model.coarse.unet.conv_out.parameters():
         torch.nn.init.normal_(parameter, std=0.1)  # untrained networks start at zero, which has no surface
     model.save(folder)
+    CameraHead(CameraHeadConfig(32, (8, 8, 16))).save(folder / "camera_head")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def triplane_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of weights of the triplane system, whose surface is noise as well."""
+    folder = tmp_path_factory.mktemp("weights") / "triplane"
+    tiny_triplane().save(folder)
     CameraHead(CameraHeadConfig(32, (8, 8, 16))).save(folder / "camera_head")
     return folder
 

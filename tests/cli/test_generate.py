@@ -41,6 +41,69 @@ def test_every_format_is_written_and_read_back(suffix: str, weights: Path, pictu
     assert np.abs(mesh.vertices).max() <= 1.0 + 1.0 / 32
 
 
+@pytest.fixture
+def small_meshes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wavemesh.pipelines.triplane.MESH_RESOLUTION", 32)
+
+
+@pytest.mark.usefixtures("small_meshes")
+def test_the_triplane_makes_a_mesh_and_a_report(triplane_weights: Path, pictures: list[str], tmp_path: Path) -> None:
+    out, report = tmp_path / "mesh.ply", tmp_path / "report.json"
+    arguments = ["generate", *pictures, "-o", str(out), "--method", "triplane", "--azimuth", "0", "180", "--steps", "3"]
+    assert main([*arguments, "--weights", str(triplane_weights), "--seed", "4", "--report", str(report)]) == 0
+    data = json.loads(report.read_text())
+    assert data["method"] == data["settings"]["method"] == "triplane"
+    expected = {"num_inference_steps": 3, "colours": "triplane", "seed": 4}
+    assert data["settings"].items() >= expected.items()
+    assert data["timings_s"]["total"] >= data["timings_s"]["triplane"] > 0
+    read = trimesh.load_mesh(out)
+    assert data["mesh"]["faces"] == len(read.faces) > 10
+    assert np.ptp(np.asarray(read.visual.vertex_colors)[:, :3], axis=0).max() > 2
+
+
+@pytest.mark.parametrize("source", ["mixed", "triplane"])
+def test_colours_of_the_triplane_on_the_other_mesh(
+    source: str, weights: Path, triplane_weights: Path, pictures: list[str], tmp_path: Path
+) -> None:
+    both = tmp_path / "both"
+    shutil.copytree(weights, both)
+    shutil.copytree(triplane_weights, both / "triplane")
+    meshes = []
+    for colours in ("views", source):
+        out = tmp_path / f"{colours}.ply"
+        arguments = ["generate", pictures[0], "-o", str(out), "--azimuth", "0", "--steps", "1", "--colours", colours]
+        assert main([*arguments, "--weights", str(both)]) == 0
+        meshes.append(trimesh.load_mesh(out, process=False))
+    np.testing.assert_array_equal(meshes[0].vertices, meshes[1].vertices)
+    assert (meshes[0].visual.vertex_colors != meshes[1].visual.vertex_colors).any()
+
+
+@pytest.mark.parametrize("name", ["mesh.glb", "my mesh.obj"])
+def test_a_baked_texture_is_read_back(name: str, weights: Path, pictures: list[str], tmp_path: Path) -> None:
+    out, report = tmp_path / "new" / name, tmp_path / "report.json"
+    arguments = ["generate", pictures[0], "-o", str(out), "--azimuth", "0", "--elevation", "20", "--steps", "1"]
+    arguments += ["--texture", "baked", "--report", str(report)]
+    assert main([*arguments, "--weights", str(weights)]) == 0
+    files = {"my mesh.obj", "my_mesh.mtl", "my_mesh_texture.png"} if out.suffix == ".obj" else {"mesh.glb"}
+    assert {path.name for path in out.parent.iterdir()} == files
+    mesh = trimesh.load_mesh(out)
+    assert mesh.visual.kind == "texture"
+    picture = mesh.visual.material.to_simple() if out.suffix == ".glb" else mesh.visual.material
+    assert picture.image.size == (1024, 1024)
+    assert json.loads(report.read_text())["mesh"]["faces"] == len(mesh.faces)
+
+
+def test_a_texture_does_not_replace_a_picture(
+    weights: Path, pictures: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture = tmp_path / "box_texture.png"
+    shutil.copy(pictures[0], picture)
+    arguments = ["generate", str(picture), "-o", str(tmp_path / "box.obj"), "--texture", "baked"]
+    assert "replace the picture" in refuse([*arguments, "--weights", str(weights)], capsys)
+    assert [path.name for path in tmp_path.iterdir()] == ["box_texture.png"]
+    assert picture.read_bytes() == Path(pictures[0]).read_bytes()
+
+
 def test_the_report_tells_settings_timings_and_sizes(weights: Path, pictures: list[str], tmp_path: Path) -> None:
     out, report = tmp_path / "mesh.ply", tmp_path / "report.json"
     arguments = ["generate", *pictures, "-o", str(out), "--azimuth", "0", "180", "--elevation", "20", "--steps", "2"]
@@ -93,6 +156,11 @@ def test_cameras_are_estimated_without_angles(weights: Path, pictures: list[str]
         (["--distance", "3"], "--distance needs --azimuth"),
         (["--weights", "nowhere/at/all"], "nowhere/at/all"),
         (["--frames", "3"], "--frames"),
+        (["--colours", "rainbow"], "'rainbow'"),
+        (["--texture", "painted"], "'painted'"),
+        (["--texture", "baked", "-o", "mesh.ply"], "A .ply file holds no texture"),
+        (["--texture", "baked", "-o", "mesh.stl"], "A .stl file holds no texture"),
+        (["--method", "triplane"], "TriplaneConfig"),  # weights of the other system
     ],
 )
 def test_a_wrong_argument_is_one_sentence_and_leaves_nothing(

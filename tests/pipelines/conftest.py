@@ -8,9 +8,10 @@ import torch
 from PIL import Image, ImageDraw
 
 from tests.models.conftest import TINY
+from tests.pipelines.triplane_model import tiny_triplane
 from wavemesh.models.camera_head import CameraHead, CameraHeadConfig
 from wavemesh.models.wavemesh import WaveMeshModel
-from wavemesh.pipelines import WaveMeshPipeline
+from wavemesh.pipelines import TriplanePipeline, WaveMeshPipeline
 
 
 @pytest.fixture
@@ -27,6 +28,19 @@ def weights_folder(tiny_pipeline: WaveMeshPipeline, tmp_path: Path) -> Path:
     folder = tmp_path / "weights"
     tiny_pipeline.model.save(folder)
     tiny_pipeline.camera_head.save(folder / "camera_head")
+    return folder
+
+
+@pytest.fixture
+def triplane_pipeline() -> TriplanePipeline:
+    return TriplanePipeline(tiny_triplane(), CameraHead(CameraHeadConfig(image_size=64, widths=(8, 8, 16))), "cpu")
+
+
+@pytest.fixture
+def triplane_folder(triplane_pipeline: TriplanePipeline, tmp_path: Path) -> Path:
+    folder = tmp_path / "triplane"
+    triplane_pipeline.model.save(folder)
+    triplane_pipeline.camera_head.save(folder / "camera_head")
     return folder
 
 

@@ -1,5 +1,6 @@
 """The pipeline on a tiny random network: contract, reports, stopping, reproducibility, errors."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from PIL import Image
 
 from wavemesh.errors import InputError
 from wavemesh.geometry.camera import Camera
-from wavemesh.pipelines import StepReport, View, WaveMeshPipeline
+from wavemesh.pipelines import StepReport, TriplanePipeline, View, WaveMeshPipeline
 
 
 def test_output_holds_what_the_contract_says(tiny_pipeline: WaveMeshPipeline, ellipse: Image.Image) -> None:
@@ -153,3 +154,37 @@ def test_the_fingerprint_tells_weights_apart(weights_folder: Path, ellipse: Imag
         next(second.camera_head.parameters()).view(-1)[0] += 1e-3
     del second.fingerprint
     assert second.fingerprint != first.fingerprint
+
+
+def test_colours_come_from_the_triplane_if_asked(
+    weights_folder: Path, triplane_folder: Path, triplane_pipeline: TriplanePipeline, ellipse: Image.Image
+) -> None:
+    shutil.copytree(triplane_folder, weights_folder / "triplane")
+    pipe = WaveMeshPipeline.from_pretrained(weights_folder, "cpu")
+    outs = {
+        source: pipe([View(ellipse, Camera(30.0, 20.0))], 1, colours=source)
+        for source in ("views", "mixed", "triplane")
+    }
+    assert np.array_equal(outs["views"].mesh.vertices, outs["triplane"].mesh.vertices)
+    colour_at = pipe.triplane().colours(outs["views"].views)
+    expected = colour_at(outs["triplane"].mesh.vertices) * 255.0
+    own = {source: np.asarray(out.mesh.visual.vertex_colors).astype(int) for source, out in outs.items()}
+    np.testing.assert_allclose(own["triplane"][:, :3], expected, atol=1.0)
+    assert np.ptp(expected, axis=0).max() > 2  # not one colour everywhere
+    as_views = (own["mixed"] == own["views"]).all(axis=1)
+    as_triplane = (own["mixed"] == own["triplane"]).all(axis=1)
+    assert as_views.sum() > 20
+    assert as_triplane.sum() > 20
+    assert outs["mixed"].settings["triplane_weights"] == pipe.triplane().fingerprint
+
+
+def test_missing_triplane_weights_are_said_before_the_work(
+    weights_folder: Path, tmp_path: Path, ellipse: Image.Image
+) -> None:
+    (weights_folder / "triplane").mkdir()
+    pipe = WaveMeshPipeline.from_pretrained(weights_folder, "cpu")
+    reports: list[StepReport] = []
+    with pytest.raises(InputError, match="triplane"):
+        pipe([View(ellipse, Camera())], 1, colours="triplane", callback=reports.append)
+    assert reports == []
+    assert len(pipe([View(ellipse, Camera())], 1).mesh.faces) > 0

@@ -1,7 +1,8 @@
 """Pictures of an object become a mesh.
 
 Several pictures show the same object. Each needs the direction it was taken from (--azimuth, --elevation); without any
-azimuth the cameras are estimated. The suffix of the output chooses the format: .glb .obj .ply .stl.
+azimuth the cameras are estimated. The suffix of the output chooses the format: .glb .obj .ply .stl. A baked texture
+makes an .obj three files: the mesh, its material (.mtl) and a picture (_texture.png).
 """
 
 from __future__ import annotations
@@ -14,16 +15,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wavemesh.cli.arguments import add_device, add_sampling, cameras_for, integer, number
-from wavemesh.cli.outputs import check_mesh_path, check_writable, write_bytes, write_json, write_mesh
+from wavemesh.cli.outputs import (
+    check_mesh_path,
+    check_texture_path,
+    check_writable,
+    write_bytes,
+    write_json,
+    write_mesh,
+)
 
 if TYPE_CHECKING:
+    import trimesh
+
     from wavemesh.pipelines.record import Recorder
 
 EXAMPLE = """example, a few seconds on a CPU:
   python -m wavemesh generate examples/teapot/view0.webp -o teapot.glb --azimuth 30 --elevation 20 --steps 1
 """
-METHODS = ("wavemesh",)
+METHODS = ("wavemesh", "triplane")
+COLOURS = ("views", "mixed", "triplane")
 SAMPLERS = ("ddpm", "ddim", "dpmpp_2m")
+TEXTURES = ("vertex", "baked")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,20 +54,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_sampling(parser)
     parser.add_argument("--sampler", choices=SAMPLERS)
     parser.add_argument("--seed", type=integer(0), default=0, metavar="S", help="the same seed gives the same mesh")
+    parser.add_argument(
+        "--colours",
+        choices=COLOURS,
+        help="from the pictures (views), those and where they show nothing the triplane (mixed), or the triplane",
+    )
+    parser.add_argument(
+        "--texture",
+        choices=TEXTURES,
+        default="vertex",
+        help="colours of the vertices, or a picture for programs that ignore those (.glb and .obj)",
+    )
     add_device(parser)
     parser.add_argument("--report", type=Path, metavar="JSON", help="write settings, timings and sizes to this file")
     parser.add_argument("--bundle", type=Path, metavar="ZIP", help="write the whole run, which `replay` makes again")
 
 
 def run(args: argparse.Namespace) -> None:
-    """Write the mesh, and the report if asked for."""
+    """Write the mesh, and report and bundle if asked for."""
     check_mesh_path(args.output)
+    if args.texture == "baked":
+        check_texture_path(args.output, args.images)
     for path in (args.report, args.bundle):
         if path is not None:
             check_writable(path)
     cameras = cameras_for(len(args.images), args.azimuth, args.elevation, args.distance, args.fov)
 
-    from wavemesh.pipelines.wavemesh import View, WaveMeshPipeline
+    from wavemesh.pipelines.registry import load_pipeline
+    from wavemesh.pipelines.views import View
 
     recorder = None
     if args.bundle is not None:
@@ -63,7 +89,7 @@ def run(args: argparse.Namespace) -> None:
 
         recorder = Recorder()
     started = time.perf_counter()
-    pipe = WaveMeshPipeline.from_pretrained(args.weights, device=args.device)
+    pipe = load_pipeline(args.method, args.weights, args.device)
     out = pipe(
         [View(image, camera) for image, camera in zip(args.images, cameras, strict=True)],
         num_inference_steps=args.steps,
@@ -71,17 +97,19 @@ def run(args: argparse.Namespace) -> None:
         seed=args.seed,
         sampler=args.sampler,
         callback=_callback(recorder),
+        **({} if args.colours is None else {"colours": args.colours}),
     )
+    mesh = out.baked() if args.texture == "baked" else out.mesh
     elapsed = time.perf_counter() - started
-    write_mesh(args.output, out.mesh)
+    write_mesh(args.output, mesh)
     if args.report is not None:
-        write_json(args.report, _report(args, out, elapsed))
+        write_json(args.report, _report(args, out, mesh, elapsed))
     if recorder is not None:
         from wavemesh.geometry.export import mesh_bytes
 
         bundle = recorder.record(out).to_bytes({"mesh.glb": mesh_bytes(out.mesh, ".glb")})
         write_bytes(args.bundle, bundle)
-    sys.stdout.write(f"{args.output}: {len(out.mesh.faces):,} faces in {elapsed:.1f} s\n")
+    sys.stdout.write(f"{args.output}: {len(mesh.faces):,} faces in {elapsed:.1f} s\n")
 
 
 def _callback(recorder: Recorder | None) -> Callable[[Any], None] | None:
@@ -103,10 +131,10 @@ def _progress(report: Any) -> None:
     sys.stderr.flush()
 
 
-def _report(args: argparse.Namespace, out: Any, elapsed: float) -> dict[str, Any]:
+def _report(args: argparse.Namespace, out: Any, mesh: trimesh.Trimesh, elapsed: float) -> dict[str, Any]:
     from wavemesh import __version__
 
-    low, high = out.mesh.bounds
+    low, high = mesh.bounds
     return {
         "version": __version__,
         "method": args.method,
@@ -115,9 +143,10 @@ def _report(args: argparse.Namespace, out: Any, elapsed: float) -> dict[str, Any
         "settings": out.settings,
         "timings_s": {**out.timings, "total": elapsed},
         "mesh": {
-            "vertices": len(out.mesh.vertices),
-            "faces": len(out.mesh.faces),
-            "watertight": bool(out.mesh.is_watertight),
+            "vertices": len(mesh.vertices),
+            "faces": len(mesh.faces),
+            "watertight": bool(out.mesh.is_watertight),  # a texture cuts it open at its seams
             "bounds": [low, high],
+            "texture": args.texture,
         },
     }

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wavemesh import config
 from wavemesh.errors import InputError
-from wavemesh.geometry.export import MESH_SUFFIXES, mesh_bytes
+from wavemesh.geometry.export import MESH_SUFFIXES, TEXTURE_SUFFIXES, mesh_files, side_files
 
 if TYPE_CHECKING:
     import trimesh
@@ -21,6 +22,21 @@ def check_mesh_path(path: Path) -> None:
     if path.suffix.lower() not in MESH_SUFFIXES:
         raise InputError(f"The output must end in one of {', '.join(MESH_SUFFIXES)}, not {str(path)!r}.")
     check_writable(path)
+
+
+def check_texture_path(path: Path, inputs: Sequence[str] = ()) -> None:
+    """Raise InputError if a mesh with a texture cannot be written to the path, or would replace one of the inputs."""
+    suffix = path.suffix.lower()
+    if suffix not in TEXTURE_SUFFIXES:
+        raise InputError(
+            f"A {suffix} file holds no texture: write {' or '.join(TEXTURE_SUFFIXES)}, or colours by vertex."
+        )
+    if suffix != ".obj":
+        return
+    for side in (path.parent / name for name in side_files(path.name)):
+        if any(side.resolve() == Path(source).resolve() for source in inputs):
+            raise InputError(f"The output {path} would replace the picture {side}; give it another name.")
+        check_writable(side)
 
 
 def check_writable(path: Path) -> None:
@@ -36,9 +52,15 @@ def check_writable(path: Path) -> None:
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Write the file whole; raises InputError, with nothing left behind, if that fails."""
+    write_files({path: content})
+
+
+def write_files(contents: dict[Path, bytes]) -> None:
+    """Write all files or none; raises InputError, with nothing left behind, if that fails."""
     try:
-        config.write_bytes(path, content)
+        config.write_files(contents)
     except OSError as error:
+        path = list(contents)[-1]
         raise InputError(f"The file {path} cannot be written: {error.strerror or error}.") from None
 
 
@@ -48,8 +70,8 @@ def write_json(path: Path, data: Any) -> None:
 
 
 def write_mesh(path: Path, mesh: trimesh.Trimesh) -> None:
-    """Write the mesh in the format that the suffix names."""
-    write_bytes(path, mesh_bytes(mesh, path.suffix))
+    """Write the mesh in the format that the suffix names; a textured .obj with its material and picture beside it."""
+    write_files({path.parent / name: content for name, content in mesh_files(mesh, path.name).items()})
 
 
 def fill_table(path: Path, name: str, markdown: str) -> None:

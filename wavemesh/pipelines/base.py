@@ -6,7 +6,7 @@ import functools
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Generic, Literal, TypeVar, get_args
+from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -27,7 +27,7 @@ from wavemesh.wavelets.sparse import SparseCoefficients
 Callback = Callable[[StepReport], bool | None]
 # Where a mesh's colours come from: the pictures, with the nearest seen colour where they show nothing; the pictures,
 # with the triplane's colour there; or the triplane alone.
-ColourSource = Literal["views", "mixed", "triplane"]
+COLOUR_SOURCES = ("views", "mixed", "triplane")
 MAX_STEPS = 1000
 
 Model = TypeVar("Model", bound=nn.Module)
@@ -62,7 +62,7 @@ class Run:
         seed: int,
         callback: Callback | None,
         sampler: str | None,
-        colours: ColourSource,
+        colours: str,
     ) -> None:
         defaults = pipeline.model.config.sampling
         self.guidance_scale = defaults.guidance_scale if guidance_scale is None else float(guidance_scale)
@@ -71,8 +71,8 @@ class Run:
         self.sampler = defaults.sampler if sampler is None else sampler
         if self.sampler not in samplers.SAMPLERS:
             raise InputError(f"The sampler must be one of {', '.join(samplers.SAMPLERS)}, not {sampler!r}.")
-        if colours not in get_args(ColourSource):
-            raise InputError(f"The colours must come from one of {', '.join(get_args(ColourSource))}, not {colours!r}.")
+        if colours not in COLOUR_SOURCES:
+            raise InputError(f"The colours must come from one of {', '.join(COLOUR_SOURCES)}, not {colours!r}.")
         self.colours = colours
         self.seed = seed
         self.fingerprint = pipeline.fingerprint

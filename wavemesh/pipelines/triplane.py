@@ -18,7 +18,7 @@ from wavemesh.models.camera_head import CameraHead
 from wavemesh.models.coarse_triplane import CoarseTriplane
 from wavemesh.models.detail_diffusion import BANDS
 from wavemesh.models.wavelet_triplane import TriplaneSample, WaveletTriplaneDiffusion
-from wavemesh.pipelines.base import Callback, ColourSource, Pipeline, Run, resolve_device
+from wavemesh.pipelines.base import Callback, Pipeline, Run, resolve_device
 from wavemesh.pipelines.outputs import TriplaneOutput, triplane_colours
 from wavemesh.pipelines.views import PictureSource, PreparedView, View, network_tensors, prepare_views
 
@@ -46,13 +46,13 @@ class TriplanePipeline(Pipeline[WaveletTriplaneDiffusion]):
     def __call__(
         self,
         views: Sequence[View | PreparedView | PictureSource],
-        num_inference_steps: int | None = None,
+        num_inference_steps: int | tuple[int, ...] | None = None,
         guidance_scale: float | None = None,
         seed: int = 0,
         callback: Callback | None = None,
         sampler: str | None = None,
         background: str = "auto",
-        colours: ColourSource = "triplane",
+        colours: str = "triplane",
     ) -> TriplaneOutput:
         """Reconstruct the object in one to eight pictures.
 
@@ -84,12 +84,12 @@ class _Run(Run):
     def __init__(
         self,
         pipeline: TriplanePipeline,
-        steps: int | None,
+        steps: int | tuple[int, ...] | None,
         guidance_scale: float | None,
         seed: int,
         callback: Callback | None,
         sampler: str | None,
-        colours: ColourSource,
+        colours: str,
     ) -> None:
         super().__init__(pipeline, guidance_scale, seed, callback, sampler, colours)
         if steps is not None and not isinstance(steps, int):

@@ -20,7 +20,7 @@ from wavemesh.models.camera_head import CameraHead
 from wavemesh.models.denoiser import Condition
 from wavemesh.models.multiview_encoder import ViewFeatures
 from wavemesh.models.wavemesh import WaveMeshModel
-from wavemesh.pipelines.base import Callback, ColourSource, Pipeline, Run, resolve_device
+from wavemesh.pipelines.base import Callback, Pipeline, Run, resolve_device
 from wavemesh.pipelines.outputs import WaveMeshOutput
 from wavemesh.pipelines.triplane import TriplanePipeline
 from wavemesh.pipelines.views import PictureSource, PreparedView, View, network_tensors, prepare_views
@@ -71,7 +71,7 @@ class WaveMeshPipeline(Pipeline[WaveMeshModel]):
         background: str = "auto",
         resolution: int | None = None,
         detail_threshold: float = 0.0,
-        colours: ColourSource = "views",
+        colours: str = "views",
     ) -> WaveMeshOutput:
         """Reconstruct the object in one to eight pictures.
 
@@ -112,7 +112,7 @@ class _Run(Run):
         seed: int,
         callback: Callback | None,
         sampler: str | None,
-        colours: ColourSource,
+        colours: str,
         resolution: int | None,
         detail_threshold: float,
     ) -> None:
