@@ -1,7 +1,8 @@
 """Time and memory of the whole and of its parts, beside their budgets.
 
-pipeline: picture to mesh, per stage, with peak memory. unet: sparse against dense. wavelets: against PyWavelets and
-ptwt (development dependencies). app: from starting the page until it answers.
+pipeline: picture to mesh, per stage, with peak memory. triplane: the triplane system beside the figures of its
+reference. unet: sparse against dense. wavelets: against PyWavelets and ptwt (development dependencies). app: from
+starting the page until it answers.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from wavemesh.cli.outputs import check_writable, fill_table
 EXAMPLE = """example, under a minute on a CPU:
   python -m wavemesh bench --parts pipeline --repeats 1
 """
-PARTS = ("pipeline", "unet", "wavelets", "app")
+PARTS = ("pipeline", "triplane", "unet", "wavelets", "app")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,6 +28,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="write bench.json and bench.md here")
     parser.add_argument("--readme", type=Path, metavar="FILE", help="put the table into this Markdown file as well")
+    parser.add_argument(
+        "--triplane-weights",
+        metavar="SOURCE",
+        help="whose triplane is rendered: a folder or Hub id; else the bundled ones",
+    )
     add_device(parser)
 
 
@@ -37,7 +43,9 @@ def run(args: argparse.Namespace) -> None:
 
     from wavemesh.evaluation.bench import run_bench
 
-    report = run_bench(args.weights, args.output, args.device, args.repeats, args.parts)
+    report = run_bench(
+        args.weights, args.output, args.device, args.repeats, args.parts, triplane_source=args.triplane_weights
+    )
     table = report.to_markdown()
     if args.readme is not None:
         fill_table(args.readme, "bench", table)
