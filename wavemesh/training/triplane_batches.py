@@ -38,10 +38,10 @@ class TriplaneOptions(TaskOptions):
     """
 
     points: int = 2048
-    drop_details: float = 0.3
+    drop_details: float = 0.2
     colour_weight: float = 2.0
     variation_weight: float = 1e-2
-    detail_weight: float = 1e-3
+    detail_weight: float = 3e-4
     field_weight: float = 0.5
     render_weight: float = 0.5
     patches: int = 2
