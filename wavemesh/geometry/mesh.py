@@ -7,8 +7,10 @@ that who looks up colours need not tell them apart.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import trimesh
@@ -61,13 +63,25 @@ def load_mesh(path: str | Path, max_texture: int = 1024) -> trimesh.Trimesh:
         raise InputError(f"There is no mesh file {path}.")
     if path.suffix.lower() == ".obj":
         return load_obj(path, max_texture)
+    return _flattened(path.name, path, None)
+
+
+def mesh_from_bytes(name: str, content: bytes) -> trimesh.Trimesh:
+    """The mesh in the content of a file called `name`, without a look at any other file that it may mention.
+
+    Raises InputError where the content cannot be read or holds no faces.
+    """
+    return _flattened(name, io.BytesIO(content), Path(name).suffix[1:].lower())
+
+
+def _flattened(name: str, source: Any, file_type: str | None) -> trimesh.Trimesh:
     try:
-        scene = trimesh.load_scene(path, process=False)
+        scene = trimesh.load_scene(source, file_type=file_type, process=False)
         parts = list(_placed_parts(scene))
     except Exception as error:  # trimesh raises whatever its many readers raise
-        raise InputError(f"{path.name} is not a mesh that can be read: {error}.") from error
+        raise InputError(f"{name} is not a mesh that can be read: {error}.") from error
     if not parts:
-        raise InputError(f"{path.name} holds no faces.")
+        raise InputError(f"{name} holds no faces.")
     return concatenate(parts)
 
 

@@ -1,0 +1,86 @@
+"""Meshes of strangers: good ones come through placed and coloured, hostile ones are one sentence and cost little."""
+
+from __future__ import annotations
+
+import json
+import struct
+import time
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import trimesh
+
+from wavemesh.errors import InputError
+from wavemesh.geometry.untrusted import MESH_INPUT_SUFFIXES, read_untrusted_mesh
+
+
+@pytest.mark.parametrize("suffix", MESH_INPUT_SUFFIXES)
+def test_every_format_is_read_and_placed(suffix: str, tmp_path: Path) -> None:
+    box = trimesh.creation.box((4.0, 2.0, 1.0))
+    box.apply_translation((10.0, 0.0, 0.0))
+    box.visual.vertex_colors = np.tile(np.array([10, 200, 30, 255], np.uint8), (8, 1))
+    path = tmp_path / f"box{suffix}"
+    box.export(path)
+    mesh = read_untrusted_mesh(path)
+    assert np.allclose(mesh.bounds, [[-0.9, -0.45, -0.225], [0.9, 0.45, 0.225]])
+    assert len(mesh.faces) == 12
+    if suffix in (".glb", ".ply"):
+        assert mesh.visual.face_colors[0][1] > mesh.visual.face_colors[0][0] + 50
+
+
+def glb_claiming(count: int) -> bytes:
+    """A GLB of 600 bytes whose accessors claim `count` vertices."""
+    tree = {
+        "asset": {"version": "2.0"},
+        "scenes": [{"nodes": [0]}],
+        "nodes": [{"mesh": 0}],
+        "meshes": [{"primitives": [{"attributes": {"POSITION": 0}, "indices": 1}]}],
+        "buffers": [{"byteLength": 16}],
+        "bufferViews": [{"buffer": 0, "byteLength": 16}],
+        "accessors": [
+            {"componentType": 5126, "count": count, "type": "VEC3"},
+            {"componentType": 5125, "count": count, "type": "SCALAR"},
+        ],
+    }
+    text = json.dumps(tree).encode()
+    text += b" " * (-len(text) % 4)
+    body = struct.pack("<II", len(text), 0x4E4F534A) + text + struct.pack("<II", 16, 0x004E4942) + b"\0" * 16
+    return struct.pack("<4sII", b"glTF", 2, 12 + len(body)) + body
+
+
+def test_hostile_files_are_one_sentence(tmp_path: Path) -> None:
+    bomb = tmp_path / "bomb.stl"
+    bomb.write_bytes(b"\0" * 80 + struct.pack("<I", 400_000_000) + b"\0" * 50)
+    claims = tmp_path / "claims.glb"
+    claims.write_bytes(glb_claiming(400_000_000))
+    packed = tmp_path / "packed.obj"
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("mesh.obj", b"v 0 0 0\n" * 10**6)
+    infinite = tmp_path / "infinite.obj"
+    infinite.write_text("v 0 0 0\nv nan 1 0\nv 1 0 inf\nf 1 2 3\n")
+    flat = tmp_path / "point.off"
+    flat.write_text("OFF\n3 1 0\n1 1 1\n1 1 1\n1 1 1\n3 0 1 2\n")
+    empty = tmp_path / "empty.ply"
+    empty.touch()
+    for path in (bomb, claims, packed, infinite, flat, empty):
+        begin = time.perf_counter()
+        with pytest.raises(InputError) as caught:
+            read_untrusted_mesh(path)
+        assert "\n" not in str(caught.value)
+        assert str(caught.value).endswith(".")
+        assert time.perf_counter() - begin < 60
+
+
+def test_other_files_are_not_looked_at(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"must end in one of .*not 'mesh\.zip'"):
+        read_untrusted_mesh(tmp_path / "mesh.zip")
+    with pytest.raises(InputError, match="There is no mesh file"):
+        read_untrusted_mesh(tmp_path / "mesh.ply")
+    secret = tmp_path / "secret.mtl"
+    secret.write_text("newmtl red\nKd 1 0 0\n")
+    path = tmp_path / "box.obj"
+    path.write_text("mtllib secret.mtl\nusemtl red\nv 0 0 0\nv 1 0 0\nv 0 1 0\nv 0 0 1\nf 1 2 3\nf 1 2 4\nf 1 3 4\n")
+    colours = np.asarray(read_untrusted_mesh(path).visual.vertex_colors)[:, :3].astype(int)
+    assert (np.ptp(colours, axis=1) < 10).all()  # grey: nobody read the material

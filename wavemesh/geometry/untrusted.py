@@ -1,0 +1,128 @@
+"""Meshes that strangers send: parsed in a child process with little memory, little time and no way to other files.
+
+A small file can claim 4e8 vertices or unpack to gigabytes, and parsers were not written with that in mind. The child
+(`python -m wavemesh.geometry.untrusted IN OUT`) limits itself before it imports a parser, and hands plain arrays back.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from wavemesh.errors import InputError
+
+if TYPE_CHECKING:
+    import trimesh
+
+MESH_INPUT_SUFFIXES = (".glb", ".obj", ".ply", ".stl", ".off")
+MAX_FILE_BYTES = 32 * 2**20
+MAX_FACES = 500_000
+MEMORY_BYTES = 2 * 2**30
+CPU_S = 30
+TIMEOUT_S = 60
+_REFUSED = 3
+
+
+def read_untrusted_mesh(path: str | Path) -> trimesh.Trimesh:
+    """The mesh of a file in the world frame (centred, longest side 1.8), coloured by vertex or by face.
+
+    Textures become the colours at the vertices. Raises InputError, in one sentence, for another suffix, a file that is
+    too large, no mesh, without faces, with more than 500,000 faces or values that are not finite, and for one that
+    takes too much memory or time to read.
+    """
+    import trimesh
+
+    path = Path(path)
+    if path.suffix.lower() not in MESH_INPUT_SUFFIXES:
+        raise InputError(
+            f"A mesh to render must end in one of {', '.join(MESH_INPUT_SUFFIXES)}, not {path.name!r:.80}."
+        )
+    if not path.is_file():
+        raise InputError(f"There is no mesh file {path.name!r:.80}.")
+    size = path.stat().st_size
+    if not 0 < size <= MAX_FILE_BYTES:
+        raise InputError(f"The mesh file {path.name!r:.80} has {size:,} bytes; up to {MAX_FILE_BYTES:,} are read.")
+    with tempfile.TemporaryDirectory(prefix="wavemesh-mesh-") as folder:
+        out = Path(folder) / "mesh.npz"
+        _run_child(path, out)
+        with np.load(out, allow_pickle=False) as data:
+            vertices, faces, colours, by_face = (data[name] for name in ("vertices", "faces", "colours", "by_face"))
+    kind = {"face_colors": colours} if by_face else {"vertex_colors": colours}
+    return trimesh.Trimesh(vertices, faces, process=False, validate=False, **kind)
+
+
+def _run_child(path: Path, out: Path) -> None:
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+    root = str(Path(__file__).resolve().parents[2])
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [root, environment.get("PYTHONPATH")]))
+    command = [sys.executable, "-m", "wavemesh.geometry.untrusted", str(path), str(out)]
+    failed = f"The mesh file {path.name!r:.80} could not be read: it takes too much memory or time, or is damaged."
+    try:
+        done = subprocess.run(
+            command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=TIMEOUT_S, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise InputError(failed) from None
+    if done.returncode == _REFUSED:
+        sentence = " ".join(done.stderr.decode(errors="replace").split())
+        raise InputError(sentence[:300])
+    if done.returncode != 0 or not out.is_file():
+        raise InputError(failed)
+
+
+def _limit() -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (256 * 2**20, 256 * 2**20))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _child(path: Path, out: Path) -> None:
+    """Read, check, place and store; InputError is told on stderr."""
+    from trimesh.visual import TextureVisuals
+
+    from wavemesh.geometry.mesh import mesh_from_bytes, normalise
+
+    mesh = mesh_from_bytes(path.name, path.read_bytes())
+    if len(mesh.faces) > MAX_FACES:
+        raise InputError(f"The mesh has {len(mesh.faces):,} faces; up to {MAX_FACES:,} are read.")
+    faces = np.asarray(mesh.faces)
+    if len(faces) == 0 or faces.min() < 0 or faces.max() >= len(mesh.vertices):
+        raise InputError(f"The mesh in {path.name!r:.80} has no faces, or faces without vertices.")
+    visual = mesh.visual
+    if isinstance(visual, TextureVisuals):
+        materials = getattr(visual.material, "materials", None)
+        if materials:
+            table = np.array([material.main_color for material in materials], dtype=np.uint8)
+            colours, by_face = table[np.asarray(visual.face_materials, dtype=np.int64)], True
+        else:
+            colours, by_face = np.asarray(visual.to_color().vertex_colors), False
+    else:
+        by_face = visual.kind == "face"
+        colours = np.asarray(visual.face_colors if by_face else visual.vertex_colors)
+    if len(colours) != (len(faces) if by_face else len(mesh.vertices)):
+        colours, by_face = np.full((len(mesh.vertices), 4), 184, np.uint8), False
+    vertices = np.asarray(normalise(mesh).vertices, dtype=np.float64)
+    np.savez(out, vertices=vertices, faces=faces, colours=colours.astype(np.uint8), by_face=np.array(by_face))
+
+
+def main() -> int:
+    """The exit status of the child process: 0, or 3 with a sentence on stderr for what is refused."""
+    _limit()
+    try:
+        _child(Path(sys.argv[1]), Path(sys.argv[2]))
+    except InputError as error:
+        sys.stderr.write(str(error))
+        return _REFUSED
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
