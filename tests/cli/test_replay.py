@@ -53,3 +53,19 @@ def test_refusals(bundle: Path, weights: Path, tmp_path: Path, capsys: pytest.Ca
     shutil.copytree(weights, damaged)
     (damaged / "manifest.json").unlink()
     assert "manifest.json" in refuse(["replay", str(bundle), "--weights", str(damaged)], capsys)
+
+
+def test_a_run_of_the_triplane_is_made_again(
+    triplane_weights: Path,
+    pictures: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("wavemesh.pipelines.triplane.MESH_RESOLUTION", 32)
+    path, options = tmp_path / "run.zip", ["--weights", str(triplane_weights)]
+    arguments = ["generate", pictures[0], "-o", str(tmp_path / "mesh.ply"), "--method", "triplane", "--steps", "2"]
+    arguments += ["--colours", "mixed", "--seed", "3", "--bundle", str(path)]
+    assert main([*arguments, *options]) == 0
+    assert main(["replay", str(path), *options]) == 0
+    assert "The mesh is identical." in capsys.readouterr().out

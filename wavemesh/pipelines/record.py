@@ -305,8 +305,10 @@ def _coefficient_arrays(prefix: str, coefficients: SparseCoefficients) -> dict[s
     }
 
 
-def _coefficients(prefix: str, arrays: dict[str, np.ndarray], bank: str, resolution: int) -> SparseCoefficients | None:
-    if f"{prefix}.coarse" not in arrays:
+def _coefficients(
+    prefix: str, arrays: dict[str, np.ndarray], bank: str | None, resolution: int | None
+) -> SparseCoefficients | None:
+    if bank is None or resolution is None or f"{prefix}.coarse" not in arrays:
         return None
     coarse, coords, features = (
         torch.from_numpy(arrays[f"{prefix}.{part}"]) for part in ("coarse", "coords", "features")
