@@ -90,6 +90,7 @@ def test_trained_weights_evaluate_and_draw(
     readme.write_text("<!-- table:evaluation -->\n<!-- end -->\n")
     common = ["--data", str(data), "--split", "train", "--weights", str(trained), "--device", "cpu"]
     arguments = ["evaluate", *common, "--subset", "quick", "--views", "1", "--seeds", "1", "--points", "2000"]
+    arguments += ["--methods", "wavemesh"]
     assert main([*arguments, "--jobs", "1", "-o", str(tmp_path / "report"), "--readme", str(readme)]) == 0
     table = capsys.readouterr().out
     assert "| oracle nearest training shape |" in table

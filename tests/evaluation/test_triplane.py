@@ -10,6 +10,7 @@ import torch
 
 from tests.data.conftest import analytic_shapes, prepared_root, sample_files  # noqa: F401 - fixtures
 from tests.models.triplane_ball import COLOUR, RADIUS, ball_renderer, ball_triplane
+from tests.pipelines.triplane_model import tiny_triplane
 from wavemesh.checkpoint import save_weights
 from wavemesh.config import to_dict
 from wavemesh.data.dataset import PreparedShapes
@@ -20,8 +21,10 @@ from wavemesh.evaluation.novel_views import NovelViews
 from wavemesh.evaluation.samples import EvaluationSample, PreparedSamples, sdf_mesh
 from wavemesh.evaluation.triplane import BASELINE, CEILING, CEILING_LL, FULL, LL_ONLY, TriplaneMethod
 from wavemesh.geometry.camera import Camera
+from wavemesh.models.camera_head import CameraHead, CameraHeadConfig
 from wavemesh.models.triplane_autoencoder import TriplaneAutoencoder
 from wavemesh.models.wavelet_triplane import TriplaneConfig, WaveletTriplaneDiffusion
+from wavemesh.pipelines import triplane as triplane_pipeline
 
 BALL = TriplaneConfig(triplane_channels=1, resolution=16, image_size=16, width=8, hidden_dim=2, time_embed_dim=8)
 
@@ -153,6 +156,30 @@ def _with_64_cells(score):
         return score(prediction, type(truth)(truth.points, sdf, truth.source), *rest)
 
     return finer
+
+
+def test_the_real_pipeline_fits_the_evaluation(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(triplane_pipeline, "MESH_RESOLUTION", 16)
+    monkeypatch.setattr(triplane, "GRID", 16)
+    model = tiny_triplane()
+    pipeline = triplane_pipeline.TriplanePipeline(model, CameraHead(CameraHeadConfig(32, (8, 8, 16))), "cpu")
+    picture = np.full((32, 32, 4), 200, np.uint8)
+    picture[:4, :, 3] = 0
+    shown = EvaluationSample("x", "", np.zeros((1, 1, 1), np.float32), [picture], [Camera()])
+    method = TriplaneMethod(pipeline, num_inference_steps=2)
+    out = method.output(1, True, shown)
+    whole, lowpass = method.whole(1, shown), method.lowpass(1, shown)
+    ll, details = model.analyse(lowpass)
+    np.testing.assert_allclose(ll[0].numpy(), out.triplane_ll, atol=1e-4)
+    assert details.abs().max() < 1e-4
+    assert (whole - lowpass).abs().max() > 0.01
+    rows = {name: unit.predict(shown).sdf for name, _, unit in triplane.geometry_units(method, None, (1,), ["known"])}
+    np.testing.assert_array_equal(rows[FULL], out.sdf)
+    assert rows[LL_ONLY].shape == (16, 16, 16)
+    assert out.settings["num_inference_steps"] == 2
+    drawn = method.draw(lambda sample: method.whole(1, sample), shown, NovelViews([Camera()], [picture[..., :3]], []))
+    expected = np.asarray(out.render(Camera(), 32).convert("RGB")).astype(int)
+    assert np.abs(drawn[0].astype(int) - expected).mean() < 12
 
 
 def test_the_autoencoder_sees_the_true_shape(prepared_root: Path) -> None:  # noqa: F811

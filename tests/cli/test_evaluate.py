@@ -1,0 +1,43 @@
+"""Which systems `evaluate` scores: what is asked for, and what there are weights of."""
+
+import argparse
+from pathlib import Path
+
+import pytest
+
+from tests.pipelines.triplane_model import tiny_triplane
+from wavemesh import checkpoint
+from wavemesh.cli import evaluate
+from wavemesh.errors import InputError
+from wavemesh.models.camera_head import CameraHead, CameraHeadConfig
+
+
+def parsed(*arguments: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    evaluate.add_arguments(parser)
+    return parser.parse_args(["--data", "data", "--device", "cpu", *arguments])
+
+
+def test_the_triplane_system_is_loaded_with_its_settings(tmp_path: Path) -> None:
+    model = tiny_triplane()
+    model.save(tmp_path / "weights")
+    CameraHead(CameraHeadConfig(32, (8, 8, 16))).save(tmp_path / "weights" / "camera_head")
+    method = evaluate._triplane(parsed("--triplane-weights", str(tmp_path / "weights"), "--guidance", "2"))
+    assert method is not None
+    assert method.options == {"guidance_scale": 2.0}
+    assert method.autoencoder is None
+    assert method.model.config == model.config
+
+
+def test_missing_weights_are_a_note_unless_they_were_asked_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def nothing(source: str | None, system: str = "wavemesh") -> Path:
+        raise InputError(f"No weights of {system} at {source}.")
+
+    monkeypatch.setattr(checkpoint, "resolve", nothing)
+    assert evaluate._triplane(parsed()) is None
+    assert "left out. No weights of triplane" in capsys.readouterr().err
+    for asked in (["--methods", "triplane"], ["--triplane-weights", "nowhere"]):
+        with pytest.raises(InputError, match="No weights of triplane"):
+            evaluate._triplane(parsed(*asked))
