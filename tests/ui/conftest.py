@@ -22,6 +22,7 @@ from wavemesh.geometry.camera import Camera
 from wavemesh.geometry.isosurface import sdf_to_mesh
 from wavemesh.imaging import Crop
 from wavemesh.pipelines.outputs import StepReport
+from wavemesh.pipelines.views import PreparedView
 from wavemesh.ui.handlers import Defaults, Studio
 from wavemesh.wavelets.sparse import SparseCoefficients
 
@@ -93,7 +94,9 @@ class FakePipeline:
         mesh = sdf_to_mesh(sphere_sdf(radius))
         mesh.visual.vertex_colors = np.tile(np.array([200, 90, 60, 255], dtype=np.uint8), (len(mesh.vertices), 1))
         prepared = [
-            SimpleNamespace(
+            view
+            if isinstance(view, PreparedView)
+            else SimpleNamespace(
                 picture=view.image.resize((32, 32)),
                 full=view.image,
                 crop=Crop(16.0, 16.0, 64.0, 96.0, 96.0),

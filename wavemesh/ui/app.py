@@ -30,8 +30,12 @@ def build(studio: Studio) -> gr.Blocks:
     """The page over a studio; serve it with `serve`."""
     import gradio as gr
 
+    from wavemesh.ui.compare_api import add_compare_api
+    from wavemesh.ui.compare_tab import compare_tab
     from wavemesh.ui.generate_tab import generate_tab
+    from wavemesh.ui.result_tab import result_tab
     from wavemesh.ui.steps_tab import steps_tab
+    from wavemesh.ui.wavelet_tab import wavelet_tab
 
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(KEPT_S, KEPT_S), fill_width=True) as page:
         gr.HTML(_HEADER)
@@ -40,17 +44,22 @@ def build(studio: Studio) -> gr.Blocks:
         with gr.Tabs(elem_id="tabs"):
             generate_tab(studio, finished_run)
             steps_tab(studio, finished_run)
+            wavelet_tab(studio, finished_run)
+            result_tab(studio, finished_run)
+            compare_tab(studio, finished_run)
+        add_compare_api(studio)
     return page
 
 
 def serve(page: gr.Blocks, **options: Any) -> tuple[Any, str, str | None]:
     """Launch the page with the limits that untrusted visitors need; options go to gradio's `launch`."""
+    from wavemesh.ui.bench_theme import BENCH_CSS
     from wavemesh.ui.theme import CSS, theme
 
     page.queue(max_size=MAX_WAITING, default_concurrency_limit=4)
     settings: dict[str, Any] = {
         "theme": theme(),
-        "css": CSS,
+        "css": CSS + BENCH_CSS,
         "max_file_size": MAX_FILE_SIZE,
         "enable_monitoring": False,
         "share": False,

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from wavemesh.geometry.export import MESH_SUFFIXES
+from wavemesh.geometry.untrusted import MESH_INPUT_SUFFIXES
 from wavemesh.ui.generation import FULL_RESOLUTION, RESOLUTIONS
 from wavemesh.ui.handlers import MAX_SEED, MAX_STEPS, MAX_THRESHOLD, SAMPLERS, Defaults, Studio
 from wavemesh.ui.methods import METHODS, presets
@@ -112,6 +113,28 @@ def build_inputs(studio: Studio) -> tuple[gr.Gallery, gr.Gallery | None, gr.Mark
     )
     credit = gr.Markdown(visible=False, elem_id="credit", elem_classes="wm-note")
     return upload, examples, credit
+
+
+def build_renderer() -> tuple[gr.File, gr.Slider, gr.Slider, gr.Slider, gr.Button]:
+    """The controls that render views from a mesh: file, number of views, first azimuth, elevation, button."""
+    with gr.Accordion("Or render views from a mesh", open=False, elem_id="render-mesh"):
+        file = gr.File(
+            label="Mesh: .glb .obj .ply .stl .off",
+            file_types=list(MESH_INPUT_SUFFIXES),
+            type="filepath",
+            height=110,
+            elem_id="mesh-file",
+        )
+        with gr.Row():
+            views = gr.Slider(1, MAX_VIEWS, 4, step=1, label="Views", min_width=100, buttons=[], elem_id="mesh-views")
+            azimuth = gr.Slider(-180, 180, 30, step=1, label="First azimuth (°)", min_width=100, buttons=[])
+            elevation = gr.Slider(-90, 90, 20, step=1, label="Elevation (°)", min_width=100, buttons=[])
+        button = gr.Button("Render views", elem_id="render-button")
+        gr.Markdown(
+            "The views go round the mesh, with known cameras. The tab Compare then measures the result against it.",
+            elem_classes="wm-note",
+        )
+    return file, views, azimuth, elevation, button
 
 
 def build_cards() -> tuple[gr.Checkbox, list[Card]]:

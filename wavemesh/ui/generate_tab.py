@@ -20,13 +20,16 @@ from wavemesh.ui.generate_layout import (
     Stage,
     build_cards,
     build_inputs,
+    build_renderer,
     build_settings,
     build_stage,
 )
 from wavemesh.ui.generation import Result, Update
 from wavemesh.ui.handlers import Studio, add_pictures, caption, make_job, with_found
+from wavemesh.ui.notices import explained
 from wavemesh.ui.pictures import MAX_VIEWS, Number, Picture, shown, with_angles
 from wavemesh.ui.progress import bar_html
+from wavemesh.ui.truth import rendered_pictures
 from wavemesh.ui.watch import Watch
 from wavemesh.ui.workspace import KEPT_S
 
@@ -44,11 +47,13 @@ def generate_tab(studio: Studio, finished_run: gr.State) -> None:
         with gr.Row():
             with gr.Column(scale=5, min_width=330):
                 upload, examples, credit = build_inputs(studio)
+                renderer = build_renderer()
                 estimate, cards = build_cards()
                 settings, choices = build_settings(studio)
             with gr.Column(scale=7, min_width=330, elem_classes="wm-result"):
                 stage = build_stage()
         _wire_pictures(studio, pictures, upload, examples, credit, estimate, cards)
+        _wire_renderer(studio, pictures, credit, renderer, estimate, cards)
         wire_choices(studio, settings, choices)
         _wire_run(studio, pictures, estimate, cards, settings, stage, finished_run, choices)
         add_api(studio)
@@ -149,6 +154,36 @@ def _wire_pictures(
         card.remove.click(remover(index), asked, everything, **private)
         for slider in (card.azimuth, card.elevation):
             slider.release(turner(index), [pictures, card.azimuth, card.elevation], [pictures, card.image], **private)
+
+
+def _wire_renderer(
+    studio: Studio,
+    pictures: gr.State,
+    credit: gr.Markdown,
+    renderer: tuple[gr.File, gr.Slider, gr.Slider, gr.Slider, gr.Button],
+    estimate: gr.Checkbox,
+    cards: list[Card],
+) -> None:
+    """Views of an uploaded mesh take the place of the pictures."""
+    *controls, button = renderer
+    outputs = [credit, pictures, estimate, *_flat(cards)]
+
+    @explained(len(outputs))
+    def render(file: str | None, views: Number, azimuth: Number, elevation: Number) -> list[Any]:
+        if not file:
+            raise InputError("No mesh yet: choose a file first.")
+        result = rendered_pictures(file, views, azimuth, elevation, studio.workspace)
+        return [gr.update(visible=False), result, *_card_updates(result, False)]
+
+    button.click(
+        render,
+        controls,
+        outputs,
+        api_visibility="private",
+        show_progress_on=button,
+        concurrency_limit=2,
+        concurrency_id="bench",
+    )
 
 
 def _wire_run(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import queue
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +24,7 @@ from wavemesh.ui.export import export_mesh
 from wavemesh.ui.methods import METHODS
 from wavemesh.ui.painting import beside, paint_field, paint_mesh
 from wavemesh.ui.progress import Pace, Progress
+from wavemesh.ui.truth import TRUTH_FILE
 from wavemesh.ui.workspace import new_result_folder
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
     from wavemesh.pipelines import StepReport
     from wavemesh.pipelines.record import RunRecord, StepRecord
+    from wavemesh.pipelines.views import PreparedView
 
 MAX_SECONDS = 600.0
 RESOLUTIONS = (64, 128)
@@ -49,7 +52,8 @@ class Job:
 
     views: RGBA pictures with the keyword arguments of their `Camera`, None to have it estimated. steps: of each stage
     of the method. resolution: None for that of the weights. detail_threshold: finest coefficients under it are dropped.
-    name: becomes the files' name.
+    name: becomes the files' name. origin: the folder of the mesh that all views were rendered from, if they were.
+    prepared: views as a record has them, which take the place of `views` before the pipeline.
     """
 
     views: tuple[tuple[Image.Image, dict[str, Any] | None], ...]
@@ -61,6 +65,8 @@ class Job:
     sampler: str = "ddim"
     seed: int = 0
     name: str = "wavemesh"
+    origin: str | None = None
+    prepared: tuple[PreparedView, ...] = ()
 
     def stage_steps(self) -> dict[str, int]:
         """The number of steps by stage, as far as the stages run."""
@@ -208,7 +214,7 @@ def _work(pipeline_factory: Callable[[], Pipeline], job: Job, stop: StopFlag, me
         from wavemesh.pipelines.views import View
 
         views = [View(picture, None if camera is None else Camera(**camera)) for picture, camera in job.views]
-        messages.put(pipeline_factory()(views, callback=report_step, **job.arguments()))
+        messages.put(pipeline_factory()(list(job.prepared) or views, callback=report_step, **job.arguments()))
     except Exception as error:  # travels to the page's thread, which shows or logs it
         messages.put(error)
 
@@ -238,6 +244,8 @@ def _result(record: RunRecord, output: Any, job: Job, workspace: Path, seconds: 
     folder = new_result_folder(workspace)
     files = export_mesh(output.mesh, folder, job.name)
     bundle = record.save(folder, {"mesh.glb": Path(files[".glb"]).read_bytes()})
+    if job.origin is not None:
+        shutil.copyfile(Path(job.origin) / TRUTH_FILE, folder / TRUTH_FILE)
     found = tuple(
         (view.crop.apply(view.full), asdict(view.camera)) if view.estimated else None for view in output.views
     )

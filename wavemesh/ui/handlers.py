@@ -167,6 +167,8 @@ def make_job(
     views: list[tuple[Any, dict[str, Any] | None]] = [
         (picture.cutout, None) if estimate else picture.placed() for picture in pictures
     ]
+    # A camera that is estimated, or that somebody turned, has nothing to do with where the mesh stands.
+    origins = {None if estimate else picture.origin for picture in pictures}
     stem = re.sub(r"[^a-z0-9]+", "-", Path(pictures[0].name).stem.lower()).strip("-")[:40]
     return Job(
         views=tuple(views),
@@ -178,6 +180,7 @@ def make_job(
         sampler=sampler,
         seed=_whole("seed", seed, 0, MAX_SEED),
         name=f"{stem or 'object'}-mesh",
+        origin=origins.pop() if len(origins) == 1 else None,
     )
 
 

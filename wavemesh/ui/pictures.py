@@ -31,13 +31,15 @@ class Picture:
     """One picture without its background.
 
     cutout: RGBA, straight alpha. camera: keyword arguments of `Camera` for the cut-out, None where nobody knows.
-    found: what the last estimate said, as the crop it belongs to and that crop's camera.
+    found: what the last estimate said, as the crop it belongs to and that crop's camera. origin: the folder of the mesh
+    that it was rendered from, if it was.
     """
 
     name: str
     cutout: Image.Image
     camera: dict[str, Any] | None = None
     found: tuple[Image.Image, dict[str, Any]] | None = None
+    origin: str | None = None
 
     @property
     def angles(self) -> tuple[float, float]:

@@ -132,6 +132,12 @@ CSS = """
   margin: 0 0 10px; }
 .wm-step-facts dt { font-size: 0.78rem; color: var(--body-text-color-subdued); }
 .wm-step-facts dd { margin: 0; font-variant-numeric: tabular-nums; }
+.wm-scores { width: 100%; border-collapse: collapse; font-size: 0.86rem; margin: 10px 0 4px !important; }
+.wm-scores th, .wm-scores td { border: none !important; padding: 3px 8px 3px 0; text-align: right; font-weight: 400; }
+.wm-scores th:first-child { text-align: left; }
+.wm-scores thead th { color: var(--body-text-color-subdued); }
+.wm-scores td { font-variant-numeric: tabular-nums; }
+.html-container:has(.wm-scores) { padding: 0 !important; overflow-x: auto; }
 .wm-slices { display: grid; grid-template-columns: repeat(auto-fill, minmax(92px, 1fr)); gap: 8px; margin: 4px 0 12px; }
 .wm-slices figure { margin: 0; text-align: center; }
 .wm-slices figure:only-child { grid-column: 1 / span 2; }

@@ -1,0 +1,208 @@
+"""The tab "Compare": the last run against its true mesh, with two guidance scales, and without one of its views."""
+
+from __future__ import annotations
+
+import html
+import inspect
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+
+from wavemesh.errors import InputError
+from wavemesh.ui.compare import (
+    Displacement,
+    Truth,
+    look,
+    measure,
+    measured_html,
+    mesh_picture,
+    rerun,
+    scores_table,
+    without_view,
+)
+from wavemesh.ui.generation import Job
+from wavemesh.ui.handlers import Studio
+from wavemesh.ui.pictures import Number
+from wavemesh.ui.truth import truth_mesh
+
+_EMPTY = """<div class="wm-empty wm-empty-small"><div><p>Comparisons of a run appear here.</p>
+<p class="wm-note">Generate a mesh first.</p></div></div>"""
+_NO_TRUTH = (
+    "Nobody knows the true shape of these pictures. Render views from a mesh in the tab Generate to measure a run."
+)
+_TRUTH = "The pictures were rendered from a mesh: the run can be measured against it, step by step."
+
+
+def compare_tab(studio: Studio, finished_run: gr.State) -> None:
+    """Build the tab inside the current Tabs and wire it; finished_run holds the folder of the last run's record."""
+    with gr.Tab("Compare", id="compare"):
+        empty = gr.HTML(_EMPTY)
+        with gr.Column(visible=False) as body:
+            gr.HTML('<p class="wm-step">Against the true mesh</p>')
+            truth_note = gr.Markdown(_NO_TRUTH, elem_classes="wm-note", elem_id="truth-note")
+            measure_button = gr.Button("Measure", interactive=False, elem_id="measure-button")
+            scores = gr.HTML(elem_id="scores")
+            gr.HTML('<p class="wm-step">Two guidance scales, one seed</p>')
+            with gr.Row():
+                first = gr.Slider(1, 5, 1.0, step=0.1, label="First scale", min_width=140, buttons=[])
+                second = gr.Slider(1, 5, 3.0, step=0.1, label="Second scale", min_width=140, buttons=[])
+            guidance_button = gr.Button("Run both", elem_id="guidance-button")
+            guidance = _outputs("guidance", 2)
+            gr.HTML('<p class="wm-step">Without one of the views</p>')
+            gr.Markdown(
+                "What a view contributes: the run again without it, coloured by how far the surface moved.",
+                elem_classes="wm-note",
+            )
+            left_out = gr.Slider(1, 2, 1, step=1, label="View to leave out", buttons=[], elem_id="left-out")
+            leave_button = gr.Button("Run without it", elem_id="leave-button")
+            leave = _outputs("leave", 3)
+    _wire_load(studio, finished_run, [empty, body, truth_note, measure_button, left_out, leave_button], scores)
+    _wire_measure(studio, finished_run, measure_button, scores)
+    _wire_guidance(studio, finished_run, guidance_button, (first, second), guidance)
+    _wire_leave(studio, finished_run, leave_button, left_out, leave)
+
+
+def _outputs(name: str, count: int) -> list[Any]:
+    """A line of words and as many pictures side by side, hidden until there are some."""
+    words = gr.HTML(elem_id=f"{name}-words")
+    with gr.Row(elem_classes="wm-triple"):
+        pictures = [
+            gr.Image(
+                show_label=True,
+                label=" ",
+                interactive=False,
+                format="webp",
+                buttons=[],
+                visible=False,
+                min_width=90,
+                elem_id=f"{name}-{number}",
+                elem_classes="wm-shape",
+            )
+            for number in range(count)
+        ]
+    return [words, *pictures]
+
+
+def _wire_load(studio: Studio, finished_run: gr.State, outputs: list[Any], scores: gr.HTML) -> None:
+    def load(folder: str | None) -> list[Any]:
+        if not folder:
+            return [gr.update(visible=True), gr.update(visible=False), *[gr.skip()] * 4, ""]
+        known = truth_mesh(folder) is not None
+        count = len(studio.record(folder).pictures)
+        return [
+            gr.update(visible=False),
+            gr.update(visible=True),
+            _TRUTH if known else _NO_TRUTH,
+            gr.update(interactive=known),
+            gr.update(maximum=max(2, count), value=1, interactive=count > 1),
+            gr.update(interactive=count > 1),
+            "",
+        ]
+
+    finished_run.change(load, finished_run, [*outputs, scores], api_visibility="private", show_progress="hidden")
+
+
+def _wire_measure(studio: Studio, finished_run: gr.State, button: gr.Button, scores: gr.HTML) -> None:
+    def compare(folder: str | None) -> Iterator[str]:
+        try:
+            mesh = truth_mesh(folder) if folder else None
+            if folder is None or mesh is None:
+                raise InputError("There is no true mesh to measure this run against.")
+            for message, measured in measure(studio.record(folder), mesh):
+                yield _told(f"{message}…") if measured is None else measured_html(measured)
+        except InputError as error:
+            gr.Warning(str(error), title="This did not work")
+            yield ""
+
+    button.click(
+        inspect.unwrap(compare),
+        finished_run,
+        scores,
+        api_visibility="private",
+        show_progress="hidden",
+        concurrency_limit=2,
+        concurrency_id="bench",
+    )
+
+
+def _wire_guidance(
+    studio: Studio, finished_run: gr.State, button: gr.Button, scales: tuple[gr.Slider, gr.Slider], outputs: list[Any]
+) -> None:
+    def compare(folder: str | None, first: Number, second: Number, request: gr.Request) -> Iterator[list[Any]]:
+        hidden = [gr.update(visible=False)] * 2
+        try:
+            record, truth = studio.record(folder or ""), truth_mesh(folder or "")
+            ends, rows = [], []
+            known = None if truth is None else Truth.of(truth)
+            for scale in (first, second):
+                job = rerun(record, guidance_scale=float(scale))
+                for message, made in _run(studio, job, request):
+                    if made is None:
+                        yield [_told(f"Guidance {scale:g}: {message}"), *hidden]
+                    else:
+                        ends.append(gr.update(value=mesh_picture(made, look(record)), visible=True, label=f"{scale:g}"))
+                        if known is not None:
+                            rows.append((f"Guidance {scale:g}", known.scores(made.sdf, made.mesh)))
+            yield [scores_table(rows) if rows else _told(f"Seed {record.settings['seed']} both times."), *ends]
+        except InputError as error:
+            gr.Warning(str(error), title="This did not work")
+            yield ["", *hidden]
+
+    button.click(
+        inspect.unwrap(compare),
+        [finished_run, *scales],
+        outputs,
+        api_visibility="private",
+        show_progress="hidden",
+        concurrency_limit=4,
+        concurrency_id="runs",
+    )
+
+
+def _wire_leave(
+    studio: Studio, finished_run: gr.State, button: gr.Button, left_out: gr.Slider, outputs: list[Any]
+) -> None:
+    def compare(folder: str | None, number: Number, request: gr.Request) -> Iterator[list[Any]]:
+        hidden = [gr.update(visible=False)] * 3
+        try:
+            record = studio.record(folder or "")
+            for message, made in _run(studio, without_view(record, int(number)), request):
+                if made is None:
+                    yield [_told(message), *hidden]
+                    continue
+                moved = Displacement.between(made.mesh, record.mesh)
+                camera = record.cameras[int(number) - 1]
+                shown = [
+                    ("All views", mesh_picture(record, look(record))),
+                    (f"Without view {int(number)}", moved.picture(*look(record))),
+                    (f"From view {int(number)}", moved.picture(camera.azimuth_deg, camera.elevation_deg)),
+                ]
+                pictures = [gr.update(value=picture, label=name, visible=True) for name, picture in shown]
+                yield [moved.words(), *pictures]
+        except InputError as error:
+            gr.Warning(str(error), title="This did not work")
+            yield ["", *hidden]
+
+    button.click(
+        inspect.unwrap(compare),
+        [finished_run, left_out],
+        outputs,
+        api_visibility="private",
+        show_progress="hidden",
+        concurrency_limit=4,
+        concurrency_id="runs",
+    )
+
+
+def _run(studio: Studio, job: Job, request: gr.Request) -> Iterator[tuple[str, Any]]:
+    """Messages of a run of its own, and at the end its record."""
+    for update in studio.generate(job, f"compare{request.session_hash or ''}"):
+        if update.result is None:
+            yield update.progress.message, None
+        else:
+            yield "Done", studio.record(update.result.folder)
+
+
+def _told(message: str) -> str:
+    return f'<p class="wm-note">{html.escape(message)}</p>'
