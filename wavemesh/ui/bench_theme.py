@@ -12,8 +12,10 @@ BENCH_CSS = """
 .wm-shape .image-container, .wm-shape .image-frame, .wm-slice .image-container, .wm-slice .image-frame { width: 100%; }
 .wm-shape img, .wm-slice img { width: 100%; aspect-ratio: 1; object-fit: contain; }
 .wm-slice img { image-rendering: pixelated; }
+.wm-slice label[data-testid="block-label"] { background: var(--block-background-fill); opacity: 0.9; }
 .wm-bands { gap: 0 !important; }
-.wm-energy, .wm-health { width: 100%; border-collapse: collapse; font-size: 0.86rem; margin: 0 !important; }
+.wm-energy, .wm-health { width: 100%; border-collapse: collapse; font-size: 0.86rem; margin: 0 !important;
+  border: none !important; }
 .wm-energy th { text-align: left; font-weight: 500; white-space: nowrap; width: 1%; padding: 2px 10px 2px 0;
   border: none !important; font-family: var(--font-mono); }
 .wm-energy td { border: none !important; padding: 2px 0; }
@@ -27,6 +29,7 @@ BENCH_CSS = """
 .wm-verdict { font-weight: 600; margin: 0 0 6px; }
 .wm-health th { text-align: left; font-weight: 500; padding: 5px 10px 5px 0; vertical-align: top; white-space: nowrap;
   border: none !important; border-top: 1px solid var(--border-color-primary) !important; }
+.wm-health tr:first-child th, .wm-health tr:first-child td { border-top: none !important; }
 .wm-health td { padding: 5px 10px 5px 0; vertical-align: top; border: none !important;
   border-top: 1px solid var(--border-color-primary) !important; }
 .wm-health td:nth-child(2) { white-space: nowrap; font-variant-numeric: tabular-nums; }

@@ -22,10 +22,12 @@ def points_plot(
     """Points in the world (y up), brighter where the strength is greater."""
     import plotly.graph_objects as go
 
-    points = np.asarray(points, dtype=np.float32)
+    points, strength = np.asarray(points, dtype=np.float32), np.asarray(strength, dtype=np.float32)
     marker = {
         "size": 2.2,
-        "color": np.asarray(strength, dtype=np.float32),
+        "color": strength,
+        "cmin": 0.0,
+        "cmax": float(np.quantile(strength, 0.97)) if len(strength) else 1.0,  # a few outliers would darken the rest
         "colorscale": plotly_scale(),
         "colorbar": _bar(title),
         "opacity": 0.85,
@@ -46,20 +48,18 @@ def mesh_plot(
     mesh: trimesh.Trimesh,
     colours: UInt8[np.ndarray, "v 3"] | None = None,
     values: Float[np.ndarray, "v"] | None = None,
-    title: str = "",
+    limits: tuple[float, float] = (0.0, 1.0),
     height: int = 520,
 ) -> go.Figure:
-    """A mesh with a colour per vertex, or with values on the sequential scale and a bar that says what they are."""
+    """A mesh with a colour per vertex, or with values on the sequential scale, whose legend is the caller's."""
     import plotly.graph_objects as go
 
     vertices, faces = np.asarray(mesh.vertices, dtype=np.float32), np.asarray(mesh.faces, dtype=np.int32)
     paint: dict[str, Any] = {"color": "#cdc2b8"}
     if values is not None:
-        paint = {
-            "intensity": np.asarray(values, dtype=np.float32),
-            "colorscale": plotly_scale(),
-            "colorbar": _bar(title),
-        }
+        low, high = limits
+        intensity = np.asarray(values, dtype=np.float32)
+        paint = {"intensity": intensity, "colorscale": plotly_scale(), "cmin": low, "cmax": high, "showscale": False}
     elif colours is not None:
         paint = {"vertexcolor": np.asarray(colours)[:, :3].astype(np.uint8)}
     trace = go.Mesh3d(

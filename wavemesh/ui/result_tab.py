@@ -28,7 +28,7 @@ def result_tab(studio: Studio, finished_run: gr.State) -> None:
     """Build the tab inside the current Tabs and wire it; finished_run holds the folder of the last run's record."""
     bench = ResultBench(studio.record)
     with gr.Tab("Result", id="result") as tab:
-        now = gr.State(None, time_to_live=KEPT_S)
+        now, drawn = gr.State(None, time_to_live=KEPT_S), gr.State(None, time_to_live=KEPT_S)
         empty = gr.HTML(EMPTY)
         with gr.Column(visible=False) as body, gr.Row():
             with gr.Column(scale=5, min_width=330):
@@ -47,7 +47,7 @@ def result_tab(studio: Studio, finished_run: gr.State) -> None:
                         _film_part(studio, bench, now)
     looks = [viewer.paint, viewer.place]
     views = [viewer.solid, viewer.wire, viewer.plot, viewer.legend]
-    shown = [now, *views, health]
+    shown = [now, drawn, *views, health]
 
     def seen(shape: Shape, paint: str, place: str) -> list[Any]:
         """Values for `views`."""
@@ -63,14 +63,22 @@ def result_tab(studio: Studio, finished_run: gr.State) -> None:
 
     def show(shape: Shape, paint: str, place: str, millimetres: Number | None) -> list[Any]:
         """Values for `shown`."""
-        return [shape, *seen(shape, paint, place), _card(bench, shape, millimetres)]
+        return [shape, shape, *seen(shape, paint, place), _card(bench, shape, millimetres)]
 
-    @explained(len(shown) + 5)
-    def open_run(folder: str | None, shape: Shape | None, *values: Any) -> list[Any]:
+    # In two events: gradio's viewer stays empty where its file arrives before it is laid out.
+    @explained(len(surface) + 4)
+    def open_run(folder: str | None, shape: Shape | None, millimetres: Number | None) -> list[Any]:
         if folder is None or (shape is not None and shape.folder == folder):
-            return [gr.skip()] * (len(shown) + 5)
-        # The parts have to be there before the viewer gets its file: it does not draw into what is not laid out.
-        return [gr.update(visible=False), gr.update(visible=True), *surface.neutral(), *show(Shape(folder), *values)]
+            return [gr.skip()] * (len(surface) + 4)
+        shape = Shape(folder)
+        card = _card(bench, shape, millimetres)
+        return [gr.update(visible=False), gr.update(visible=True), *surface.neutral(), shape, card]
+
+    @explained(1 + len(views))
+    def draw(shape: Shape | None, drawn: Shape | None, paint: str, place: str) -> list[Any]:
+        if shape is None or shape == drawn:
+            return [gr.skip()] * (1 + len(views))
+        return [shape, *seen(shape, paint, place)]
 
     @explained(len(shown))
     def reshape(shape: Shape | None, level: Number, faces: Number, repaired: bool, *values: Any) -> list[Any]:
@@ -87,7 +95,9 @@ def result_tab(studio: Studio, finished_run: gr.State) -> None:
     def measure(shape: Shape | None, millimetres: Number | None) -> Any:
         return gr.skip() if shape is None else _card(bench, shape, millimetres)
 
-    tab.select(open_run, [finished_run, now, *looks, size_mm], [empty, body, *surface, *shown], **_PRIVATE, **_BUSY)
+    tab.select(open_run, [finished_run, now, size_mm], [empty, body, *surface, now, health], **_PRIVATE, **_BUSY).then(
+        draw, [now, drawn, *looks], [drawn, *views], **_PRIVATE, **_BUSY
+    )
     asked = [now, *surface, *looks, size_mm]
     surface.level.release(reshape, asked, shown, **_PRIVATE, **_BUSY)
     surface.faces.release(reshape, asked, shown, **_PRIVATE, **_BUSY)
@@ -96,7 +106,8 @@ def result_tab(studio: Studio, finished_run: gr.State) -> None:
     for choice in looks:
         choice.input(look, [now, *looks], views, **_PRIVATE, **_BUSY)
     size_mm.change(measure, [now, size_mm], health, **_PRIVATE, **_BUSY)
-    add_result_api(studio)
+    with tab:
+        add_result_api(studio)
 
 
 def _export_part(studio: Studio, bench: ResultBench, now: gr.State, size_mm: gr.Number) -> None:
@@ -172,7 +183,7 @@ def _plot(bench: ResultBench, shape: Shape, paint: str) -> Any:
     if paint == "wire":
         return wire_plot(mesh)
     if paint == "thickness":
-        return mesh_plot(mesh, values=bench.thickness(shape))
+        return mesh_plot(mesh, values=bench.thickness(shape), limits=THICKNESS_RANGE)
     return mesh_plot(mesh, colours=bench.painted(shape, paint).visual.vertex_colors)
 
 

@@ -191,12 +191,14 @@ def energy_html(before: SparseCoefficients, after: SparseCoefficients | None = N
     """A table of the energy in every band, as bars on a logarithmic scale; with a second set, both."""
     first, second = energies(before), energies(after) if after is not None else None
     top = max(max(first.values()), max((second or first).values()), 1e-12)
+    # The approximation holds nearly all; the bars begin a little below the weakest band of the run.
+    low = max(min([energy for energy in first.values() if energy > 0.0], default=top) / 10.0, top * 1e-14)
     rows = []
     for band in BANDS:
-        cells = _bar(first[band], top, "wm-bar-before")
+        cells = _bar(first[band], low, top, "wm-bar-before")
         value = f"{first[band]:.3g}"
         if second is not None:
-            cells += _bar(second[band], top, "wm-bar-after")
+            cells += _bar(second[band], low, top, "wm-bar-after")
             value += f" → {second[band]:.3g}"
         rows.append(f"<tr><th>{band.level}&nbsp;{html.escape(band.key)}</th><td>{cells}</td><td>{value}</td></tr>")
     return f'<table class="wm-energy"><tbody>{"".join(rows)}</tbody></table>'
@@ -208,9 +210,8 @@ def strongest_sites(coefficients: SparseCoefficients) -> tuple[np.ndarray, np.nd
     return points.numpy(), strength.numpy()
 
 
-def _bar(value: float, top: float, name: str) -> str:
-    # Six decades: below a millionth of the strongest band nothing can be seen in the shape either.
-    share = max(0.0, 1.0 + np.log10(max(value, 1e-30) / top) / 6.0)
+def _bar(value: float, low: float, top: float, name: str) -> str:
+    share = np.log(max(value, low) / low) / np.log(top / low)
     return f'<div class="wm-bar {name}" style="width:{share:.1%}"></div>'
 
 

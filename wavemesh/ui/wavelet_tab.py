@@ -160,7 +160,8 @@ def wavelet_tab(studio: Studio, finished_run: gr.State) -> None:
     )
     with saving:
         download_on_demand("Edited mesh (.glb)", write, [opened], "save-edit")
-    add_wavelet_api(studio)
+    with tab:
+        add_wavelet_api(studio)
 
 
 def _changed(comparison: Comparison, angles: Sequence[Number]) -> list[Any]:
