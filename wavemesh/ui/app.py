@@ -35,6 +35,7 @@ def build(studio: Studio) -> gr.Blocks:
     from wavemesh.ui.generate_tab import generate_tab
     from wavemesh.ui.result_tab import result_tab
     from wavemesh.ui.steps_tab import steps_tab
+    from wavemesh.ui.triplane_tab import triplane_tab
     from wavemesh.ui.wavelet_tab import wavelet_tab
 
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(KEPT_S, KEPT_S), fill_width=True) as page:
@@ -45,6 +46,8 @@ def build(studio: Studio) -> gr.Blocks:
             generate_tab(studio, finished_run)
             steps_tab(studio, finished_run)
             wavelet_tab(studio, finished_run)
+            if "triplane" in studio.methods:
+                triplane_tab(studio, finished_run)
             result_tab(studio, finished_run)
             compare_tab(studio, finished_run)
         add_compare_api(studio)

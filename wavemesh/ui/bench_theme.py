@@ -13,6 +13,9 @@ BENCH_CSS = """
 .wm-shape img, .wm-slice img { width: 100%; aspect-ratio: 1; object-fit: contain; }
 .wm-slice img { image-rendering: pixelated; }
 .wm-slice label[data-testid="block-label"] { background: var(--block-background-fill); opacity: 0.9; }
+.wm-orbit { touch-action: none; cursor: grab; }
+.wm-orbit:active { cursor: grabbing; }
+.wm-orbit img { pointer-events: none; }
 .wm-bands { gap: 0 !important; }
 .wm-energy, .wm-health { width: 100%; border-collapse: collapse; font-size: 0.86rem; margin: 0 !important;
   border: none !important; }
