@@ -30,7 +30,8 @@ def test_a_generation_shows_inputs_and_meshes(ball: trimesh.Trimesh, tmp_path: P
 
 def test_an_empty_generation_is_a_white_panel() -> None:
     figure = figures.visualize_generation([np.zeros((16, 16, 4), np.uint8)], None)
-    assert [axes.get_title() for axes in figure.axes] == ["View 1", "Generated, front", "Generated, behind"]
+    sides = ("front", "behind", "from its left", "from its right")
+    assert [axes.get_title() for axes in figure.axes] == ["View 1", *(f"Generated, {side}" for side in sides)]
     assert (figure.axes[1].images[0].get_array() == 255).all()
     with pytest.raises(InputError, match="input picture"):
         figures.visualize_generation([], None)

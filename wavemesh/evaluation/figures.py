@@ -22,6 +22,7 @@ from wavemesh.rendering import contact_sheet, shade_preview
 
 PREVIEW_PX = 256
 MAX_INPUTS = 4
+NARROW_FOV_DEG = 32.0  # fills the panel with most shapes
 
 
 def visualize_generation(
@@ -32,6 +33,8 @@ def visualize_generation(
 ) -> Figure:
     """A figure with up to four input views above the generated and the true mesh, each from front and behind.
 
+    Without a true mesh the generated one is seen from all four sides.
+
     images: (n, 3 or 4, h, w) tensor in [0, 1], or pictures (h, w, 3 or 4). cameras: those of the images; the first one
     shows the meshes (default: azimuth 30, elevation 20). Raises InputError without images.
     """
@@ -39,13 +42,16 @@ def visualize_generation(
     if not pictures:
         raise InputError("A figure of a generation needs at least one input picture.")
     front = cameras[0] if cameras else Camera(azimuth_deg=30.0, elevation_deg=20.0)
-    front = Camera(front.azimuth_deg, front.elevation_deg)
-    shown = [("Generated", generated_mesh), ("Ground truth", ground_truth_mesh)]
+    front = Camera(front.azimuth_deg, front.elevation_deg, fov_deg=NARROW_FOV_DEG)
+    sides = {"front": 0.0, "behind": 180.0}
+    shown = {"Generated": generated_mesh, "Ground truth": ground_truth_mesh}
+    if ground_truth_mesh is None:
+        del shown["Ground truth"]
+        sides |= {"from its left": 90.0, "from its right": 270.0}
     panels = [
-        (f"{name}, {side}", preview(mesh, camera))
-        for name, mesh in shown
-        if mesh is not None or name == "Generated"
-        for side, camera in (("front", front), ("behind", front.turned(180.0)))
+        (f"{name}, {side}", preview(mesh, front.turned(angle)))
+        for name, mesh in shown.items()
+        for side, angle in sides.items()
     ]
     figure = Figure(figsize=(12.0, 6.4), layout="constrained")
     grid = figure.add_gridspec(2, MAX_INPUTS)
