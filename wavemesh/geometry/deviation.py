@@ -12,7 +12,7 @@ from wavemesh.errors import InputError
 # Triangles are cut for the search until none is longer than this share of the mesh, so that the nearest centroids
 # are near the nearest surface; the distances themselves are to the original triangles.
 _PIECE_SHARE = 0.03
-_CANDIDATES = 12
+_CANDIDATES = 8
 
 
 class Surface:

@@ -43,6 +43,7 @@ BENCH_CSS = """
 .dark .wm-bad { color: #e88a76; }
 @media (max-width: 640px) {
   .wm-triple { gap: 6px; }
+  .wm-first { order: -1; }
   .wm-triple .block { padding: 0; }
 }
 """

@@ -53,7 +53,7 @@ def build_surface() -> tuple[Surface, gr.Button]:
             value=False, label="Repair for printing", elem_id="repair",
             info="Closes holes, joins what overlaps, drops loose crumbs; always gives a closed solid.",
         )  # fmt: skip
-    return Surface(level, faces, repaired), gr.Button("As the run left it", elem_id="reset-shape")
+    return Surface(level, faces, repaired), gr.Button("As the run left it", elem_id="reset-shape", size="md")
 
 
 def build_viewer() -> Viewer:

@@ -38,7 +38,7 @@ def result_tab(studio: Studio, finished_run: gr.State) -> None:
                     _DEFAULT_MM, label="Printed size, longest side (mm)", minimum=1, maximum=2000, elem_id="size-mm"
                 )
                 health = gr.HTML(elem_id="health")
-            with gr.Column(scale=7, min_width=330):
+            with gr.Column(scale=7, min_width=330, elem_classes="wm-first"):
                 viewer = build_viewer()
                 with gr.Row():
                     with gr.Column(min_width=300):
@@ -54,10 +54,12 @@ def result_tab(studio: Studio, finished_run: gr.State) -> None:
         in_plot = place == "plot"
         file = None if in_plot else _viewer_file(studio, bench, shape, paint)
         wires = paint == "wire"
+        # What is hidden keeps its file: a viewer that loses it while it still loads fails.
+        shown_file, hidden = gr.update(value=file, visible=True), gr.update(visible="hidden")
         return [
-            gr.update(value=None if wires else file, visible="hidden" if in_plot or wires else True),
-            gr.update(value=file if wires else None, visible="hidden" if in_plot or not wires else True),
-            gr.update(value=_plot(bench, shape, paint) if in_plot else None, visible=in_plot),
+            hidden if in_plot or wires else shown_file,
+            shown_file if wires and not in_plot else hidden,
+            gr.update(value=_plot(bench, shape, paint), visible=True) if in_plot else gr.update(visible=False),
             _thickness_legend() if paint == "thickness" else "",
         ]
 

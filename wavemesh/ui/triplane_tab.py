@@ -202,11 +202,12 @@ def _build_planes() -> tuple[_Planes, list[gr.Image], gr.HTML]:
     with gr.Row(elem_classes="wm-triple"):
         pictures = [
             gr.Image(
-                label=f"{name} ({name[0].lower()} right, {name[1].lower()} up)", interactive=False, format="png",
+                label=name, interactive=False, format="png",
                 buttons=[], min_width=150, elem_id=f"plane-{name}", elem_classes="wm-slice",
             )
             for name in PLANE_NAMES
         ]  # fmt: skip
+    gr.Markdown("A plane's first axis runs to the right, its second one up.", elem_classes="wm-note")
     return _Planes(which, colours, channel), pictures, gr.HTML(elem_id="plane-legend")
 
 

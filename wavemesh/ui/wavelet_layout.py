@@ -146,11 +146,21 @@ def build_looks() -> Looks:
     with gr.Row(elem_classes="wm-triple"):
         slices = [
             gr.Image(
-                label=f"Across {axis} ({seen})", interactive=False, format="png", buttons=[], min_width=150,
-                elem_id=f"slice-{axis}", elem_classes="wm-slice",
+                label=f"At {axis}",
+                interactive=False,
+                format="png",
+                buttons=[],
+                min_width=100,
+                elem_id=f"slice-{axis}",
+                elem_classes="wm-slice",
             )
-            for axis, seen in (("x", "z right, y up"), ("y", "x right, z down"), ("z", "x right, y up"))
-        ]  # fmt: skip
+            for axis in "xyz"
+        ]
+    gr.Markdown(
+        "From the left: a slice across x (z to the right, y up), across y (from above: x right, z down), and across z "
+        "(from the front: x right, y up).",
+        elem_classes="wm-note",
+    )
     legend = gr.HTML(elem_id="slice-legend")
     with gr.Row():
         positions = [

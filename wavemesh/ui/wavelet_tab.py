@@ -117,11 +117,14 @@ def wavelet_tab(studio: Studio, finished_run: gr.State) -> None:
     def undo(now: _Opened | None, *values: Any) -> list[Any]:
         return [gr.skip()] * len(shown) if now is None else show(_Opened(now.folder), values[:2], values[2:])
 
-    @explained(3)
-    def turn(now: _Opened | None, azimuth_deg: Number, elevation_deg: Number) -> list[Any]:
-        if now is None:
-            return [gr.skip()] * 3
-        return list(bench.comparison(*now).pictures(azimuth_deg, elevation_deg))
+    def turner(rough: bool) -> Any:
+        @explained(3)
+        def turn(now: _Opened | None, azimuth_deg: Number, elevation_deg: Number) -> list[Any]:
+            if now is None:
+                return [gr.skip()] * 3
+            return list(bench.comparison(*now).pictures(azimuth_deg, elevation_deg, rough=rough))
+
+        return turn
 
     @explained(4)
     def look(now: _Opened | None, *sight: Any) -> list[Any]:
@@ -152,7 +155,8 @@ def wavelet_tab(studio: Studio, finished_run: gr.State) -> None:
         undo, [opened, *view, *sights], shown, **_PRIVATE, **_BUSY
     )
     for angle in view:
-        angle.input(turn, [opened, *view], list(pictures[:3]), **_PRIVATE, **_BUSY)
+        angle.input(turner(True), [opened, *view], list(pictures[:3]), **_PRIVATE, **_BUSY)
+        angle.release(turner(False), [opened, *view], list(pictures[:3]), **_PRIVATE, **_BUSY)
     for picker in (looks.which, looks.key, *looks.positions):
         picker.input(look, [opened, *sights], [*looks.slices, looks.legend], **_PRIVATE, **_BUSY)
     looks.level.input(choose_level, [looks.level, looks.key], looks.key, **_PRIVATE).then(

@@ -1,0 +1,166 @@
+"""The benches as a person meets them, in Chromium: muting a band changes the shape, a mesh is repaired and filmed."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import trimesh
+from PIL import Image
+from playwright import sync_api as playwright
+
+from wavemesh.models.triplane_renderer import TriplaneRenderer
+from wavemesh.ui.handlers import Studio
+
+pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore")]
+
+WAIT_MS = 90_000
+CHANNELS, SIDE = 4, 8
+
+
+class FakeTriplanePipeline:
+    """The fake pipeline's run with a triplane instead of coefficients."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+        torch.manual_seed(0)
+        renderer = TriplaneRenderer(CHANNELS, 8).eval()
+        with torch.no_grad():
+            renderer.mlp[-1].weight.normal_(std=2.0)
+            renderer.mlp[-1].bias[0] += 0.05
+        self.model = SimpleNamespace(renderer=renderer)
+
+    def __call__(self, views: list[Any], *, num_inference_steps: Any, **settings: Any) -> Any:
+        output = self.inner(views, num_inference_steps=(1, 1), **settings)
+        random = np.random.default_rng(0)
+        output.triplane_ll = random.normal(size=(3, CHANNELS, SIDE, SIDE)).astype(np.float32)
+        output.triplane_details = random.normal(size=(3, 3, CHANNELS, SIDE, SIDE)).astype(np.float32)
+        output.coefficients = None
+        output.settings["method"] = "triplane"
+        return output
+
+
+@pytest.fixture
+def studio(studio: Studio, pipeline: Any) -> Studio:
+    """The studio of the other tests, with a second method."""
+    studio.factories["triplane"] = lambda: FakeTriplanePipeline(pipeline)
+    return studio
+
+
+@pytest.fixture
+def page(served: str) -> Iterator[Any]:
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1440, "height": 1000})
+        page.set_default_timeout(WAIT_MS)
+        errors: list[str] = []
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(served)
+        yield page
+        assert errors == []
+        browser.close()
+
+
+def generate(page: Any, picture: Path) -> None:
+    page.locator("#upload input[type=file]").first.set_input_files([str(picture)])
+    page.wait_for_selector("#card-0 img")
+    page.locator("#generate-button").dispatch_event("click")
+    page.wait_for_selector("#facts:has-text('triangles')")
+
+
+def open_tab(page: Any, name: str) -> None:
+    page.get_by_role("tab", name=name, exact=True).first.click()
+
+
+def seen(page: Any, selector: str) -> np.ndarray:
+    """The pixels of a picture on the page."""
+    page.wait_for_selector(f"{selector} img")
+    return np.asarray(Image.open(io.BytesIO(page.locator(f"{selector} img").screenshot())).convert("RGB")).astype(int)
+
+
+def source(page: Any, selector: str) -> str:
+    return str(page.locator(f"{selector} img").get_attribute("src"))
+
+
+def changed(page: Any, selector: str, before: str) -> None:
+    """Wait until the picture is another one."""
+    page.wait_for_function(
+        "([s, b]) => document.querySelector(s + ' img')?.getAttribute('src') !== b", arg=[selector, before]
+    )
+
+
+def test_muting_a_level_changes_the_mesh_and_can_be_undone(page: Any, pictures: list[Path], tmp_path: Path) -> None:
+    generate(page, pictures[0])
+    open_tab(page, "Wavelets")
+    page.wait_for_selector("#edit-facts:has-text('0.000 at most')")
+    assert np.array_equal(seen(page, "#edit-before"), seen(page, "#edit-after"))
+    page.wait_for_selector("#sites .js-plotly-plot")
+    assert page.locator("#energy tr").count() == 15
+    old_slice = source(page, "#slice-z")
+    page.locator("#muted input").nth(0).click()
+    page.locator("#muted input").nth(1).click()
+    page.wait_for_selector("#edit-facts:has-text('; 0 of ')")
+    assert not np.array_equal(seen(page, "#edit-before"), seen(page, "#edit-after"))
+    change = seen(page, "#edit-change")
+    assert (np.abs(change[..., 0] - change[..., 2]) > 40).mean() > 0.01  # blue and red
+    page.locator("#band-level input").nth(1).click()
+    changed(page, "#slice-z", old_slice)
+    with page.expect_download() as download:
+        page.locator("#save-edit").click()
+    download.value.save_as(tmp_path / "edited.glb")
+    assert len(trimesh.load(tmp_path / "edited.glb", force="mesh").faces) > 100
+    page.locator("#reset-edit").click()
+    page.wait_for_selector("#edit-facts:has-text('0.000 at most')")
+
+
+def test_the_result_is_reshaped_repaired_filmed_and_saved(page: Any, pictures: list[Path], tmp_path: Path) -> None:
+    generate(page, pictures[0])
+    open_tab(page, "Result")
+    page.wait_for_selector("#result-solid canvas")
+    page.wait_for_selector("#health:has-text('Ready to print')")
+    volume = page.locator("#health tr:has-text('Volume') td").first.inner_text()
+    page.locator("#iso-level input[type=number]").fill("-0.05")
+    page.locator("#iso-level input[type=number]").press("Tab")
+    page.wait_for_function("v => !document.querySelector('#health').innerText.includes(v)", arg=volume)
+    smaller = page.locator("#health tr:has-text('Volume') td").first.inner_text()
+    assert 0 < float(smaller) < float(volume)
+    page.locator("#repair input").click()
+    page.wait_for_selector("#repair-summary:has-text('Nothing had to be done')")
+    page.locator("#place input").nth(1).click()
+    page.wait_for_selector("#result-plot .js-plotly-plot")
+    page.locator("#paint input").nth(3).click()
+    page.wait_for_selector("#paint-legend .wm-legend")
+    page.locator("#film-gif").click()
+    page.wait_for_selector("#gif img")
+    with page.expect_download() as download:
+        page.locator("#save-stl").click()
+    download.value.save_as(tmp_path / "mesh.stl")
+    assert trimesh.load(tmp_path / "mesh.stl", force="mesh").extents.max() == pytest.approx(100.0, rel=1e-3)
+
+
+def test_dragging_turns_the_volume_and_gains_change_it(page: Any, pictures: list[Path]) -> None:
+    page.locator("#method input").click()
+    page.get_by_role("option").nth(1).click()
+    generate(page, pictures[0])
+    open_tab(page, "Triplane")
+    for selector in ("#orbit", "#orbit-ll", "#plane-XY", "#plane-YZ"):
+        seen(page, selector)
+    page.wait_for_timeout(1500)
+    before = source(page, "#orbit")
+    box = page.locator("#orbit").bounding_box()
+    page.mouse.move(box["x"] + 60, box["y"] + 60)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 160, box["y"] + 80, steps=4)
+    page.mouse.up()
+    changed(page, "#orbit", before)
+    assert page.locator("#orbit-azimuth input[type=number]").input_value() == "-30"
+    plane = source(page, "#plane-XY")
+    page.locator("#gain-LL input[type=number]").fill("0.2")
+    page.locator("#gain-LL input[type=number]").press("Tab")
+    changed(page, "#plane-XY", plane)
