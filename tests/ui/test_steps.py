@@ -82,7 +82,7 @@ def test_the_watch_tells_frames_curves_and_counts(studio: Studio, pictures: list
     for update in studio.generate(make_job(held, True, 3, 2, 1.0, "ddim", 1), "session"):
         watch.add(update.measured, update.preview)
     html = watch.html()
-    assert html.count("<polyline") == 2
+    assert html.count("<polyline") == 4  # two drawings, a line for each stage
     assert "<b>7</b> active sites" in html
     assert "data:image/webp;base64," in html
     assert [step.change is None for step in watch.steps] == [True, False, False, False, False]

@@ -46,12 +46,12 @@ def wire_choices(studio: Studio, settings: Settings, choices: Choices) -> None:
             gr.update(visible=both),
         ]
 
-    def choose_preset(method: str, name: str | None) -> list[Any]:
+    def choose_preset(method: str, name: str | None, *now: Number) -> list[Any]:
         preset = presets(method, defaults.steps(method)).get(name or "")
-        if preset is None:
-            return [gr.skip()] * 3
+        if preset is None:  # a click on the chosen preset takes the choice away, but not what it stands for
+            return [own_choice(method, *now), *[gr.skip()] * 3]
         resolution = gr.skip() if preset.resolution is None else preset.resolution
-        return [preset.steps[0], gr.skip() if len(preset.steps) == 1 else preset.steps[1], resolution]
+        return [name, preset.steps[0], gr.skip() if len(preset.steps) == 1 else preset.steps[1], resolution]
 
     def own_choice(method: str, coarse: Number, detail: Number, resolution: Number) -> str | None:
         """The preset that the controls happen to agree with, none for values of one's own."""
@@ -69,7 +69,7 @@ def wire_choices(studio: Studio, settings: Settings, choices: Choices) -> None:
         [settings.method, choices.preset, *moved, choices.lattice],
         **private,
     )
-    choices.preset.input(choose_preset, [settings.method, choices.preset], moved, **private)
+    choices.preset.input(choose_preset, [settings.method, choices.preset, *moved], [choices.preset, *moved], **private)
     for control in moved:
         control.input(own_choice, [settings.method, *moved], choices.preset, **private)
     changes = [control.change for control in (*moved, settings.guidance, settings.method)]

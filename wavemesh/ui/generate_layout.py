@@ -125,13 +125,14 @@ def build_renderer() -> tuple[gr.File, gr.Slider, gr.Slider, gr.Slider, gr.Butto
             height=110,
             elem_id="mesh-file",
         )
+        views = gr.Slider(1, MAX_VIEWS, 4, step=1, label="Views", buttons=[], elem_id="mesh-views")
         with gr.Row():
-            views = gr.Slider(1, MAX_VIEWS, 4, step=1, label="Views", min_width=100, buttons=[], elem_id="mesh-views")
-            azimuth = gr.Slider(-180, 180, 30, step=1, label="First azimuth (°)", min_width=100, buttons=[])
-            elevation = gr.Slider(-90, 90, 20, step=1, label="Elevation (°)", min_width=100, buttons=[])
+            azimuth = gr.Slider(-180, 180, 30, step=1, label="Azimuth (°)", min_width=130, buttons=[])
+            elevation = gr.Slider(-90, 90, 20, step=1, label="Elevation (°)", min_width=130, buttons=[])
         button = gr.Button("Render views", elem_id="render-button")
         gr.Markdown(
-            "The views go round the mesh, with known cameras. The tab Compare then measures the result against it.",
+            "The views go round the mesh from this azimuth on, with known cameras. The tab Compare then measures the "
+            "result against it.",
             elem_classes="wm-note",
         )
     return file, views, azimuth, elevation, button

@@ -243,6 +243,10 @@ def _wire_run(
         held = with_found(held, result)
         return [result.folder, held, *_finished(stage, result), *_card_updates(held, estimated)]
 
+    def whole_strip(result: Result | None) -> Any:
+        """The strip with the steps that were not drawn while the run needed the processor."""
+        return gr.skip() if result is None else Watch.of(studio.record(result.folder)).html()
+
     def stop(request: gr.Request) -> Any:
         studio.stop_flag(request.session_hash or "").set()
         return gr.update(value="Stopping…", interactive=False)
@@ -264,7 +268,9 @@ def _wire_run(
         [finished, pictures, estimate],
         [finished_run, pictures, *stage.outputs(), estimate, *_flat(cards)],
         **private,
-    ).then(estimator(studio), list(settings), choices.estimate, **private)
+    ).then(estimator(studio), list(settings), choices.estimate, **private).then(
+        whole_strip, finished, stage.watch, **private
+    )
     stage.stop.click(stop, None, stage.stop, queue=False, **private)
 
 

@@ -74,19 +74,17 @@ def facts_html(record: RunRecord, index: int) -> str:
         ("Noise level", f"{step.noise_level:.3f}", "Share of noise in what the network was given."),
         ("Change", _told(step.change), "How much this step changed the predicted field, root mean square."),
         ("Active sites", f"{step.active_sites:,}", "Places that hold fine wavelet coefficients."),
-        ("|cond − uncond|", _told(strengths[index], "guidance is off"), "How far the pictures pull the prediction."),
+        ("|cond − uncond|", _told(strengths[index], "not guided"), "How far the pictures pull the prediction."),
     ]
     terms = "".join(
         f'<div title="{html.escape(hint)}"><dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd></div>'
         for name, value, hint in rows
     )
-    drawn = curves(record.steps, index)
+    pull = ""
     if any(strength is not None for strength in strengths):
-        pull = plot(
-            "|cond − uncond|", [("", strengths)], marked=index, words="how far the pictures pull the prediction"
-        )
-        drawn += f'<div class="wm-curves">{pull}</div>'
-    return f'<div class="wm-step-facts"><dl>{terms}</dl>{drawn}</div>'
+        words = "how far the pictures pull the prediction"
+        pull = plot("|cond − uncond|", [("", strengths)], marked=index, words=words)
+    return f'<div class="wm-step-facts"><dl>{terms}</dl>{curves(record.steps, index, pull)}</div>'
 
 
 def slices_html(record: RunRecord, index: int, axis: str, position: float) -> str:

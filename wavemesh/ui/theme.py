@@ -134,6 +134,8 @@ CSS = """
 .wm-step-facts dd { margin: 0; font-variant-numeric: tabular-nums; }
 .wm-scores { width: 100%; border-collapse: collapse; font-size: 0.86rem; margin: 10px 0 4px !important; }
 .wm-scores th, .wm-scores td { border: none !important; padding: 3px 8px 3px 0; text-align: right; font-weight: 400; }
+.wm-scores tr, .wm-scores thead, .wm-scores tbody { border: none !important; }
+.wm-scores tbody tr { border-top: 1px solid var(--block-border-color) !important; }
 .wm-scores th:first-child { text-align: left; }
 .wm-scores thead th { color: var(--body-text-color-subdued); }
 .wm-scores td { font-variant-numeric: tabular-nums; }

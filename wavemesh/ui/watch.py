@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from wavemesh.ui.painting import beside, paint_field
+
 if TYPE_CHECKING:
-    from wavemesh.pipelines.record import StepRecord
+    from wavemesh.pipelines.record import RunRecord, StepRecord
 
 FRAME_SIDE = 96
 MAX_FRAMES = 12
@@ -29,6 +31,16 @@ class Watch:
     def __init__(self) -> None:
         self.steps: list[StepRecord] = []
         self._frames: list[tuple[str, str]] = []
+
+    @classmethod
+    def of(cls, record: RunRecord) -> Watch:
+        """The steps of a finished run, drawn from its record: while it ran, previews gave way to the model."""
+        watch, count = cls(), len(record.steps)
+        look = beside(record.cameras[0].azimuth_deg, record.cameras[0].elevation_deg)
+        drawn = set(np.linspace(0, count - 1, min(count, MAX_FRAMES)).round().astype(int).tolist())
+        for index, step in enumerate(record.steps):
+            watch.add(step, paint_field(record.field(index), *look, FRAME_SIDE) if index in drawn else None)
+        return watch
 
     def add(self, step: StepRecord | None, preview: np.ndarray | None) -> None:
         """Take in what one update brought."""
@@ -67,12 +79,27 @@ def filmstrip(frames: Sequence[tuple[str, str]]) -> str:
     return f'<div class="wm-film" role="group" aria-label="The shape after each step" tabindex="0">{figures}</div>'
 
 
-def curves(steps: Sequence[StepRecord], marked: int | None = None) -> str:
-    """Noise level and step change over the steps, each in a small drawing; marked: a step to draw a line at."""
-    noise = plot("Noise level", [("", [step.noise_level for step in steps])], top=1.0, marked=marked)
-    changes = [step.change for step in steps]
-    change = plot("Change by step", [("", changes)], marked=marked, words="how much a step changed the field, RMS")
-    return f'<div class="wm-curves">{noise}{change}</div>'
+def curves(steps: Sequence[StepRecord], marked: int | None = None, more: str = "") -> str:
+    """Noise level and step change over the steps, each in a small drawing, a line for each stage.
+
+    marked: a step to draw a line at. more: further drawings beside them.
+    """
+    noise = plot("Noise level", _by_stage(steps, "noise_level"), top=1.0, marked=marked)
+    words = "how much a step changed the predicted field, root mean square"
+    change = plot("Change by step", _by_stage(steps, "change"), marked=marked, words=words)
+    return f'<div class="wm-curves">{noise}{change}{more}</div>'
+
+
+def _by_stage(steps: Sequence[StepRecord], name: str) -> list[tuple[str, list[float | None]]]:
+    """A series for each stage, since every stage begins from noise again; named where there are several."""
+    stages = list(dict.fromkeys(step.stage for step in steps))
+    return [
+        (
+            _STAGE_WORDS.get(stage, stage) if len(stages) > 1 else "",
+            [getattr(step, name) if step.stage == stage else None for step in steps],
+        )
+        for stage in stages
+    ]
 
 
 def counts(step: StepRecord) -> str:

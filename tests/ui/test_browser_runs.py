@@ -1,0 +1,106 @@
+"""Runs as a person meets them, in Chromium: presets, an uploaded mesh, the steps of its run, and comparisons."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import trimesh
+from PIL import Image
+from playwright import sync_api as playwright
+
+from wavemesh.pipelines.bundle import read_bundle
+
+pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore")]
+
+WAIT_MS = 60_000
+
+
+@pytest.fixture
+def page(served: str) -> Iterator[Any]:
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.set_default_timeout(WAIT_MS)
+        errors: list[str] = []
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(served)
+        page.wait_for_selector("#generate-button")
+        yield page
+        assert errors == []
+        browser.close()
+
+
+def value(page: Any, name: str) -> str:
+    return page.locator(f"#{name} input[type=number]").input_value()
+
+
+def shot(page: Any, selector: str) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(page.locator(selector).screenshot())).convert("RGB")).astype(int)
+
+
+def test_presets_set_the_sliders_and_sliders_the_preset(page: Any) -> None:
+    assert (value(page, "coarse-steps"), value(page, "detail-steps")) == ("4", "2")
+    page.locator("#preset label", has_text="Fine").click()
+    page.wait_for_function("document.querySelector('#coarse-steps input[type=number]').value === '12'")
+    assert page.locator("#preset input:checked").get_attribute("value") == "fine"
+    assert value(page, "detail-steps") == "4"
+    page.locator("#preset label", has_text="Balanced").click()
+    page.wait_for_function("document.querySelector('#coarse-steps input[type=number]').value === '4'")
+    page.wait_for_timeout(500)
+    assert page.locator("#preset input:checked").get_attribute("value") == "balanced"
+    page.locator("#preset label", has_text="Balanced").click()
+    page.wait_for_timeout(500)
+    assert page.locator("#preset input:checked").get_attribute("value") == "balanced"
+    page.locator("#coarse-steps input[type=number]").fill("7")
+    page.locator("#coarse-steps input[type=number]").press("Tab")
+    page.wait_for_function("document.querySelectorAll('#preset input:checked').length === 0")
+    assert "first run measures" in page.locator("#estimate-time").inner_text()
+
+
+def test_a_mesh_is_rendered_generated_walked_through_and_compared(page: Any, pipeline: Any, tmp_path: Path) -> None:
+    mesh = tmp_path / "ball.ply"
+    trimesh.creation.icosphere(subdivisions=3).export(mesh)
+    page.locator("#render-mesh button").first.click()
+    page.locator("#mesh-file input[type=file]").first.set_input_files(str(mesh))
+    page.wait_for_selector("#mesh-file >> text=ball.ply")
+    page.locator("#render-button").dispatch_event("click")
+    page.wait_for_selector("#card-3 img")
+    page.locator("#generate-button").dispatch_event("click")
+    page.wait_for_selector("#facts", state="visible")
+    # In the end the strip has every step, and the curves a line for each stage.
+    page.wait_for_function("document.querySelectorAll('#watch .wm-film img').length === 6")
+    assert page.locator("#watch polyline").count() == 4
+    assert "7 active sites" in page.locator("#watch").inner_text()
+    with page.expect_download() as download:
+        page.locator("#download-zip").click()
+    download.value.save_as(tmp_path / "run.zip")
+    assert len(read_bundle(tmp_path / "run.zip").steps) == 6
+    runs = len(pipeline.calls)
+
+    page.get_by_role("tab", name="Steps").click()
+    page.wait_for_selector("#step-shape img")
+    page.wait_for_selector("#step-bands img")
+    last = shot(page, "#step-shape img")
+    assert page.locator("#step-bands img").count() == 15
+    page.locator("#step input[type=number]").fill("1")
+    page.locator("#step input[type=number]").press("Tab")
+    page.wait_for_selector("#step-facts >> text=Coarse stage, step 1 of 4")
+    page.wait_for_function("document.querySelectorAll('#step-bands img').length === 8")
+    page.wait_for_timeout(500)
+    first = shot(page, "#step-shape img")
+    clay = [float((np.ptp(each, axis=2) > 8).mean()) for each in (first, last)]
+    assert clay[0] < 0.5 * clay[1]  # the fake's spheres grow
+    assert len(pipeline.calls) == runs
+
+    page.get_by_role("tab", name="Compare").click()
+    page.wait_for_selector("#truth-note >> text=rendered from a mesh")
+    page.locator("#leave-button").dispatch_event("click")
+    page.wait_for_selector("#leave-2 img")
+    assert "Mean displacement 0.0000" in page.locator("#leave-words").inner_text()  # the fake looks at no picture
+    assert len(pipeline.calls) == runs + 1
+    assert len(pipeline.calls[-1]["views"]) == 3
