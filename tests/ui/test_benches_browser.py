@@ -79,9 +79,10 @@ def open_tab(page: Any, name: str) -> None:
 
 
 def seen(page: Any, selector: str) -> np.ndarray:
-    """The pixels of a picture on the page."""
+    """The pixels of a picture on the page, RGBA; without the label that lies over it."""
     page.wait_for_selector(f"{selector} img")
-    return np.asarray(Image.open(io.BytesIO(page.locator(f"{selector} img").screenshot())).convert("RGB")).astype(int)
+    content = page.request.get(page.locator(f"{selector} img").evaluate("image => image.src")).body()
+    return np.asarray(Image.open(io.BytesIO(content)).convert("RGBA")).astype(int)
 
 
 def source(page: Any, selector: str) -> str:
