@@ -101,9 +101,8 @@ def result_tab(studio: Studio, finished_run: gr.State) -> None:
         draw, [now, drawn, *looks], [drawn, *views], **_PRIVATE, **_BUSY
     )
     asked = [now, *surface, *looks, size_mm]
-    surface.level.release(reshape, asked, shown, **_PRIVATE, **_BUSY)
-    surface.faces.release(reshape, asked, shown, **_PRIVATE, **_BUSY)
-    surface.repaired.input(reshape, asked, shown, **_PRIVATE, **_BUSY)
+    for control in surface:
+        control.input(reshape, asked, shown, **_PRIVATE, **_BUSY)
     reset.click(surface.neutral, None, list(surface), **_PRIVATE).then(reshape, asked, shown, **_PRIVATE, **_BUSY)
     for choice in looks:
         choice.input(look, [now, *looks], views, **_PRIVATE, **_BUSY)

@@ -38,8 +38,11 @@ _HELP = """A **triplane** holds colour and shape as features on three planes; a 
 small network decodes the sum. Diffusion works on the planes' Haar bands: **LL** is the smooth half, **LH**, **HL** and
 **HH** the horizontal, vertical and diagonal details. Colours of the planes are the three strongest components of their
 channels, or one channel alone."""
-# Dragging over a picture moves the sliders, which do the rest; the arrow keys move them too.
+# Dragging over a picture moves the sliders, which do the rest; the arrow keys move them too
+# (and count as letting go).
 _DRAG = """() => {
+  for (const slider of document.querySelectorAll('#orbit-azimuth input, #orbit-elevation input'))
+    slider.onkeyup = () => slider.dispatchEvent(new PointerEvent('pointerup', {bubbles: true}));
   for (const box of document.querySelectorAll('#orbit, #orbit-ll')) {
     if (box.dataset.drag) continue;
     box.dataset.drag = '1';
@@ -146,7 +149,7 @@ def triplane_tab(studio: Studio, finished_run: gr.State) -> None:
         )
     )
     for gain in gains:
-        redraw(gain.release(None, api_visibility="private"))
+        redraw(gain.input(coarse, asked, orbit, **_PRIVATE, **_BUSY))
     redraw(reset.click(lambda: [1.0] * 4, None, gains, **_PRIVATE))
     for angle in camera:
         angle.input(coarse, asked, orbit, **_PRIVATE, **_BUSY)

@@ -147,10 +147,9 @@ def wavelet_tab(studio: Studio, finished_run: gr.State) -> None:
         [runs, empty, body, *controls.flat(), *shown],
         **_PRIVATE,
     )
-    # Sliders when they are let go: every change decodes and draws anew.
+    # While a slider moves as well: what comes while a shape is decoded waits, and only its last is done.
     for control in controls.flat():
-        event = control.release if isinstance(control, gr.Slider) else control.input
-        event(edit, [opened, *controls.flat(), *view, *sights], shown, **_PRIVATE, **_BUSY)
+        control.input(edit, [opened, *controls.flat(), *view, *sights], shown, **_PRIVATE, **_BUSY)
     reset.click(controls.neutral, None, controls.flat(), **_PRIVATE).then(
         undo, [opened, *view, *sights], shown, **_PRIVATE, **_BUSY
     )
