@@ -69,7 +69,13 @@ def wire_choices(studio: Studio, settings: Settings, choices: Choices) -> None:
         [settings.method, choices.preset, *moved, choices.lattice],
         **private,
     )
-    choices.preset.input(choose_preset, [settings.method, choices.preset, *moved], [choices.preset, *moved], **private)
+    choices.preset.input(
+        choose_preset,
+        [settings.method, choices.preset, *moved],
+        [choices.preset, *moved],
+        trigger_mode="always_last",  # answers of two clicks must not overtake each other
+        **private,
+    )
     for control in moved:
         control.input(own_choice, [settings.method, *moved], choices.preset, **private)
     changes = [control.change for control in (*moved, settings.guidance, settings.method)]

@@ -86,7 +86,8 @@ def curves(steps: Sequence[StepRecord], marked: int | None = None, more: str = "
     """
     noise = plot("Noise level", _by_stage(steps, "noise_level"), top=1.0, marked=marked)
     words = "how much a step changed the predicted field, root mean square"
-    change = plot("Change by step", _by_stage(steps, "change"), marked=marked, words=words)
+    known = any(step.change is not None for step in steps)
+    change = plot("Change by step", _by_stage(steps, "change"), marked=marked, words=words) if known else ""
     return f'<div class="wm-curves">{noise}{change}{more}</div>'
 
 
