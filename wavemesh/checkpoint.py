@@ -110,6 +110,19 @@ def fingerprint(*states: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()[:16]
 
 
+def manifest_fingerprint(folder: str | Path) -> str:
+    """The first 16 hex digits of the sha256 over the sums in a folder's manifest: weights and configuration together.
+
+    Reads nothing but the manifest; raises InputError where there is none.
+    """
+    path = Path(folder) / MANIFEST
+    if not path.is_file():
+        raise InputError(f"There are no weights in {folder}: the file {MANIFEST} is missing.")
+    files = read_json(path).get("files", {})
+    sums = "".join(f"{name} {entry['sha256']}\n" for name, entry in sorted(files.items()))
+    return hashlib.sha256(sums.encode()).hexdigest()[:16]
+
+
 def load_module(
     folder: str | Path,
     config_type: type[Config],

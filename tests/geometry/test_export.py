@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import struct
 from pathlib import Path
@@ -121,3 +122,15 @@ def test_a_textured_glb_is_matt_and_smooth() -> None:
 def test_other_meshes_are_one_file() -> None:
     assert list(mesh_files(ball(), "ball.obj")) == ["ball.obj"]
     assert mesh_files(ball(), "ball.ply") == {"ball.ply": mesh_bytes(ball(), ".ply")}
+
+
+@pytest.mark.parametrize(("size", "kind", "bytes_each"), [(2, 5123, 2), (7, 5125, 4)])
+def test_corners_of_small_meshes_take_two_bytes(size: int, kind: int, bytes_each: int) -> None:
+    mesh = trimesh.creation.icosphere(subdivisions=size)
+    content = mesh_bytes(mesh, ".glb")
+    tree = json.loads(content[20 : 20 + struct.unpack_from("<I", content, 12)[0]])
+    accessor = tree["accessors"][tree["meshes"][0]["primitives"][0]["indices"]]
+    assert accessor["componentType"] == kind
+    assert tree["bufferViews"][accessor["bufferView"]]["byteLength"] == len(mesh.faces) * 3 * bytes_each
+    read = trimesh.load(io.BytesIO(content), file_type="glb", force="mesh", process=False)
+    np.testing.assert_array_equal(read.faces, mesh.faces)

@@ -1,6 +1,7 @@
 """The bundled examples: canonical pictures of held-out models with their cameras, and who made the models.
 
-Writes one folder for each key, and the attribution of everything that ships.
+Writes one folder for each key, and the attribution of everything that ships. With --outputs, the weights run over all
+examples of the folder instead, and what they make of them is kept beside the pictures: run that after new weights.
 """
 
 from __future__ import annotations
@@ -9,22 +10,39 @@ import argparse
 import sys
 from pathlib import Path
 
-EXAMPLE = """example, some seconds on a CPU:
+from wavemesh.cli.arguments import add_device
+from wavemesh.errors import InputError
+
+EXAMPLE = """examples, some seconds on a CPU:
   python -m wavemesh examples scopia_chair --data data/furniture -o examples --attribution assets/ATTRIBUTION.md
+  python -m wavemesh examples --outputs
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument("keys", nargs="+", metavar="KEY", help="models of the split, as index.json names them")
-    parser.add_argument("--data", type=Path, required=True, metavar="FOLDER", help="a prepared data set")
+    parser.add_argument("keys", nargs="*", metavar="KEY", help="models of the split, as index.json names them")
+    parser.add_argument("--data", type=Path, metavar="FOLDER", help="a prepared data set")
     parser.add_argument("--split", choices=("val", "test"), default="test")
     parser.add_argument("-o", "--output", type=Path, default=Path("examples"), metavar="FOLDER")
     parser.add_argument("--attribution", type=Path, metavar="FILE", help="write the attribution here as well")
+    parser.add_argument("--outputs", action="store_true", help="write what the weights make of the folder's examples")
+    add_device(parser)
 
 
 def run(args: argparse.Namespace) -> None:
-    """Write the examples."""
+    """Write the examples, or what the weights make of them."""
+    if args.outputs:
+        if args.keys or args.data is not None:
+            raise InputError("With --outputs go neither keys nor --data: it runs over the examples that are there.")
+        _write_outputs(args)
+        return
+    if not args.keys or args.data is None:
+        raise InputError("Name at least one model and its --data folder, or give --outputs.")
+    _write_pictures(args)
+
+
+def _write_pictures(args: argparse.Namespace) -> None:
     from wavemesh.config import write_text
     from wavemesh.data.dataset import PreparedShapes
     from wavemesh.data.examples import attribution, write_example
@@ -35,3 +53,22 @@ def run(args: argparse.Namespace) -> None:
     if args.attribution is not None:
         args.attribution.parent.mkdir(parents=True, exist_ok=True)
         write_text(args.attribution, attribution(args.data, args.output))
+
+
+def _write_outputs(args: argparse.Namespace) -> None:
+    from wavemesh.checkpoint import manifest_fingerprint, resolve
+    from wavemesh.pipelines.registry import load_pipeline
+    from wavemesh.ui.example_outputs import write_output
+    from wavemesh.ui.examples import load_examples
+
+    examples = load_examples(args.output)
+    if not examples:
+        raise InputError(f"There are no examples in {args.output}.")
+    folder = resolve(args.weights)
+    fingerprint = manifest_fingerprint(folder)
+    pipeline = load_pipeline("wavemesh", folder, args.device)
+    for example in examples:
+        facts = write_output(example, pipeline, fingerprint)
+        sys.stdout.write(f"{example.key}: {facts['faces']:,} faces\n")
+    size = sum(path.stat().st_size for path in args.output.glob("*/*") if path.name in ("mesh.glb", "preview.webp"))
+    sys.stdout.write(f"{len(examples)} examples, {size / 2**20:.1f} MiB, weights {fingerprint}\n")

@@ -61,7 +61,8 @@ def attribution(data: str | Path, examples: str | Path) -> str:
         "",
         "## Models that the weights in `assets/weights` were trained on",
         "",
-        "Furniture libraries of Sweet Home 3D (Debian package `sweethome3d-furniture`), training split.",
+        "Furniture libraries of Sweet Home 3D (Debian package `sweethome3d-furniture`), training split, by licence and "
+        "creator:",
         "",
     ]
     index = json.loads((Path(data) / "index.json").read_text(encoding="utf-8"))

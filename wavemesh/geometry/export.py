@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 MESH_SUFFIXES = (".glb", ".obj", ".ply", ".stl")
 TEXTURE_SUFFIXES = (".glb", ".obj")
+_UINT16, _UINT32 = 5123, 5125  # as glTF numbers them
 
 
 def mesh_files(mesh: trimesh.Trimesh, name: str) -> dict[str, bytes]:
@@ -57,7 +58,9 @@ def mesh_bytes(mesh: trimesh.Trimesh, suffix: str) -> bytes:
     if len(mesh.faces) == 0:
         raise InputError("The mesh has no faces.")
     if suffix == ".glb":
-        content = _in_linear_light(mesh).export(file_type="glb", include_normals=True, tree_postprocessor=_matt)
+        content = _in_linear_light(mesh).export(
+            file_type="glb", include_normals=True, tree_postprocessor=_matt, buffer_postprocessor=_short_indices
+        )
     else:
         content = mesh.export(file_type=suffix[1:])
     return content.encode() if isinstance(content, str) else content
@@ -77,6 +80,24 @@ def _in_linear_light(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
     return trimesh.Trimesh(
         mesh.vertices, mesh.faces, vertex_normals=mesh.vertex_normals, vertex_colors=colours, process=False
     )
+
+
+def _short_indices(buffers: dict[Any, bytes], tree: dict[str, Any]) -> None:
+    """Write the corners of faces with two bytes each where that is enough; trimesh always takes four."""
+    import numpy as np
+
+    names = list(buffers)
+    accessors = list(tree["accessors"].values())
+    for mesh in tree["meshes"]:
+        for primitive in mesh["primitives"]:
+            accessor = accessors[primitive["indices"]]
+            # The largest value itself restarts a strip in some programs, so glTF forbids it.
+            if accessor["componentType"] != _UINT32 or accessor["max"][0] >= 2**16 - 1:
+                continue
+            name = names[accessor["bufferView"]]
+            short = np.frombuffer(buffers[name], "<u4", accessor["count"]).astype("<u2").tobytes()
+            buffers[name] = short + b"\0" * (-len(short) % 4)
+            accessor["componentType"] = _UINT16
 
 
 def _matt(tree: dict[str, Any]) -> None:

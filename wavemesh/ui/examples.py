@@ -1,7 +1,8 @@
 """The bundled examples: pictures of objects with the cameras that took them, read from `examples/<name>/`.
 
 A folder holds `view0.webp`, `view1.webp`, ..., `cameras.json` (a list of objects with azimuth_deg, elevation_deg,
-distance, fov_deg and offset, one for each picture) and `about.json` (name, creator, licence).
+distance, fov_deg and offset, one for each picture) and `about.json` (name, creator, licence). What the bundled weights
+make of it may lie there too, written by `example_outputs`: `mesh.glb`, `preview.webp` and `result.json`.
 """
 
 from __future__ import annotations
@@ -20,8 +21,24 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
+class CachedResult:
+    """What a model made of an example: a mesh of few faces, a picture of it, and how it came to be.
+
+    manifest: fingerprint of the weights, see `checkpoint.manifest_fingerprint`.
+    """
+
+    mesh: Path
+    preview: Path
+    manifest: str
+    faces: int
+
+
+@dataclass(frozen=True)
 class Example:
-    """One object: its pictures, as many cameras (keyword arguments of `Camera`), and who made it."""
+    """One object: its pictures, as many cameras (keyword arguments of `Camera`), and who made it.
+
+    result: what a model made of it, None where nothing is cached.
+    """
 
     key: str
     name: str
@@ -29,6 +46,7 @@ class Example:
     licence: str
     pictures: tuple[Path, ...]
     cameras: tuple[dict[str, Any], ...]
+    result: CachedResult | None = None
 
     @property
     def credit(self) -> str:
@@ -68,7 +86,16 @@ def _load(path: Path) -> Example:
         licence=str(about.get("licence") or ""),
         pictures=tuple(pictures),
         cameras=tuple(_camera(camera) for camera in cameras),
+        result=_result(path),
     )
+
+
+def _result(path: Path) -> CachedResult | None:
+    mesh, preview, facts = path / "mesh.glb", path / "preview.webp", path / "result.json"
+    if not (mesh.is_file() and preview.is_file() and facts.is_file()):
+        return None
+    told = json.loads(facts.read_text(encoding="utf-8"))
+    return CachedResult(mesh, preview, str(told["manifest"]), int(told["faces"]))
 
 
 def _camera(values: dict[str, Any]) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from wavemesh.ui.handlers import Studio, add_pictures, caption, make_job, with_f
 from wavemesh.ui.notices import explained
 from wavemesh.ui.pictures import MAX_VIEWS, Number, Picture, shown, with_angles
 from wavemesh.ui.progress import bar_html
+from wavemesh.ui.showcase import cleared, first_shown, shown_result
 from wavemesh.ui.truth import rendered_pictures
 from wavemesh.ui.watch import Watch
 from wavemesh.ui.workspace import KEPT_S
@@ -52,7 +53,7 @@ def generate_tab(studio: Studio, finished_run: gr.State) -> None:
                 settings, choices = build_settings(studio)
             with gr.Column(scale=7, min_width=330, elem_classes="wm-result"):
                 stage = build_stage()
-        _wire_pictures(studio, pictures, upload, examples, credit, estimate, cards)
+        _wire_pictures(studio, pictures, upload, examples, credit, estimate, cards, stage)
         _wire_renderer(studio, pictures, credit, renderer, estimate, cards)
         wire_choices(studio, settings, choices)
         _wire_run(studio, pictures, estimate, cards, settings, stage, finished_run, choices)
@@ -99,8 +100,9 @@ def _wire_pictures(
     credit: gr.Markdown,
     estimate: gr.Checkbox,
     cards: list[Card],
+    stage: Stage,
 ) -> None:
-    """Uploading, picking an example, removing, the switch and the sliders."""
+    """The first visit, uploading, picking an example, removing, the switch and the sliders."""
     everything = [pictures, estimate, *_flat(cards)]
 
     def add(
@@ -108,17 +110,23 @@ def _wire_pictures(
     ) -> list[Any]:
         paths = [file[0] for file in files or []]
         # Pictures of an example are another object: an upload replaces them.
-        kept = [] if any(p.camera for p in held) else _turned(held, angles)
+        replaced = any(p.camera for p in held)
+        kept = [] if replaced else _turned(held, angles)
         result, problems = add_pictures(kept, paths)
         for problem in problems:
             gr.Warning(problem, title="Left out")
         estimated = estimated if kept else True
-        return [None, gr.update(visible=any(p.camera for p in result)), result, *_card_updates(result, estimated)]
+        line = gr.update(visible=any(p.camera for p in result))
+        stage_values = cleared(stage) if replaced else stage.update()
+        return [None, line, result, *_card_updates(result, estimated), *stage_values]
+
+    def open_example(index: int) -> list[Any]:
+        result = studio.example_pictures(index)
+        line = gr.update(value=studio.examples[index].credit, visible=True)
+        return [line, result, *_card_updates(result, False), *shown_result(studio, stage, index)]
 
     def pick(event: gr.SelectData) -> list[Any]:
-        result = studio.example_pictures(int(event.index))
-        line = gr.update(value=studio.examples[int(event.index)].credit, visible=True)
-        return [line, result, *_card_updates(result, False)]
+        return open_example(int(event.index))
 
     def switch(held: list[Picture], estimated: bool, *angles: Number | None) -> list[Any]:
         result = held if not estimated else _turned(held, angles)
@@ -144,11 +152,13 @@ def _wire_pictures(
 
     private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     asked = [pictures, estimate, *_angles(cards)]
-    upload.upload(
-        add, [upload, *asked], [upload, credit, *everything], api_visibility="private", show_progress_on=upload
-    )
+    outputs = [credit, *everything, *stage.outputs()]
+    upload.upload(add, [upload, *asked], [upload, *outputs], api_visibility="private", show_progress_on=upload)
     if examples is not None:
-        examples.select(pick, None, [credit, *everything], **private)
+        examples.select(pick, None, outputs, **private)
+    first = first_shown(studio)
+    if first is not None:
+        gr.on(None, lambda: open_example(first), None, outputs, **private)  # no trigger: when the page opens
     estimate.input(switch, asked, everything, **private)
     for index, card in enumerate(cards):
         card.remove.click(remover(index), asked, everything, **private)
@@ -281,10 +291,11 @@ def _during(stage: Stage, update: Update, started: bool, watch: Watch) -> list[A
         changes["watch"] = gr.update(value=watch.html(), visible=True)
     if update.preview is not None:
         changes["forming"] = gr.update(value=update.preview, visible=True)
+        # Again and again, because an example may be picked meanwhile.
+        changes["mesh"] = gr.update(visible="hidden", value=None)
         if not started:
             hidden = gr.update(visible=False)
             changes |= {"empty": hidden, "facts": hidden, "downloads": hidden}
-            changes["mesh"] = gr.update(visible="hidden", value=None)
     return stage.update(**changes)
 
 

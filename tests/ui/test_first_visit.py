@@ -1,0 +1,87 @@
+"""Cached results on the page, in Chromium: a first visit, another example, and pictures of one's own; no model runs."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import trimesh
+from PIL import Image
+from playwright import sync_api as playwright
+
+from wavemesh.geometry.export import mesh_bytes
+from wavemesh.ui.handlers import Defaults, Studio
+
+pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore")]
+
+
+@pytest.fixture
+def studio(pipeline: Any, examples_folder: Path, tmp_path: Path) -> Studio:
+    """Both examples have a cached result: a red ball, a green cube."""
+    shapes = {"ball": trimesh.creation.icosphere(subdivisions=3, radius=0.8), "cube": trimesh.creation.box((1, 1, 1))}
+    for (name, mesh), colour in zip(shapes.items(), ((220, 30, 30, 255), (20, 190, 40, 255)), strict=True):
+        mesh.visual.vertex_colors = np.tile(np.array(colour, dtype=np.uint8), (len(mesh.vertices), 1))
+        (examples_folder / name / "mesh.glb").write_bytes(mesh_bytes(mesh, ".glb"))
+        Image.new("RGBA", (8, 8)).save(examples_folder / name / "preview.webp")
+        facts = {"manifest": "0" * 16, "faces": len(mesh.faces)}
+        (examples_folder / name / "result.json").write_text(json.dumps(facts))
+    workspace = tmp_path / "workspace"
+    workspace.mkdir()
+    return Studio(lambda: pipeline, workspace, examples_folder, Defaults(coarse_steps=4, detail_steps=2))
+
+
+@pytest.fixture
+def page(served: str) -> Iterator[Any]:
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.set_default_timeout(60_000)
+        page.goto(served)
+        yield page
+        browser.close()
+
+
+def wait_for_colour(page: Any, strong: int, weak: int) -> None:
+    """Wait until the viewer shows pixels whose channel `strong` stands out from `weak`."""
+    share = 0.0
+    for _ in range(60):
+        pixels = np.asarray(Image.open(io.BytesIO(page.locator("#mesh canvas").screenshot())).convert("RGB")).astype(
+            int
+        )
+        share = float((pixels[..., strong] > pixels[..., weak] + 40).mean())
+        if share > 0.03:
+            return
+        page.wait_for_timeout(500)
+    raise AssertionError(f"only {share:.1%} of the viewer's pixels have the colour")
+
+
+def test_a_visit_begins_with_a_finished_example(page: Any, pipeline: Any, pictures: list[Path]) -> None:
+    page.wait_for_selector("#mesh canvas")
+    wait_for_colour(page, 0, 1)
+    page.wait_for_selector("#card-1 img")
+    assert not page.locator("#card-2").is_visible()
+    assert "1,280 triangles" in page.locator("#facts").inner_text()
+    assert "Ball, by A. Maker, CC0" in page.locator("#credit").inner_text()
+    assert page.locator("#generate-button").is_visible()
+    # Another example shows its own result at once.
+    page.locator("#examples button:has(img)").nth(1).click()
+    page.wait_for_selector("#card-3 img")
+    wait_for_colour(page, 1, 0)
+    assert "12 triangles" in page.locator("#facts").inner_text()
+    assert pipeline.calls == []
+    # A picture of one's own is another object.
+    page.locator("#upload input[type=file]").first.set_input_files([str(pictures[0])])
+    page.wait_for_selector("#mesh canvas", state="hidden")
+    page.wait_for_selector("text=The mesh appears here.")
+    assert not page.locator("#card-1").is_visible()
+    # The shown example is what Generate runs on.
+    page.locator("#examples button:has(img)").nth(0).click()
+    page.wait_for_selector("#card-1 img")
+    page.locator("#generate-button").dispatch_event("click")
+    page.wait_for_selector("#facts:has-text('seed 0')")
+    assert [view.camera.azimuth_deg for view in pipeline.calls[0]["views"]] == [0.0, 90.0]
