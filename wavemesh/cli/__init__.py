@@ -27,6 +27,7 @@ COMMANDS = {
     "evaluate": "scores of the weights and of all baselines on held-out shapes",
     "bench": "time and memory of the whole and of its parts",
     "app": "the web page",
+    "deploy": "the web page as a Space on Hugging Face",
     "examples": "the bundled examples, from held-out models",
     "figures": "pictures that show what happens inside",
     "shapes": "the shape of every tensor on the way from pictures to mesh",
