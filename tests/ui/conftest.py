@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import threading
@@ -37,10 +38,11 @@ def sphere_sdf(radius: float, side: int = 24) -> np.ndarray:
 
 
 class FakePipeline:
-    """Has the interface of `WaveMeshPipeline` and notes what it was called with."""
+    """Has the interface of `WaveMeshPipeline` and notes what it was called with. side: cells of its grids."""
 
-    def __init__(self, pause_s: float = 0.0) -> None:
+    def __init__(self, pause_s: float = 0.0, side: int = 24) -> None:
         self.pause_s = pause_s
+        self.side = side
         self.calls: list[dict[str, Any]] = []
         self.fails_with: Exception | None = None
         self.steps_done = 0
@@ -64,7 +66,8 @@ class FakePipeline:
         guidance_norm = 0.5 if others["guidance_scale"] != 1.0 else None
         start, done, stopped = time.perf_counter(), 0, False
         radius = 0.2
-        for stage, steps in zip(("coarse", "detail"), num_inference_steps, strict=True):
+        stages = ("coarse",) if others.get("resolution") == 64 else ("coarse", "detail")
+        for stage, steps in zip(stages, num_inference_steps, strict=False):
             for step in range(steps):
                 if stopped:
                     break
@@ -73,7 +76,7 @@ class FakePipeline:
                 self.steps_done += 1
                 radius = 0.2 + 0.5 * done / sum(num_inference_steps)
                 elapsed = time.perf_counter() - start
-                sdf = sphere_sdf(radius)
+                sdf = sphere_sdf(radius, self.side)
                 coefficients = SparseCoefficients.from_sdf(sdf)
                 if stage == "coarse":
                     coefficients = replace(coefficients, coords=coefficients.coords[:0], features=NO_FEATURES)
@@ -91,7 +94,8 @@ class FakePipeline:
                     coefficients,
                 )
                 stopped = bool(callback(report))
-        mesh = sdf_to_mesh(sphere_sdf(radius))
+        final = sphere_sdf(radius, self.side)
+        mesh = sdf_to_mesh(final)
         mesh.visual.vertex_colors = np.tile(np.array([200, 90, 60, 255], dtype=np.uint8), (len(mesh.vertices), 1))
         prepared = [
             view
@@ -105,10 +109,10 @@ class FakePipeline:
             )
             for view in views
         ]
-        coefficients = SparseCoefficients.from_sdf(sphere_sdf(radius))
+        coefficients = SparseCoefficients.from_sdf(final)
         return SimpleNamespace(
             mesh=mesh,
-            sdf=sphere_sdf(radius),
+            sdf=final,
             coefficients=coefficients,
             views=prepared,
             timings={"coarse": 0.1},
@@ -172,11 +176,15 @@ def served(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The address of the page over `studio`, served by a thread of this process."""
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(studio.workspace))
     monkeypatch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
+    # As they are where a loop runs; without one gradio makes a loop for each, and closes none.
+    for name in ("utils.safe_get_lock", "queueing.safe_get_lock"):
+        monkeypatch.setattr(f"gradio.{name}", asyncio.Lock)
+    monkeypatch.setattr("gradio.utils.safe_get_stop_event", asyncio.Event)
     from wavemesh.ui.app import build, serve
 
-    page = build(studio)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the server's own libraries deprecate each other
+        page = build(studio)
         _, address, _ = serve(
             page, prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", server_port=_free_port()
         )

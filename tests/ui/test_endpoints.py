@@ -1,0 +1,155 @@
+"""The endpoints for programs through gradio_client: each with the right answer and with an argument it refuses."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import trimesh
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from PIL import Image
+
+from tests.ui.conftest import FakePipeline, sphere_sdf
+from wavemesh.geometry.isosurface import sdf_to_mesh
+from wavemesh.pipelines.bundle import read_bundle
+from wavemesh.pipelines.outputs import StepReport
+from wavemesh.ui import compare
+from wavemesh.ui.handlers import Defaults, Studio
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # gradio and its client warn about themselves
+
+
+def triplane_pipeline(views: list[Any], *, num_inference_steps: int, callback: Any, **others: Any) -> SimpleNamespace:
+    """Has the interface of `TriplanePipeline`: a single stage, whose shape is a ball from the first step on."""
+    sdf = sphere_sdf(0.5)
+    for step in range(num_inference_steps):
+        callback(StepReport("triplane", step, num_inference_steps, 9, 0.5, sdf, 0, None, 0.01 * step))
+    output = FakePipeline()(
+        views, num_inference_steps=(1, 1), callback=lambda _: False, guidance_scale=1.0, seed=others["seed"]
+    )
+    output.mesh, output.sdf = sdf_to_mesh(sdf), sdf
+    output.coefficients = None
+    output.triplane_ll = np.zeros((3, 2, 4, 4), np.float32)
+    output.triplane_details = np.zeros((3, 3, 2, 4, 4), np.float32)
+    output.settings = {"method": "triplane", "num_inference_steps": num_inference_steps, **others}
+    return output
+
+
+@pytest.fixture
+def studio(pipeline: FakePipeline, tmp_path: Path) -> Studio:
+    """A studio with both methods."""
+    workspace = tmp_path / "workspace"
+    workspace.mkdir()
+    others = {"triplane": lambda: triplane_pipeline}
+    return Studio(lambda: pipeline, workspace, tmp_path / "none", Defaults(coarse_steps=4, detail_steps=2), others)
+
+
+@pytest.fixture
+def client(served: str, tmp_path: Path) -> Client:
+    return Client(served, verbose=False, download_files=str(tmp_path / "downloads"))
+
+
+def generated(client: Client, pictures: list[Path], **settings: Any) -> list[Any]:
+    """All that one call of "generate" streams: progress, mesh, bundle."""
+    job = client.submit(pictures=[handle_file(str(path)) for path in pictures], api_name="/generate", **settings)
+    job.result(timeout=60)
+    return job.outputs()
+
+
+def refusal(client: Client, name: str, **arguments: Any) -> str:
+    """The sentence with which an endpoint refuses the arguments."""
+    with pytest.raises(AppError) as error:
+        client.predict(api_name=name, **arguments)
+    return str(error.value)
+
+
+def test_generate_takes_resolution_threshold_and_method(client: Client, pictures: list[Path], pipeline: Any) -> None:
+    outputs = generated(client, pictures[:1], coarse_steps=3, resolution=64, threshold=0.004, seed=2)
+    call = pipeline.calls[0]
+    assert (call["resolution"], call["detail_threshold"], call["seed"]) == (64, 0.004, 2)
+    assert [state["stage"] for state, *_ in outputs if state["stage"]] == ["coarse"] * 3
+    first, last = (state for state, *_ in (outputs[1], outputs[3]))
+    assert first["change"] is None
+    # The fake's field keeps growing, and its noise level is always the same.
+    assert last["change"] > 0.0
+    assert (last["noise_level"], last["active_sites"], last["guidance_norm"]) == (0.5, 7, None)
+    state, mesh, bundle = outputs[-1]
+    record = read_bundle(bundle)
+    assert len(record.steps) == 3
+    assert len(record.mesh.faces) == len(trimesh.load(mesh, force="mesh").faces) == state["faces"]
+    assert all(mesh is None and bundle is None for _, mesh, bundle in outputs[:-1])
+
+    other = generated(client, pictures[:1], method="triplane", coarse_steps=2)
+    assert [state["stage"] for state, *_ in other if state["stage"]] == ["triplane"] * 2
+    assert np.allclose(trimesh.load(other[-1][1], force="mesh").extents, 1.0, atol=0.05)
+    assert read_bundle(other[-1][2]).method == "triplane"
+    assert len(pipeline.calls) == 1
+
+    for settings, words in (
+        ({"method": "voxels"}, "There is no method 'voxels'; choose one of wavemesh, triplane."),
+        ({"resolution": 100}, "The resolution must be 64 or 128, not 100."),
+        ({"threshold": 0.5}, "The sparsity threshold must lie between 0 and 0.02, not 0.5."),
+        ({"sampler": "euler"}, "Unknown sampler 'euler'; choose one of ddim, dpmpp_2m, ddpm."),
+    ):
+        assert words in refusal(client, "/generate", pictures=[handle_file(str(pictures[0]))], **settings)
+
+
+def test_step_decodes_what_a_run_predicted(client: Client, pictures: list[Path], tmp_path: Path) -> None:
+    bundle = generated(client, pictures[:1], coarse_steps=2, detail_steps=2)[-1][2]
+    radii = []
+    for number in range(1, 5):
+        facts, path = client.predict(bundle=handle_file(bundle), number=number, api_name="/step")
+        stage, step = ("coarse", number - 1) if number < 3 else ("detail", number - 3)
+        assert (facts["stage"], facts["step"], facts["num_steps"]) == (stage, step, 2)
+        radii.append(trimesh.load(path, force="mesh").extents.mean() / 2)
+    # The fake's balls: 0.2 + 0.5 done / 4.
+    assert radii == pytest.approx([0.325, 0.45, 0.575, 0.7], abs=0.03)
+    note = tmp_path / "note.zip"
+    note.write_text("hello")
+    assert "The run has the steps 1 to 4, not 9." in refusal(client, "/step", bundle=handle_file(bundle), number=9)
+    assert "note.zip" in refusal(client, "/step", bundle=handle_file(str(note)), number=1)
+    assert "No run bundle was given." in refusal(client, "/step", bundle=None, number=1)
+
+
+def test_views_rendered_from_a_mesh_make_a_run_that_can_be_compared(
+    client: Client, tmp_path: Path, pipeline: FakePipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compare, "NUM_POINTS", 1000)
+    ball = tmp_path / "ball.ply"
+    trimesh.creation.icosphere(subdivisions=4, radius=7.0).export(ball)
+    paths, cameras = client.predict(
+        mesh=handle_file(str(ball)), views=2, azimuth=10, elevation=-20, api_name="/render_views"
+    )
+    assert [(camera["azimuth_deg"], camera["elevation_deg"]) for camera in cameras] == [(10, -20), (190, -20)]
+    for path in paths:
+        alpha = np.asarray(Image.open(path).convert("RGBA"))[..., 3]
+        radius = math.tan(math.asin(0.9 / 4.56)) / math.tan(math.radians(20.0)) * len(alpha) / 2
+        assert (alpha > 127).sum() == pytest.approx(math.pi * radius**2, rel=0.02)
+
+    # What it gives is what "generate" takes.
+    pipeline.side = 128
+    bundle = generated(client, [Path(path) for path in paths], cameras=cameras, coarse_steps=1, detail_steps=1)[-1][2]
+    assert [view.camera.azimuth_deg for view in pipeline.calls[0]["views"]] == [10, 190]
+    scores = client.predict(bundle=handle_file(bundle), mesh=handle_file(str(ball)), api_name="/compare")
+    assert scores["points"] == 1000
+    assert len(scores["steps"]) == 2
+    # Every ball of the fake is too small: 0.45, then 0.7, against 0.9.
+    assert [step["chamfer"] for step in scores["steps"]] == pytest.approx([0.45, 0.2], abs=0.03)
+    assert scores["result"]["iou"] == pytest.approx((0.7 / 0.9) ** 3, abs=0.03)
+    assert scores["codec_ceiling"]["iou"] > 0.97
+
+    words = "The number of views must be a whole number between 1 and 8, not 9."
+    mesh = handle_file(str(ball))
+    assert words in refusal(client, "/render_views", mesh=mesh, views=9, azimuth=0, elevation=0)
+    picture = handle_file(paths[0])
+    assert re.search(
+        r"A mesh to render must end in one of .*, not 'view0.png'",
+        refusal(client, "/render_views", mesh=picture, views=1, azimuth=0, elevation=0),
+    )
+    assert "A comparison needs a run bundle and a mesh." in refusal(client, "/compare", bundle=None, mesh=mesh)
