@@ -43,12 +43,13 @@ def test_medians_say_what_the_head_misses(prepared_root: Path) -> None:
     assert errors.scale == pytest.approx(0.1, abs=1e-4)
     assert errors.offset == pytest.approx(0.0, abs=1e-6)
     assert errors.pictures == len(shapes) * shapes.num_views
+    assert 0.0 <= errors.turns <= 1.0
     assert str(errors).startswith("median error 3.0° of azimuth (modulo 90°), 2.0° of elevation, 10% of scale")
     some = held_out_errors(head, shapes, [shapes.keys[1]], views=2)
     assert (some.pictures, some.azimuth_deg) == (2, pytest.approx(3.0, abs=1e-3))
 
 
 def test_the_report_keeps_the_errors() -> None:
-    errors = CameraErrors(6.7, 5.4, 0.1, 0.02, 192)
+    errors = CameraErrors(6.7, 5.4, 0.1, 0.02, 0.8, 192)
     assert json.loads(Report({}, [], {}, errors).to_json())["camera_errors"]["azimuth_deg"] == 6.7
     assert json.loads(Report({}, [], {}).to_json())["camera_errors"] is None

@@ -12,12 +12,15 @@ from PIL import Image
 from wavemesh.errors import InputError
 from wavemesh.geometry.camera import DEFAULT_DISTANCE, Camera, stack_cameras
 from wavemesh.models.camera_head import (
+    AZIMUTH_BINS,
     CameraHead,
     CameraHeadConfig,
     _camera,
     align_quarter_turns,
+    azimuth_targets,
     camera_errors,
     camera_targets,
+    turn_probabilities,
 )
 
 SMALL = CameraHeadConfig(image_size=64, widths=(8, 8, 16))
@@ -44,22 +47,33 @@ def test_distance_and_focal_length_act_alike() -> None:
     assert float(targets[0, 3] - targets[1, 3]) == pytest.approx(np.log(2.0), abs=1e-5)
 
 
-def box_alpha(camera: Camera, half: tuple[float, float, float], size: int = 64) -> torch.Tensor:
-    """The silhouette of an axis-aligned box by the slab test."""
-    origins, directions = camera.rays(size)
-    with np.errstate(divide="ignore"):
-        first, second = ((sign * np.array(half) - origins) / directions for sign in (-1, 1))
-    entry = np.minimum(first, second).max(axis=-1)
-    leave = np.maximum(first, second).min(axis=-1)
-    return torch.tensor(entry < leave, dtype=torch.float32)[None]
+@settings(max_examples=30, deadline=None)
+@given(st.floats(-360, 360))
+def test_targets_of_the_azimuth_have_their_mean_there(azimuth: float) -> None:
+    target = azimuth_targets(torch.tensor([azimuth]))[0].double()
+    angles = torch.arange(AZIMUTH_BINS) * (2.0 * torch.pi / AZIMUTH_BINS)
+    mean = torch.atan2((target * angles.sin()).sum(), (target * angles.cos()).sum()).rad2deg()
+    assert float(target.sum()) == pytest.approx(1.0, abs=1e-5)
+    # The mean on a circle of two points differs from their weighted mean, by less than a tenth of a degree here.
+    assert abs((float(mean) - azimuth + 180.0) % 360.0 - 180.0) < 0.1
 
 
-def test_quarter_turns_of_a_long_box_are_found() -> None:
-    truth = [Camera(20.0, 20.0), Camera(110.0, 20.0)]
-    alpha = torch.stack([box_alpha(camera, (0.9, 0.2, 0.3)) for camera in truth])
-    aligned = align_quarter_turns([truth[0], Camera(20.0, 20.0)], alpha)
-    assert aligned[0] == truth[0]
-    assert (aligned[1].azimuth_deg - 110.0) % 180.0 == pytest.approx(0.0)  # a box looks the same from behind
+def test_turn_probabilities_are_those_of_two_draws() -> None:
+    rng = np.random.default_rng(0)
+    azimuths = rng.dirichlet(np.full(AZIMUTH_BINS, 0.3), size=2)
+    drawn = [rng.choice(AZIMUTH_BINS, 200_000, p=row) for row in azimuths]
+    expected = np.bincount((drawn[1] - drawn[0]) % AZIMUTH_BINS, minlength=AZIMUTH_BINS) / 200_000
+    np.testing.assert_allclose(turn_probabilities(torch.tensor(azimuths))[0, 1], expected, atol=5e-3)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=4), st.floats(0, 89))
+def test_quarter_turns_are_found_from_azimuths(quarters: list[int], start: float) -> None:
+    truth = [Camera(start, 20.0)] + [Camera(start + 25.0 + 90.0 * quarter, 20.0) for quarter in quarters]
+    azimuths = azimuth_targets(torch.tensor([camera.azimuth_deg for camera in truth]))
+    guessed = [truth[0], *[Camera(camera.azimuth_deg % 90.0, 20.0) for camera in truth[1:]]]
+    for found, camera in zip(align_quarter_turns(guessed, azimuths), truth, strict=True):
+        assert (found.azimuth_deg - camera.azimuth_deg + 1.0) % 360.0 == pytest.approx(1.0, abs=1e-3)
 
 
 def test_estimate_gives_a_camera_for_each_picture() -> None:

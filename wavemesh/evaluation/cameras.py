@@ -9,26 +9,36 @@ import torch
 from torch import Tensor
 
 from wavemesh.data.dataset import PreparedShapes
-from wavemesh.models.camera_head import CameraHead, camera_errors, camera_targets
+from wavemesh.models.camera_head import (
+    AZIMUTH_BINS,
+    CameraHead,
+    azimuths_deg,
+    camera_errors,
+    camera_targets,
+    turn_probabilities,
+)
 
 
 @dataclass(frozen=True)
 class CameraErrors:
-    """Medians over pictures.
+    """Medians over pictures, and how often two pictures are set against each other rightly.
 
-    azimuth_deg: modulo a quarter turn. scale: as a share. offset: in NDC.
+    azimuth_deg: modulo a quarter turn. scale: as a share. offset: in NDC. turns: share of the pairs of pictures of one
+    shape whose likeliest turn against each other is off by less than 45 degrees.
     """
 
     azimuth_deg: float
     elevation_deg: float
     scale: float
     offset: float
+    turns: float
     pictures: int
 
     def __str__(self) -> str:
         return (
             f"median error {self.azimuth_deg:.1f}° of azimuth (modulo 90°), {self.elevation_deg:.1f}° of elevation, "
-            f"{self.scale:.0%} of scale, over {self.pictures} pictures"
+            f"{self.scale:.0%} of scale, over {self.pictures} pictures; {self.turns:.0%} of pairs of pictures turned "
+            "against each other rightly (within 45°)"
         )
 
 
@@ -40,11 +50,19 @@ def held_out_errors(
     device = next(head.parameters()).device
     chosen = [list(range(min(views, shapes.num_views)))]
     errors: dict[str, list[Tensor]] = {}
+    off: list[Tensor] = []
     for index in range(len(shapes)) if keys is None else [shapes.keys.index(key) for key in keys]:
-        answer = head(shapes.images([index], chosen)[0].to(device)).float().cpu()
+        images = shapes.images([index], chosen)[0].to(device)
         poses, intrinsics = shapes.view_cameras([index], chosen)
+        answer = head(images).float().cpu()
         for name, value in camera_errors(answer, camera_targets(poses[0], intrinsics[0])).items():
             errors.setdefault(name, []).append(value)
+        azimuth = azimuths_deg(poses[0])
+        found = turn_probabilities(head.azimuth(head.features(images)).float().softmax(dim=1).cpu()).argmax(dim=2)
+        turned = found * (360.0 / AZIMUTH_BINS) - (azimuth[None] - azimuth[:, None])
+        pairs = ~torch.eye(len(azimuth), dtype=torch.bool)
+        off.append(((turned + 180.0) % 360.0 - 180.0).abs()[pairs])
     joined = {name: torch.cat(values) for name, values in errors.items()}
     medians = {name: float(values.median()) for name, values in joined.items()}
-    return CameraErrors(**medians, pictures=len(joined["azimuth_deg"]))
+    turns = float((torch.cat(off) < 45.0).float().mean())
+    return CameraErrors(**medians, turns=turns, pictures=len(joined["azimuth_deg"]))

@@ -1,8 +1,9 @@
 """Camera estimation for pictures that come without one: azimuth modulo a quarter turn, elevation, scale and offset.
 
 An object's front cannot be known from one picture, and the frame that reconstruction uses is as good turned by 90
-degrees; so the network answers modulo a quarter turn, the first picture fixes the frame, and the turns of further
-pictures are chosen by how well all silhouettes agree on one visual hull. Distance and field of view act alike on a
+degrees; so the network answers modulo a quarter turn, and the first picture fixes the frame. Which quarter turns
+further pictures take follows from probabilities of the azimuth over the full circle, counted from the side that models
+of a kind call their front: silhouettes alone look alike from opposite sides. Distance and field of view act alike on a
 crop: the default distance is assumed and the focal length carries the scale.
 """
 
@@ -20,10 +21,10 @@ from torch import Tensor, nn
 
 from wavemesh.checkpoint import load_module, save_weights
 from wavemesh.config import to_dict
-from wavemesh.geometry.camera import DEFAULT_DISTANCE, Camera, project_points, stack_cameras
-from wavemesh.models.multiview_encoder import PyramidBackbone, ViewFeatures
-from wavemesh.models.projection import grid_points, soft_hull
+from wavemesh.geometry.camera import DEFAULT_DISTANCE, Camera
+from wavemesh.models.multiview_encoder import PyramidBackbone
 
+AZIMUTH_BINS = 24
 OUTPUTS = 6  # sin and cos of four times the azimuth, elevation in radians, log of focal over distance, offset x and y
 
 
@@ -45,21 +46,25 @@ class CameraHead(nn.Module):
         self.backbone = PyramidBackbone(4, self.config.widths, self.config.blocks)
         width = self.config.widths[-1]
         cells = (self.config.image_size // 32) ** 2
-        self.head = nn.Sequential(
+        self.hidden = nn.Sequential(
             nn.Conv2d(width, width, 3, stride=2, padding=1),
             nn.SiLU(),
             nn.Flatten(),
-            nn.Linear(width * cells, 2 * width),
+            nn.Linear(width * cells, width),
             nn.SiLU(),
-            nn.Linear(2 * width, OUTPUTS),
         )
+        self.answers, self.azimuth = nn.Linear(width, OUTPUTS), nn.Linear(width, AZIMUTH_BINS)
 
     def forward(self, images: Float[Tensor, "b 4 h w"]) -> Float[Tensor, "b 6"]:
         """The raw answers for premultiplied RGBA pictures in [0, 1] of any size; see OUTPUTS."""
+        return self.answers(self.features(images))
+
+    def features(self, images: Float[Tensor, "b 4 h w"]) -> Float[Tensor, "b c"]:
+        """What `answers` and `azimuth` (logits of AZIMUTH_BINS, bin k around k * 360 / AZIMUTH_BINS degrees) read."""
         size = (self.config.image_size,) * 2
         if images.shape[-2:] != size:
             images = nn.functional.interpolate(images, size, mode="bilinear", antialias=True)
-        return self.head(self.backbone(images)[-1])
+        return self.hidden(self.backbone(images)[-1])
 
     @torch.inference_mode()
     def estimate(self, pictures: list[Image.Image]) -> list[Camera]:
@@ -68,9 +73,9 @@ class CameraHead(nn.Module):
         size = self.config.image_size
         resized = np.stack([np.asarray(picture.convert("RGBA").resize((size, size))) for picture in pictures])
         pixels = torch.from_numpy(resized).permute(0, 3, 1, 2).float().to(device) / 255.0
-        images = torch.cat([pixels[:, :3] * pixels[:, 3:], pixels[:, 3:]], dim=1)
-        cameras = [_camera(row) for row in self(images).float().cpu().tolist()]
-        return align_quarter_turns(cameras, pixels[:, 3:].cpu())
+        features = self.features(torch.cat([pixels[:, :3] * pixels[:, 3:], pixels[:, 3:]], dim=1))
+        cameras = [_camera(row) for row in self.answers(features).float().cpu().tolist()]
+        return align_quarter_turns(cameras, self.azimuth(features).float().softmax(dim=1).cpu())
 
     def save(self, folder: str | Path) -> None:
         """Write configuration, fp16 weights and manifest."""
@@ -80,6 +85,11 @@ class CameraHead(nn.Module):
     def load(cls, folder: str | Path) -> CameraHead:
         """The head stored in a folder. Raises InputError where files are missing, damaged or do not fit."""
         return load_module(folder, CameraHeadConfig, cls, lambda head: {"camera_head": head})
+
+
+def azimuths_deg(poses: Float[Tensor, "... 3 4"]) -> Float[Tensor, "..."]:
+    """The azimuths of cameras given as matrices, in degrees."""
+    return torch.atan2(poses[..., 0, 3], poses[..., 2, 3]).rad2deg()
 
 
 def camera_targets(poses: Float[Tensor, "b 3 4"], intrinsics: Float[Tensor, "b 3"]) -> Float[Tensor, "b 6"]:
@@ -105,6 +115,20 @@ def camera_errors(answer: Float[Tensor, "b 6"], target: Float[Tensor, "b 6"]) ->
     }
 
 
+def azimuth_targets(azimuth_deg: Float[Tensor, "b"]) -> Float[Tensor, "b k"]:
+    """Probabilities of the bins for known azimuths: shared by the two nearest ones."""
+    place = azimuth_deg / (360.0 / AZIMUTH_BINS)
+    lower = place.floor()
+    share = (place - lower)[:, None]
+    bins = [nn.functional.one_hot((lower + step).long() % AZIMUTH_BINS, AZIMUTH_BINS) for step in (0, 1)]
+    return bins[0] * (1.0 - share) + bins[1] * share
+
+
+def turn_probabilities(azimuths: Float[Tensor, "n k"]) -> Float[Tensor, "n n k"]:
+    """How likely picture j is turned by k bins against picture i, if their azimuths have these probabilities."""
+    return torch.stack([torch.einsum("ia,ja->ij", azimuths, azimuths.roll(-k, 1)) for k in range(AZIMUTH_BINS)], dim=2)
+
+
 def _camera(row: list[float]) -> Camera:
     """The camera that one row of answers describes, at the default distance."""
     azimuth = math.degrees(math.atan2(row[0], row[1])) / 4.0 % 90.0
@@ -114,35 +138,28 @@ def _camera(row: list[float]) -> Camera:
     return Camera(azimuth, elevation, DEFAULT_DISTANCE, fov_deg, (row[4], row[5]))
 
 
-def align_quarter_turns(cameras: list[Camera], alpha: Float[Tensor, "n 1 h w"]) -> list[Camera]:
-    """The cameras with the later ones turned by the multiples of 90 degrees that suit the silhouettes best.
+def align_quarter_turns(cameras: list[Camera], azimuths: Float[Tensor, "n k"]) -> list[Camera]:
+    """The cameras with the later ones turned by the multiples of 90 degrees that suit the pictures' azimuths best.
 
-    Greedy: each picture in turn takes the one of four turns at which the visual hull of all pictures so far covers most
-    of their silhouettes.
+    azimuths: probabilities of each picture's azimuth over the full circle. Greedy: each picture in turn takes the
+    quarter turn that is likeliest against all pictures before it.
     """
+    turns = turn_probabilities(azimuths).clamp_min(1e-6).log().numpy()
     chosen = cameras[:1]
-    for camera in cameras[1:]:
-        candidates = [camera.turned(90.0 * turn) for turn in range(4)]
-        masks = alpha[: len(chosen) + 1]
-        chosen.append(max(candidates, key=lambda candidate: _hull_coverage([*chosen, candidate], masks)))
+    for index, camera in enumerate(cameras[1:], start=1):
+        candidates = [camera.turned(90.0 * quarter) for quarter in range(4)]
+
+        def likelihood(candidate: Camera, index: int = index) -> float:
+            return sum(
+                _at_angle(turns[other, index], candidate.azimuth_deg - before.azimuth_deg)
+                for other, before in enumerate(chosen)
+            )
+
+        chosen.append(max(candidates, key=likelihood))
     return chosen
 
 
-def _hull_coverage(cameras: list[Camera], alpha: Float[Tensor, "n 1 h w"], resolution: int = 48) -> float:
-    """The share of the silhouettes that their visual hull covers, mean over the views."""
-    poses, intrinsics = stack_cameras(cameras)
-    empty = torch.zeros(1, len(cameras), 0)
-    features = ViewFeatures(empty, alpha[None].float(), empty, empty, poses[None], intrinsics[None])
-    points = grid_points(resolution)
-    solid = points[soft_hull(features, points)[0] > 0.5]
-    cells = 32
-    covered = []
-    for index in range(len(cameras)):
-        mask = nn.functional.interpolate(alpha[index : index + 1].float(), size=(cells, cells), mode="area")[0, 0] > 0.5
-        ndc, _ = project_points(solid, poses[index], intrinsics[index])
-        pixel = ((ndc + 1.0) / 2.0 * cells).floor().long()
-        inside = ((pixel >= 0) & (pixel < cells)).all(dim=-1)
-        seen = torch.zeros(cells, cells, dtype=torch.bool)
-        seen[cells - 1 - pixel[inside, 1], pixel[inside, 0]] = True
-        covered.append(float((seen & mask).sum() / mask.sum().clamp_min(1)))
-    return sum(covered) / len(covered)
+def _at_angle(row: Float[np.ndarray, "k"], angle_deg: float) -> float:
+    """The row's value at an angle, linear between the bins of the circle."""
+    places = np.arange(AZIMUTH_BINS + 1) * 360.0 / AZIMUTH_BINS
+    return float(np.interp(angle_deg % 360.0, places, np.append(row, row[0])))

@@ -13,8 +13,16 @@ from torch import Tensor, nn
 from wavemesh.config import to_dict
 from wavemesh.data.augment import colour_jitter, imperfect_masks, mirror_views
 from wavemesh.data.dataset import PreparedShapes
-from wavemesh.models.camera_head import CameraHead, CameraHeadConfig, camera_errors, camera_targets
+from wavemesh.models.camera_head import (
+    CameraHead,
+    CameraHeadConfig,
+    azimuth_targets,
+    azimuths_deg,
+    camera_errors,
+    camera_targets,
+)
 
+_CIRCLE_WEIGHT = 0.1
 # Radians of elevation and NDC of offset count more than a unit of the azimuth's circle: they are small numbers.
 _WEIGHTS = (1.0, 1.0, 4.0, 4.0, 4.0, 4.0)
 
@@ -51,14 +59,17 @@ class CameraTask:
             number += 1
 
     def loss(self, batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, dict[str, Any]]:
-        """Huber loss of the six answers."""
+        """Huber loss of the six answers, and cross-entropy of the azimuth over the full circle."""
         target = camera_targets(batch["poses"], batch["intrinsics"])
-        answer = self.model(batch["images"]).float()
+        features = self.model.features(batch["images"])
+        answer = self.model.answers(features).float()
         losses = nn.functional.smooth_l1_loss(answer, target, beta=0.1, reduction="none")
+        logits = self.model.azimuth(features).float()
+        circle = nn.functional.cross_entropy(logits, azimuth_targets(azimuths_deg(batch["poses"])))
         with torch.no_grad():
-            errors = camera_errors(answer, target)
-        metrics = {name: value.mean() for name, value in errors.items()}
-        return (losses * losses.new_tensor(_WEIGHTS)).mean(), metrics
+            metrics = {name: value.mean() for name, value in camera_errors(answer, target).items()}
+        loss = (losses * losses.new_tensor(_WEIGHTS)).mean() + _CIRCLE_WEIGHT * circle
+        return loss, {"circle": circle.detach(), **metrics}
 
     def sample_pictures(self, ema_model: nn.Module) -> dict[str, np.ndarray]:
         """Nothing."""
