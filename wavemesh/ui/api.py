@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 
 from wavemesh.errors import InputError
+from wavemesh.ui.arguments import files_argument, json_argument
 from wavemesh.ui.generation import FULL_RESOLUTION
 from wavemesh.ui.handlers import Studio, add_pictures, make_job, parse_cameras
 from wavemesh.ui.pictures import MAX_VIEWS, Number
@@ -20,9 +21,9 @@ def add_api(studio: Studio) -> None:
     """Add the endpoint "generate" to the current Blocks; nothing of it is seen on the page."""
     defaults = studio.defaults
     with gr.Column(visible=False):
-        pictures = gr.File(label="Pictures", file_count="multiple", type="filepath")
-        cameras = gr.JSON(
-            [], label="Cameras: none, or one object with azimuth_deg, elevation_deg, ... (or null) for each picture"
+        pictures = files_argument("Pictures")
+        cameras = json_argument(
+            [], "Cameras: none, or one object with azimuth_deg, elevation_deg, ... (or null) for each picture"
         )
         coarse_steps = gr.Number(defaults.coarse_steps, label="Coarse steps", precision=0)
         detail_steps = gr.Number(defaults.detail_steps, label="Detail steps", precision=0)
@@ -37,7 +38,7 @@ def add_api(studio: Studio) -> None:
         bundle = gr.File(label="Run bundle (.zip), for `wavemesh replay`")
         button = gr.Button("Generate")
 
-    def generate(
+    def generate(  # noqa: D417, the request comes from the server
         pictures: list[str] | None,
         cameras: Any,
         coarse_steps: Number | None,
@@ -53,6 +54,21 @@ def add_api(studio: Studio) -> None:
         """Turn one or several pictures of an object into a mesh; streams progress, the last item has the files.
 
         The progress of a step has its noise level, how much it changed the predicted field, and the active sites.
+
+        Args:
+            pictures: One to eight files, PNG, JPEG or WebP; with transparency they need no background removal.
+            cameras: One object with azimuth_deg, elevation_deg, ... or null for each picture; [] estimates all.
+            coarse_steps: Denoising steps for the overall shape, 1 to 50; of the method triplane, all its steps.
+            detail_steps: Denoising steps for the fine surface, 1 to 50.
+            guidance: Above 1 the pictures are followed harder, at twice the time.
+            sampler: ddim, dpmpp_2m or ddpm.
+            seed: A whole number; the same seed and pictures give the same mesh.
+            method: wavemesh, or triplane where its weights are there.
+            resolution: 128, or 64 to leave the detail stage out.
+            threshold: Fine wavelet coefficients smaller than this are dropped, 0 to 0.02.
+
+        Returns:
+            Progress as numbers, the mesh (.glb) and the run bundle (.zip); the files come with the last item.
         """
         try:
             paths = pictures or []

@@ -5,10 +5,12 @@ gradio is imported inside the functions: GRADIO_TEMP_DIR has to be set first, an
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wavemesh.errors import InputError
 from wavemesh.ui.handlers import Studio, shipped_defaults
 from wavemesh.ui.methods import available_methods, loader
 from wavemesh.ui.workspace import KEPT_S, open_workspace
@@ -56,6 +58,7 @@ def build(studio: Studio) -> gr.Blocks:
 
 def serve(page: gr.Blocks, **options: Any) -> tuple[Any, str, str | None]:
     """Launch the page with the limits that untrusted visitors need; options go to gradio's `launch`."""
+    from wavemesh.ui.arguments import accept_file_lists
     from wavemesh.ui.bench_theme import BENCH_CSS
     from wavemesh.ui.theme import CSS, theme
 
@@ -69,8 +72,24 @@ def serve(page: gr.Blocks, **options: Any) -> tuple[Any, str, str | None]:
         "show_error": True,
         "ssr_mode": False,
         "footer_links": ["api"],
+        "mcp_server": mcp_wanted(),
     }
-    return page.launch(**{**settings, **options})
+    launched = page.launch(**{**settings, **options})
+    if page.mcp_server_obj is not None:
+        accept_file_lists(page.mcp_server_obj)
+    return launched
+
+
+def mcp_wanted() -> bool:
+    """Whether agents get the endpoints as tools (MCP): where the extra is installed, unless GRADIO_MCP_SERVER says no.
+
+    Raises InputError where it says yes and the extra is missing.
+    """
+    installed = importlib.util.find_spec("mcp") is not None
+    switch = os.environ.get("GRADIO_MCP_SERVER", "").lower()
+    if switch == "true" and not installed:
+        raise InputError('GRADIO_MCP_SERVER is "true", but MCP is not installed: pip install "gradio[mcp]".')
+    return installed and switch in ("", "true")
 
 
 def launch(weights: str | Path | None = None, device: str = "auto") -> None:

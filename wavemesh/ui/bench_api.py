@@ -14,6 +14,7 @@ import gradio as gr
 from wavemesh.errors import InputError
 from wavemesh.geometry.export import MESH_SUFFIXES, mesh_bytes
 from wavemesh.pipelines.bundle import read_bundle
+from wavemesh.ui.arguments import json_argument
 from wavemesh.ui.handlers import Studio
 from wavemesh.ui.notices import refused
 from wavemesh.ui.pictures import Number
@@ -29,12 +30,13 @@ def add_wavelet_api(studio: Studio) -> None:
     """Add the endpoint "edit_wavelets" to the current Blocks; nothing of it is seen on the page."""
     with gr.Column(visible=False):
         bundle = gr.File(label="Run bundle (.zip)", type="filepath")
-        gains = gr.JSON({}, label="Gains by band, such as {'2 aaa': 1.0, '1 ddd': 0.0}; bands left out keep theirs")
+        told = "Gains by band, such as {'2 aaa': 1.0, '1 ddd': 0.0}; bands left out keep theirs"
+        gains = json_argument({}, told, {"type": "number"})
         threshold = gr.Number(0.0, label="Threshold: smaller details are removed")
         mode = gr.Textbox("hard", label="Threshold mode: hard or soft")
-        muted = gr.JSON([], label="Levels whose details are muted: [], [1], [2] or [1, 2]")
+        muted = json_argument([], "Levels whose details are muted: [], [1], [2] or [1, 2]", {"type": "integer"})
         other = gr.File(label="Bundle of another run to take details from (optional)", type="filepath")
-        taken = gr.JSON([], label="Levels whose details are taken from the other run")
+        taken = json_argument([], "Levels whose details are taken from the other run", {"type": "integer"})
         mesh = gr.File(label="Edited mesh (.glb)")
         facts = gr.JSON(label="What changed")
         button = gr.Button("Edit wavelets")
@@ -43,7 +45,20 @@ def add_wavelet_api(studio: Studio) -> None:
     def edit_wavelets(
         bundle: str | None, gains: Any, threshold: Number, mode: str, muted: Any, other: str | None, taken: Any
     ) -> tuple[str, dict[str, Any]]:
-        """Change the wavelet coefficients of a finished run and decode them again; no model is run."""
+        """Change the wavelet coefficients of a finished run and decode them again; no model is run.
+
+        Args:
+            bundle: The run bundle (.zip) that the endpoint generate gave back.
+            gains: Factors by band, such as {"1 ddd": 0.5}; bands are a level (1 is fine) and pywt's name.
+            threshold: Details smaller than this are removed.
+            mode: hard or soft thresholding.
+            muted: Levels whose details are set to zero, such as [1].
+            other: The bundle of another run, to take details from; may be left out.
+            taken: Levels whose details are taken from the other run.
+
+        Returns:
+            The edited mesh (.glb) and how far the surface moved.
+        """
         edit = Edit(parse_gains(gains), float(threshold), mode, _levels(muted), _levels(taken))
         before = wavelet_coefficients(_read(bundle))
         source = wavelet_coefficients(_read(other)) if edit.taken else None
@@ -94,7 +109,20 @@ def add_result_api(studio: Studio) -> None:
         texture: bool,
         size_mm: Number,
     ) -> tuple[str, dict[str, Any]]:
-        """Give a finished run's mesh at another iso-level, with fewer faces or repaired, with its health card."""
+        """Give a finished run's mesh at another iso-level, with fewer faces or repaired, with its health card.
+
+        Args:
+            bundle: The run bundle (.zip) that the endpoint generate gave back.
+            level: Iso-level in world units, -0.06 to 0.06; above 0 the shape grows.
+            max_faces: Budget of triangles; 0 keeps all.
+            repaired: Whether the mesh becomes a closed solid for printing.
+            suffix: .glb, .obj, .ply or .stl.
+            texture: Whether the colours are baked into a texture (.glb and .obj).
+            size_mm: Longest side of an .stl in mm; 0 leaves world units.
+
+        Returns:
+            The mesh file and its health: components, watertightness, volume, thinnest part.
+        """
         if suffix not in MESH_SUFFIXES:
             raise InputError(f"A mesh file ends in one of {', '.join(MESH_SUFFIXES)}, not {suffix!r:.20}.")
         bench, shape = _bench(bundle), Shape("", float(level), int(max_faces), bool(repaired))
@@ -105,7 +133,18 @@ def add_result_api(studio: Studio) -> None:
 
     @refused
     def turntable(bundle: str | None, level: Number, max_faces: Number, repaired: bool, film_suffix: str) -> str:
-        """Film one turn of a finished run's mesh."""
+        """Film one turn of a finished run's mesh.
+
+        Args:
+            bundle: The run bundle (.zip) that the endpoint generate gave back.
+            level: Iso-level in world units, -0.06 to 0.06; above 0 the shape grows.
+            max_faces: Budget of triangles; 0 keeps all.
+            repaired: Whether the mesh becomes a closed solid for printing.
+            film_suffix: .gif or .mp4.
+
+        Returns:
+            The film.
+        """
         content = _bench(bundle).turntable(Shape("", float(level), int(max_faces), bool(repaired)), film_suffix)
         path = new_result_folder(studio.workspace) / f"turntable{film_suffix}"
         path.write_bytes(content)

@@ -32,7 +32,17 @@ def add_compare_api(studio: Studio) -> None:
     def render_views(
         mesh: str | None, views: Number | None, azimuth: Number | None, elevation: Number | None
     ) -> tuple[list[str], list[dict[str, Any]]]:
-        """Render views of a mesh from a ring of cameras; the cameras come back as generate takes them."""
+        """Render views of a mesh from a ring of cameras; the cameras come back as generate takes them.
+
+        Args:
+            mesh: A file with the suffix .glb, .obj, .ply, .stl or .off.
+            views: How many, 1 to 8; they go evenly round the mesh.
+            azimuth: Of the first view, in degrees; 0 is the front.
+            elevation: Of all views, -90 to 90 degrees.
+
+        Returns:
+            The pictures and their cameras.
+        """
         if not mesh:
             raise InputError("No mesh was given.")
         rendered = rendered_pictures(mesh, views, azimuth, elevation, studio.workspace)
@@ -49,6 +59,13 @@ def add_compare_api(studio: Studio) -> None:
         """Chamfer, F-scores, IoU of every step of a run against a true mesh, beside visual hull and codec ceiling.
 
         The mesh is centred and its longest side scaled to 1.8, as render_views does; the run's cameras must fit that.
+
+        Args:
+            bundle: The run bundle (.zip) that the endpoint generate gave back.
+            mesh: The true mesh, with the suffix .glb, .obj, .ply, .stl or .off.
+
+        Returns:
+            The scores by name.
         """
         from wavemesh.geometry.untrusted import read_untrusted_mesh
         from wavemesh.pipelines.bundle import read_bundle

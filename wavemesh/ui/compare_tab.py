@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import html
 import inspect
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import gradio as gr
@@ -26,11 +27,14 @@ from wavemesh.ui.handlers import Studio
 from wavemesh.ui.pictures import Number
 from wavemesh.ui.truth import truth_mesh
 
+_log = logging.getLogger(__name__)
+
 _EMPTY = """<div class="wm-empty wm-empty-small"><div><p>Comparisons of a run appear here.</p>
 <p class="wm-note">Generate a mesh first.</p></div></div>"""
 _NO_TRUTH = (
     "Nobody knows the true shape of these pictures. Render views from a mesh in the tab Generate to measure a run."
 )
+_STOPPED = "Stopped early"
 _TRUTH = "The pictures were rendered from a mesh: the run can be measured against it, step by step."
 
 
@@ -47,7 +51,7 @@ def compare_tab(studio: Studio, finished_run: gr.State) -> None:
             with gr.Row():
                 first = gr.Slider(1, 5, 1.0, step=0.1, label="First scale", min_width=140, buttons=[])
                 second = gr.Slider(1, 5, 3.0, step=0.1, label="Second scale", min_width=140, buttons=[])
-            guidance_button = gr.Button("Run both", elem_id="guidance-button")
+            guidance_buttons = _buttons("Run both", "guidance")
             guidance = _outputs("guidance", 2)
             gr.HTML('<p class="wm-step">Without one of the views</p>')
             gr.Markdown(
@@ -55,12 +59,18 @@ def compare_tab(studio: Studio, finished_run: gr.State) -> None:
                 elem_classes="wm-note",
             )
             left_out = gr.Slider(1, 2, 1, step=1, label="View to leave out", buttons=[], elem_id="left-out")
-            leave_button = gr.Button("Run without it", elem_id="leave-button")
+            leave_buttons = _buttons("Run without it", "leave")
             leave = _outputs("leave", 3)
-    _wire_load(studio, finished_run, [empty, body, truth_note, measure_button, left_out, leave_button], scores)
+    _wire_load(studio, finished_run, [empty, body, truth_note, measure_button, left_out, leave_buttons[0]], scores)
     _wire_measure(studio, finished_run, measure_button, scores)
-    _wire_guidance(studio, finished_run, guidance_button, (first, second), guidance)
-    _wire_leave(studio, finished_run, leave_button, left_out, leave)
+    _wire_guidance(studio, finished_run, guidance_buttons, (first, second), guidance)
+    _wire_leave(studio, finished_run, leave_buttons, left_out, leave)
+
+
+def _buttons(label: str, name: str) -> tuple[gr.Button, gr.Button]:
+    """What starts a run, and what stops it and is hidden until then."""
+    start = gr.Button(label, elem_id=f"{name}-button")
+    return start, gr.Button("Stop", variant="stop", visible=False, elem_id=f"{name}-stop")
 
 
 def _outputs(name: str, count: int) -> list[Any]:
@@ -104,7 +114,7 @@ def _wire_load(studio: Studio, finished_run: gr.State, outputs: list[Any], score
 
 
 def _wire_measure(studio: Studio, finished_run: gr.State, button: gr.Button, scores: gr.HTML) -> None:
-    def compare(folder: str | None) -> Iterator[str]:
+    def measure_run(folder: str | None) -> Iterator[str]:
         try:
             mesh = truth_mesh(folder) if folder else None
             if folder is None or mesh is None:
@@ -116,7 +126,7 @@ def _wire_measure(studio: Studio, finished_run: gr.State, button: gr.Button, sco
             yield ""
 
     button.click(
-        inspect.unwrap(compare),
+        inspect.unwrap(measure_run),
         finished_run,
         scores,
         api_visibility="private",
@@ -127,77 +137,111 @@ def _wire_measure(studio: Studio, finished_run: gr.State, button: gr.Button, sco
 
 
 def _wire_guidance(
-    studio: Studio, finished_run: gr.State, button: gr.Button, scales: tuple[gr.Slider, gr.Slider], outputs: list[Any]
+    studio: Studio,
+    finished_run: gr.State,
+    buttons: tuple[gr.Button, gr.Button],
+    scales: tuple[gr.Slider, gr.Slider],
+    outputs: list[Any],
 ) -> None:
-    def compare(folder: str | None, first: Number, second: Number, request: gr.Request) -> Iterator[list[Any]]:
-        hidden = [gr.update(visible=False)] * 2
-        try:
-            record, truth = studio.record(folder or ""), truth_mesh(folder or "")
-            ends, rows = [], []
-            known = None if truth is None else Truth.of(truth)
-            for scale in (first, second):
-                job = rerun(record, guidance_scale=float(scale))
-                for message, made in _run(studio, job, request):
-                    if made is None:
-                        yield [_told(f"Guidance {scale:g}: {message}"), *hidden]
-                    else:
-                        ends.append(gr.update(value=mesh_picture(made, look(record)), visible=True, label=f"{scale:g}"))
-                        if known is not None:
-                            rows.append((f"Guidance {scale:g}", known.scores(made.sdf, made.mesh)))
-            yield [scores_table(rows) if rows else _told(f"Seed {record.settings['seed']} both times."), *ends]
-        except InputError as error:
-            gr.Warning(str(error), title="This did not work")
-            yield ["", *hidden]
+    def run_both(folder: str | None, first: Number, second: Number, request: gr.Request) -> Iterator[list[Any]]:
+        record, truth = studio.record(folder or ""), truth_mesh(folder or "")
+        known = None if truth is None else Truth.of(truth)
+        ends, rows = [gr.update(visible=False)] * 2, []
+        note = f"Seed {record.settings['seed']} both times."
+        for index, scale in enumerate((first, second)):
+            made = None
+            for message, made in _run(studio, rerun(record, guidance_scale=float(scale)), request):
+                if made is None:
+                    yield [_told(f"Guidance {scale:g}: {message}"), *ends]
+            if made is not None:
+                picture = mesh_picture(made, look(record))
+                ends[index] = gr.update(value=picture, visible=True, label=f"{scale:g}")
+                if known is not None:
+                    rows.append((f"Guidance {scale:g}", known.scores(made.sdf, made.mesh)))
+            if made is None or made.stopped:
+                note = f"{_STOPPED} at guidance {scale:g}."
+                break
+        yield [_told(note) + (scores_table(rows) if rows else ""), *ends]
 
-    button.click(
-        inspect.unwrap(compare),
-        [finished_run, *scales],
-        outputs,
-        api_visibility="private",
-        show_progress="hidden",
-        concurrency_limit=4,
-        concurrency_id="runs",
-    )
+    _wire_buttons(studio, buttons, run_both, [finished_run, *scales], outputs)
 
 
 def _wire_leave(
-    studio: Studio, finished_run: gr.State, button: gr.Button, left_out: gr.Slider, outputs: list[Any]
+    studio: Studio,
+    finished_run: gr.State,
+    buttons: tuple[gr.Button, gr.Button],
+    left_out: gr.Slider,
+    outputs: list[Any],
 ) -> None:
-    def compare(folder: str | None, number: Number, request: gr.Request) -> Iterator[list[Any]]:
+    def run_without(folder: str | None, number: Number, request: gr.Request) -> Iterator[list[Any]]:
         hidden = [gr.update(visible=False)] * 3
+        record, made = studio.record(folder or ""), None
+        for message, made in _run(studio, without_view(record, int(number)), request):
+            if made is None:
+                yield [_told(message), *hidden]
+        if made is None:
+            yield [_told(f"{_STOPPED}."), *hidden]
+            return
+        moved = Displacement.between(made.mesh, record.mesh)
+        camera = record.cameras[int(number) - 1]
+        shown = [
+            ("All views", mesh_picture(record, look(record))),
+            (f"Without view {int(number)}", moved.picture(*look(record))),
+            (f"From view {int(number)}", moved.picture(camera.azimuth_deg, camera.elevation_deg)),
+        ]
+        pictures = [gr.update(value=picture, label=name, visible=True) for name, picture in shown]
+        note = _told(f"{_STOPPED}: this is the shape so far.") if made.stopped else ""
+        yield [note + moved.words(), *pictures]
+
+    _wire_buttons(studio, buttons, run_without, [finished_run, left_out], outputs)
+
+
+def _wire_buttons(
+    studio: Studio,
+    buttons: tuple[gr.Button, gr.Button],
+    handler: Callable[..., Iterator[list[Any]]],
+    inputs: list[Any],
+    outputs: list[Any],
+) -> None:
+    """The first button starts the handler, a generator of values for the outputs; the second stops its model runs."""
+
+    def run(request: gr.Request, *arguments: Any) -> Iterator[list[Any]]:
+        yield [gr.update(visible=False), gr.update(visible=True, value="Stop", interactive=True), *skipped]
+        last = skipped
         try:
-            record = studio.record(folder or "")
-            for message, made in _run(studio, without_view(record, int(number)), request):
-                if made is None:
-                    yield [_told(message), *hidden]
-                    continue
-                moved = Displacement.between(made.mesh, record.mesh)
-                camera = record.cameras[int(number) - 1]
-                shown = [
-                    ("All views", mesh_picture(record, look(record))),
-                    (f"Without view {int(number)}", moved.picture(*look(record))),
-                    (f"From view {int(number)}", moved.picture(camera.azimuth_deg, camera.elevation_deg)),
-                ]
-                pictures = [gr.update(value=picture, label=name, visible=True) for name, picture in shown]
-                yield [moved.words(), *pictures]
+            for last in handler(*arguments, request):
+                yield [gr.skip(), gr.skip(), *last]
         except InputError as error:
             gr.Warning(str(error), title="This did not work")
-            yield ["", *hidden]
+            last = nothing
+        except Exception:
+            _log.exception("a comparison failed")
+            gr.Warning("Something went wrong on the server; the reason is in its log.", title="This did not work")
+            last = nothing
+        yield [gr.update(visible=True), gr.update(visible=False), *last]
 
-    button.click(
-        inspect.unwrap(compare),
-        [finished_run, left_out],
-        outputs,
-        api_visibility="private",
-        show_progress="hidden",
-        concurrency_limit=4,
-        concurrency_id="runs",
+    def stop(request: gr.Request) -> Any:
+        studio.stop_flag(_session(request)).set()
+        return gr.update(value="Stopping…", interactive=False)
+
+    skipped = [gr.skip() for _ in outputs]
+    nothing = ["", *[gr.update(visible=False)] * (len(outputs) - 1)]
+    private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    start_button, stop_button = buttons
+    start_button.click(
+        inspect.unwrap(run), inputs, [*buttons, *outputs], concurrency_limit=4, concurrency_id="runs", **private
     )
+    stop_button.click(stop, None, stop_button, queue=False, **private)
+
+
+def _session(request: gr.Request) -> str:
+    """Runs of this tab are stopped apart from those of the tab Generate."""
+    return f"compare{request.session_hash or ''}"
 
 
 def _run(studio: Studio, job: Job, request: gr.Request) -> Iterator[tuple[str, Any]]:
-    """Messages of a run of its own, and at the end its record."""
-    for update in studio.generate(job, f"compare{request.session_hash or ''}"):
+    """Messages of a run of its own, and at the end its record; no record if it was stopped before its turn came."""
+    for update in studio.generate(job, _session(request)):
         if update.result is None:
             yield update.progress.message, None
         else:

@@ -83,7 +83,7 @@ def result_tab(studio: Studio, finished_run: gr.State) -> None:
         return [shape, *seen(shape, paint, place)]
 
     @explained(len(shown))
-    def reshape(shape: Shape | None, level: Number, faces: Number, repaired: bool, *values: Any) -> list[Any]:
+    def reshaped(shape: Shape | None, level: Number, faces: Number, repaired: bool, *values: Any) -> list[Any]:
         if shape is None:
             return [gr.skip()] * len(shown)
         wanted = Shape(shape.folder, float(level), 0 if faces >= MOST_FACES else int(faces), bool(repaired))
@@ -102,8 +102,8 @@ def result_tab(studio: Studio, finished_run: gr.State) -> None:
     )
     asked = [now, *surface, *looks, size_mm]
     for control in surface:
-        control.input(reshape, asked, shown, **_PRIVATE, **_BUSY)
-    reset.click(surface.neutral, None, list(surface), **_PRIVATE).then(reshape, asked, shown, **_PRIVATE, **_BUSY)
+        control.input(reshaped, asked, shown, **_PRIVATE, **_BUSY)
+    reset.click(surface.neutral, None, list(surface), **_PRIVATE).then(reshaped, asked, shown, **_PRIVATE, **_BUSY)
     for choice in looks:
         choice.input(look, [now, *looks], views, **_PRIVATE, **_BUSY)
     size_mm.change(measure, [now, size_mm], health, **_PRIVATE, **_BUSY)

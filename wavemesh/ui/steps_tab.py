@@ -111,7 +111,15 @@ def _add_api(studio: Studio) -> None:
         button = gr.Button("Step")
 
     def step(bundle: str | None, number: Number | None) -> tuple[dict[str, Any], str]:
-        """The numbers and the mesh that one recorded step of a run bundle predicted; no model is evaluated."""
+        """The numbers and the mesh that one recorded step of a run bundle predicted; no model is evaluated.
+
+        Args:
+            bundle: The run bundle (.zip) that the endpoint generate gave back.
+            number: The step, from 1; the steps of all stages are counted through.
+
+        Returns:
+            The step's numbers and its mesh (.glb).
+        """
         from wavemesh.geometry.export import mesh_bytes
         from wavemesh.pipelines.bundle import read_bundle
 

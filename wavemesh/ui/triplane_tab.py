@@ -254,7 +254,21 @@ def _add_api(studio: Studio) -> None:
         elevation: Number,
         size: Number,
     ) -> Any:
-        """Render a finished triplane run from any side, its bands scaled by gains; no diffusion is run."""
+        """Render a finished triplane run from any side, its bands scaled by gains; no diffusion is run.
+
+        Args:
+            bundle: The run bundle (.zip) that the endpoint generate gave back for the method triplane.
+            ll: Gain of the coarse band.
+            lh: Gain of the horizontal details.
+            hl: Gain of the vertical details.
+            hh: Gain of the diagonal details.
+            azimuth: In degrees; 0 is the front.
+            elevation: In degrees, -90 to 90.
+            size: Pixels on a side, 16 to 512.
+
+        Returns:
+            The picture.
+        """
         if not bundle:
             raise InputError("A run bundle is needed: the .zip that the endpoint generate gives back.")
         if not 16 <= size <= 512:
