@@ -76,11 +76,16 @@ def test_the_report_has_every_part(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     monkeypatch.setattr(bench, "bench_pipeline", lambda *args: pipeline)
     monkeypatch.setattr(bench, "bench_wavelets", lambda repeats: wavelets)
     monkeypatch.setattr(bench, "bench_app_start", lambda: None)
-    report = bench.run_bench(None, tmp_path, "cpu", 3, ["pipeline", "wavelets", "app"])
-    assert set(report.parts) == {"pipeline", "wavelets"}
+    asked = []
+    previews = {"seconds": {"with": 2.4, "without": 2.0}, "added_share": 0.2, "previews": 5, "repeats": 2}
+    monkeypatch.setattr(bench, "bench_previews", lambda *args: asked.append(args) or previews)
+    report = bench.run_bench(None, tmp_path, "cpu", 3, ["pipeline", "wavelets", "app", "previews"])
+    assert set(report.parts) == {"pipeline", "wavelets", "previews"}
+    assert asked == [(None, "cpu", 2)]
     text = (tmp_path / "bench.md").read_text("utf-8")
     assert "1.20 s (encode 0.10, coarse 1.00)" in text
     assert "0.50 of pywt's time" in text
+    assert "(5 previews) | 20% (2.40 s against 2.00 s) | at most 25% |" in text
     assert json.loads((tmp_path / "bench.json").read_text("utf-8"))["parts"]["pipeline"]["peak_resident_mib"] == 900.0
 
 

@@ -1,8 +1,8 @@
 """What the product costs: `wavemesh bench` measures the budgets of the design and writes them as JSON and Markdown.
 
 Image to mesh per stage with peak memory (in a child process), the triplane system beside its reference's figures,
-sparse against dense U-Net, cost per doubling of resolution, wavelets against ptwt and PyWavelets, and the time from
-starting the app to its first page.
+sparse against dense U-Net, cost per doubling of resolution, wavelets against ptwt and PyWavelets, the time from
+starting the app to its first page, and what the page's previews add to a run.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from wavemesh.rendering import raycast_view
 
 log = logging.getLogger(__name__)
 
-PARTS = ("pipeline", "triplane", "unet", "wavelets", "app")
+PARTS = ("pipeline", "triplane", "unet", "wavelets", "app", "previews")
 ROOT = Path(__file__).resolve().parents[2]
 APP_TIMEOUT_S = 120.0
 
@@ -61,6 +61,7 @@ class BenchReport:
             "unet": _unet_lines,
             "wavelets": _wavelet_lines,
             "app": _app_lines,
+            "previews": _preview_lines,
         }
         for part, result in self.parts.items():
             lines += [f"| {name} | {value} | {budget} |" for name, value, budget in writers[part](result)]
@@ -104,6 +105,7 @@ def run_bench(
         "unet": lambda: bench_unet(detail, device, repeats),
         "wavelets": lambda: bench_wavelets(max(repeats, 5)),
         "app": bench_app_start,
+        "previews": lambda: bench_previews(source, device, min(repeats, 2)),
     }
     results = {}
     for part in parts:
@@ -122,12 +124,26 @@ def bench_pipeline(source: str | None = None, device: str = "cpu", repeats: int 
 
     Raises InputError with the child's last words when it fails.
     """
+    return _measured_by("wavemesh.evaluation.bench_child", source, device, repeats)
+
+
+def bench_previews(source: str | None = None, device: str = "cpu", repeats: int = 2) -> dict[str, Any]:
+    """Median seconds of a run of the page with and without previews, and the share they add, from a child process.
+
+    Raises InputError with the child's last words when it fails.
+    """
+    # By its name: the page lies above the evaluation.
+    return _measured_by("wavemesh.ui.preview_cost", source, device, repeats)
+
+
+def _measured_by(module: str, source: str | None, device: str, repeats: int) -> dict[str, Any]:
+    """What a module that measures writes, run in a process of its own on a picture of a made-up object."""
     with tempfile.TemporaryDirectory() as folder:
         picture, out = Path(folder) / "picture.png", Path(folder) / "result.json"
         view = raycast_view(bench_mesh(), Camera(azimuth_deg=30.0, elevation_deg=20.0), 512)
         Image.fromarray(view.rgba, "RGBA").save(picture)
         options = {"source": source, "device": device, "repeats": repeats, "picture": str(picture), "out": str(out)}
-        command = [sys.executable, "-m", "wavemesh.evaluation.bench_child", json.dumps(options)]
+        command = [sys.executable, "-m", module, json.dumps(options)]
         child = subprocess.run(command, env=_child_environment(), capture_output=True, text=True, check=False)
         if child.returncode != 0 or not out.exists():
             last = (child.stderr.strip().splitlines() or ["it said nothing"])[-1]
@@ -256,3 +272,14 @@ def _wavelet_lines(result: dict[str, Any]) -> list[Line]:
 
 def _app_lines(result: dict[str, Any]) -> list[Line]:
     return [("start of the app to the first page", f"{result['first_page_s']:.1f} s", "under 8 s")]
+
+
+def _preview_lines(result: dict[str, Any]) -> list[Line]:
+    seconds = result["seconds"]
+    return [
+        (
+            f"preview streaming: share added to a run's time ({result['previews']} previews)",
+            f"{100 * result['added_share']:.0f}% ({seconds['with']:.2f} s against {seconds['without']:.2f} s)",
+            "at most 25%",
+        )
+    ]

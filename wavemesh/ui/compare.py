@@ -150,6 +150,7 @@ def rerun(record: RunRecord, views: Sequence[int] | None = None, **changes: Any)
         views=tuple((record.pictures[index], asdict(record.cameras[index])) for index in chosen),
         prepared=tuple(prepared[index] for index in chosen),
         name="compare",
+        previews=False,
         **{**settings, **changes},
     )
 

@@ -8,6 +8,7 @@ accelerator is held until the thread has really ended.
 from __future__ import annotations
 
 import logging
+import math
 import queue
 import shutil
 import threading
@@ -53,7 +54,8 @@ class Job:
     views: RGBA pictures with the keyword arguments of their `Camera`, None to have it estimated. steps: of each stage
     of the method. resolution: None for that of the weights. detail_threshold: finest coefficients under it are dropped.
     name: becomes the files' name. origin: the folder of the mesh that all views were rendered from, if they were.
-    prepared: views as a record has them, which take the place of `views` before the pipeline.
+    prepared: views as a record has them, which take the place of `views` before the pipeline. previews: whether the
+    shape is drawn while it forms.
     """
 
     views: tuple[tuple[Image.Image, dict[str, Any] | None], ...]
@@ -67,6 +69,7 @@ class Job:
     name: str = "wavemesh"
     origin: str | None = None
     prepared: tuple[PreparedView, ...] = ()
+    previews: bool = True
 
     def stage_steps(self) -> dict[str, int]:
         """The number of steps by stage, as far as the stages run."""
@@ -225,7 +228,7 @@ class _Painter:
     def __init__(self, job: Job) -> None:
         camera = job.views[0][1] or {}
         self._from = beside(float(camera.get("azimuth_deg", 0.0)), float(camera.get("elevation_deg", 20.0)))
-        self._next = 0.0
+        self._next = 0.0 if job.previews else math.inf
 
     def paint(self, sdf: np.ndarray) -> np.ndarray | None:
         """A preview of the field's surface; None if it has none yet or the last preview was just now."""
@@ -235,9 +238,9 @@ class _Painter:
         self._next = time.perf_counter() + _PREVIEW_PAUSE_S
         return picture
 
-    def paint_mesh(self, mesh: trimesh.Trimesh) -> np.ndarray:
-        """A preview of the finished mesh."""
-        return paint_mesh(mesh, *self._from)
+    def paint_mesh(self, mesh: trimesh.Trimesh) -> np.ndarray | None:
+        """A preview of the finished mesh; None where none are wanted."""
+        return None if self._next == math.inf else paint_mesh(mesh, *self._from)
 
 
 def _result(record: RunRecord, output: Any, job: Job, workspace: Path, seconds: float) -> Result:
