@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import trimesh
 from PIL import Image, ImageDraw
 
 from wavemesh.geometry.camera import Camera
@@ -154,6 +155,7 @@ def examples_folder(tmp_path: Path) -> Path:
         (example / "cameras.json").write_text(json.dumps(cameras))
         about = {"name": name.title(), "creator": "A. Maker", "licence": "CC0"}
         (example / "about.json").write_text(json.dumps(about))
+    trimesh.creation.icosphere(subdivisions=3).export(folder / "ball" / "truth.glb")
     return folder
 
 

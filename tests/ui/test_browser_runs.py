@@ -104,3 +104,27 @@ def test_a_mesh_is_rendered_generated_walked_through_and_compared(page: Any, pip
     assert "Mean displacement 0.0000" in page.locator("#leave-words").inner_text()  # the fake looks at no picture
     assert len(pipeline.calls) == runs + 1
     assert len(pipeline.calls[-1]["views"]) == 3
+
+    pipeline.pause_s, done = 0.5, pipeline.steps_done
+    page.locator("#guidance-button").dispatch_event("click")
+    page.wait_for_selector("#guidance-words >> text=Guidance 1")
+    page.locator("#guidance-stop").dispatch_event("click")
+    page.wait_for_selector("#guidance-words >> text=Stopped early at guidance 1")
+    page.wait_for_selector("#guidance-button", state="visible")
+    assert page.locator("#guidance-0 img").count() == 1  # what there was is shown, and the second run never began
+    assert not page.locator("#guidance-1").is_visible()
+    assert len(pipeline.calls) == runs + 2
+    assert 0 < pipeline.steps_done - done < 6
+
+
+def test_a_bundled_mesh_is_rendered(page: Any) -> None:
+    page.locator("#render-mesh button").first.click()
+    page.locator("#mesh-bundled input").click()
+    page.get_by_role("option", name="Ball").click()
+    page.locator("#mesh-views input[type=number]").fill("3")
+    page.locator("#mesh-views input[type=number]").press("Tab")
+    page.locator("#render-button").dispatch_event("click")
+    page.wait_for_selector("#card-2 img")
+    assert not page.locator("#card-3").is_visible()
+    assert "A. Maker" in page.locator("#credit").inner_text()
+    assert value(page, "azimuth-1") == "150"

@@ -6,9 +6,13 @@ import json
 import logging
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from wavemesh.geometry.camera import Camera
+from wavemesh.geometry.untrusted import read_untrusted_mesh
+from wavemesh.rendering import raycast_view
 from wavemesh.ui.examples import load_examples
 
 
@@ -52,3 +56,18 @@ def test_no_folder_means_no_examples(tmp_path: Path) -> None:
     assert load_examples(tmp_path / "nowhere") == []
     (tmp_path / "stray.txt").touch()
     assert load_examples(tmp_path) == []
+
+
+def test_bundled_true_meshes_are_what_their_pictures_show() -> None:
+    having = [example for example in load_examples() if example.truth is not None]
+    assert len(having) >= 2
+    for example in having:
+        assert example.truth is not None
+        assert example.truth.stat().st_size < 150_000
+        mesh = read_untrusted_mesh(example.truth)
+        assert np.allclose(mesh.extents.max(), 1.8, atol=1e-3)
+        view = raycast_view(mesh, Camera(**example.cameras[0]), 256)
+        with Image.open(example.pictures[0]) as picture:
+            alpha = np.asarray(picture.convert("RGBA").resize((256, 256)))[..., 3] > 127
+        seen = view.rgba[..., 3] > 127
+        assert (seen & alpha).sum() / (seen | alpha).sum() > 0.95

@@ -2,6 +2,7 @@
 
 Writes one folder for each key, and the attribution of everything that ships. With --outputs, the weights run over all
 examples of the folder instead, and what they make of them is kept beside the pictures: run that after new weights.
+With --meshes, examples get the mesh that their pictures show, to render views from and to compare results with.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from wavemesh.errors import InputError
 EXAMPLE = """examples, some seconds on a CPU:
   python -m wavemesh examples scopia_chair --data data/furniture -o examples --attribution assets/ATTRIBUTION.md
   python -m wavemesh examples --outputs
+  python -m wavemesh examples van table3 suitcase --meshes
 """
 
 
@@ -27,6 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", type=Path, default=Path("examples"), metavar="FOLDER")
     parser.add_argument("--attribution", type=Path, metavar="FILE", help="write the attribution here as well")
     parser.add_argument("--outputs", action="store_true", help="write what the weights make of the folder's examples")
+    parser.add_argument("--meshes", action="store_true", help="write the true meshes of examples; KEY is their folder")
+    parser.add_argument("--libraries", type=Path, metavar="PATH", help="of --meshes: a folder of .sh3f files, or one")
     add_device(parser)
 
 
@@ -36,6 +40,9 @@ def run(args: argparse.Namespace) -> None:
         if args.keys or args.data is not None:
             raise InputError("With --outputs go neither keys nor --data: it runs over the examples that are there.")
         _write_outputs(args)
+        return
+    if args.meshes:
+        _write_meshes(args)
         return
     if not args.keys or args.data is None:
         raise InputError("Name at least one model and its --data folder, or give --outputs.")
@@ -53,6 +60,16 @@ def _write_pictures(args: argparse.Namespace) -> None:
     if args.attribution is not None:
         args.attribution.parent.mkdir(parents=True, exist_ok=True)
         write_text(args.attribution, attribution(args.data, args.output))
+
+
+def _write_meshes(args: argparse.Namespace) -> None:
+    from wavemesh.data.true_meshes import write_true_mesh
+
+    if not args.keys:
+        raise InputError("Name at least one example whose mesh is wanted.")
+    for key in args.keys:
+        path = write_true_mesh(args.output / key, args.libraries)
+        sys.stdout.write(f"{path}: {path.stat().st_size:,} bytes\n")
 
 
 def _write_outputs(args: argparse.Namespace) -> None:

@@ -57,7 +57,9 @@ def attribution(data: str | Path, examples: str | Path) -> str:
         lines.append(f"| {about_file.parent.name} | {about['name']} | {about['creator']} | {about['licence']} |")
     lines += [
         "",
-        "The pictures are renders of models of the Sweet Home 3D furniture libraries; nothing else was changed.",
+        "The pictures are renders of models of the Sweet Home 3D furniture libraries; nothing else was changed. "
+        "Where a folder has a `truth.glb`, it is the model itself, centred, scaled and with colours at vertices for "
+        "its materials.",
         "",
         "## Models that the weights in `assets/weights` were trained on",
         "",

@@ -2,7 +2,8 @@
 
 A folder holds `view0.webp`, `view1.webp`, ..., `cameras.json` (a list of objects with azimuth_deg, elevation_deg,
 distance, fov_deg and offset, one for each picture) and `about.json` (name, creator, licence). What the bundled weights
-make of it may lie there too, written by `example_outputs`: `mesh.glb`, `preview.webp` and `result.json`.
+make of it may lie there too, written by `example_outputs`: `mesh.glb`, `preview.webp` and `result.json`; and so may the
+mesh that the pictures show, `truth.glb`, written by `wavemesh.data.true_meshes`.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class CachedResult:
 class Example:
     """One object: its pictures, as many cameras (keyword arguments of `Camera`), and who made it.
 
-    result: what a model made of it, None where nothing is cached.
+    result: what a model made of it, None where nothing is cached. truth: file of its true mesh, None without one.
     """
 
     key: str
@@ -47,6 +48,7 @@ class Example:
     pictures: tuple[Path, ...]
     cameras: tuple[dict[str, Any], ...]
     result: CachedResult | None = None
+    truth: Path | None = None
 
     @property
     def credit(self) -> str:
@@ -87,6 +89,7 @@ def _load(path: Path) -> Example:
         pictures=tuple(pictures),
         cameras=tuple(_camera(camera) for camera in cameras),
         result=_result(path),
+        truth=path / "truth.glb" if (path / "truth.glb").is_file() else None,
     )
 
 

@@ -115,9 +115,30 @@ def build_inputs(studio: Studio) -> tuple[gr.Gallery, gr.Gallery | None, gr.Mark
     return upload, examples, credit
 
 
-def build_renderer() -> tuple[gr.File, gr.Slider, gr.Slider, gr.Slider, gr.Button]:
-    """The controls that render views from a mesh: file, number of views, first azimuth, elevation, button."""
+class Renderer(NamedTuple):
+    """The controls that render views from a mesh: a bundled one by its example's key, or a file."""
+
+    bundled: gr.Dropdown
+    file: gr.File
+    views: gr.Slider
+    azimuth: gr.Slider
+    elevation: gr.Slider
+    button: gr.Button
+
+
+def build_renderer(studio: Studio) -> Renderer:
+    """The controls that render views from a mesh, folded away."""
     with gr.Accordion("Or render views from a mesh", open=False, elem_id="render-mesh"):
+        known = [(example.name, example.key) for example in studio.examples if example.truth is not None]
+        bundled = gr.Dropdown(
+            known,
+            value=None,
+            label="A mesh that comes along",
+            info="Real models that the weights were not trained on. Or give one of your own:",
+            visible=bool(known),
+            filterable=False,
+            elem_id="mesh-bundled",
+        )
         file = gr.File(
             label="Mesh: .glb .obj .ply .stl .off",
             file_types=list(MESH_INPUT_SUFFIXES),
@@ -135,7 +156,7 @@ def build_renderer() -> tuple[gr.File, gr.Slider, gr.Slider, gr.Slider, gr.Butto
             "result against it.",
             elem_classes="wm-note",
         )
-    return file, views, azimuth, elevation, button
+    return Renderer(bundled, file, views, azimuth, elevation, button)
 
 
 def build_cards() -> tuple[gr.Checkbox, list[Card]]:

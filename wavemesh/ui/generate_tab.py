@@ -16,6 +16,7 @@ from wavemesh.ui.generate_layout import (
     FILE_SUFFIXES,
     Card,
     Choices,
+    Renderer,
     Settings,
     Stage,
     build_cards,
@@ -48,7 +49,7 @@ def generate_tab(studio: Studio, finished_run: gr.State) -> None:
         with gr.Row():
             with gr.Column(scale=5, min_width=330):
                 upload, examples, credit = build_inputs(studio)
-                renderer = build_renderer()
+                renderer = build_renderer(studio)
                 estimate, cards = build_cards()
                 settings, choices = build_settings(studio)
             with gr.Column(scale=7, min_width=330, elem_classes="wm-result"):
@@ -170,20 +171,28 @@ def _wire_renderer(
     studio: Studio,
     pictures: gr.State,
     credit: gr.Markdown,
-    renderer: tuple[gr.File, gr.Slider, gr.Slider, gr.Slider, gr.Button],
+    renderer: Renderer,
     estimate: gr.Checkbox,
     cards: list[Card],
 ) -> None:
-    """Views of an uploaded mesh take the place of the pictures."""
+    """Views of a bundled or an uploaded mesh take the place of the pictures."""
     *controls, button = renderer
     outputs = [credit, pictures, estimate, *_flat(cards)]
 
     @explained(len(outputs))
-    def render(file: str | None, views: Number, azimuth: Number, elevation: Number) -> list[Any]:
-        if not file:
-            raise InputError("No mesh yet: choose a file first.")
-        result = rendered_pictures(file, views, azimuth, elevation, studio.workspace)
-        return [gr.update(visible=False), result, *_card_updates(result, False)]
+    def render(bundled: str | None, file: str | None, views: Number, azimuth: Number, elevation: Number) -> list[Any]:
+        example = next((each for each in studio.examples if each.key == bundled), None)
+        mesh = file if example is None else example.truth
+        if not mesh:
+            raise InputError("No mesh yet: choose one, or a file, first.")
+        result = rendered_pictures(mesh, views, azimuth, elevation, studio.workspace)
+        line = gr.update(visible=False) if example is None else gr.update(value=example.credit, visible=True)
+        return [line, result, *_card_updates(result, False)]
+
+    # One or the other: the last that was chosen.
+    private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
+    renderer.bundled.input(lambda: None, None, renderer.file, **private)
+    renderer.file.upload(lambda: None, None, renderer.bundled, **private)
 
     button.click(
         render,
