@@ -29,6 +29,7 @@ COMMANDS = {
     "app": "the web page",
     "deploy": "the web page as a Space on Hugging Face",
     "examples": "the bundled examples, from held-out models",
+    "screenshots": "pictures of every tab of the page",
     "figures": "pictures that show what happens inside",
     "shapes": "the shape of every tensor on the way from pictures to mesh",
 }

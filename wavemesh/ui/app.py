@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import gradio as gr
 
 TITLE = "WaveMesh"
-MAX_WAITING = 16
+MAX_WAITING = 24
 MAX_FILE_SIZE = "32mb"
 
 _HEADER = """

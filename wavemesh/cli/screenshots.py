@@ -1,0 +1,120 @@
+"""Pictures of every tab of the page, on a desktop and on a phone, with the bundled weights.
+
+Serves the page, makes one mesh from views of a bundled example, and photographs the tabs in Chromium. Needs playwright
+(`pip install playwright`) and Chromium.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import shutil
+import socket
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from wavemesh.cli.arguments import add_device
+from wavemesh.errors import InputError
+
+EXAMPLE = """example, under two minutes on a CPU:
+  python -m wavemesh screenshots -o docs/pictures
+"""
+WIDTHS = {"desktop": 1440, "phone": 390}
+HEIGHT = 900
+SETTLE_MS = 1500  # plots and the 3D viewer draw after their data is there
+_WAIT_MS = 180_000
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.add_argument("-o", "--output", type=Path, default=Path("docs/pictures"), metavar="FOLDER")
+    parser.add_argument("--chromium", metavar="FILE", help="the browser; found on the path if left out")
+    add_device(parser)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Write the pictures as <tab>-desktop.webp and <tab>-phone.webp."""
+    chromium = args.chromium or shutil.which("chromium") or shutil.which("chromium-browser")
+    try:
+        from playwright import sync_api as playwright
+    except ImportError:
+        raise InputError("Pictures of the page need playwright: pip install playwright.") from None
+    if chromium is None or not Path(chromium).is_file():
+        raise InputError(f"There is no Chromium{f' at {chromium!r}' if chromium else ''}; apt install chromium.")
+    args.output.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="wavemesh-screenshots-") as workspace:
+        page, address = _serve(Path(workspace), args.weights, args.device)
+        try:
+            with playwright.sync_playwright() as driver:
+                browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+                for name, width in WIDTHS.items():
+                    _photograph(browser, address, name, width, args.output)
+                browser.close()
+        finally:
+            page.close(verbose=False)
+
+
+def _serve(workspace: Path, weights: str | None, device: str) -> tuple[Any, str]:
+    """The served page and its address."""
+    os.environ["GRADIO_TEMP_DIR"] = str(workspace)
+    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    from wavemesh.ui.app import build, serve
+    from wavemesh.ui.handlers import Studio, shipped_defaults
+    from wavemesh.ui.methods import available_methods, loader
+
+    others = {method: loader(method, None, device) for method in available_methods() if method != "wavemesh"}
+    studio = Studio(
+        loader("wavemesh", weights, device), workspace, defaults=shipped_defaults(weights), others=others
+    )  # fmt: skip
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    page = build(studio)
+    _, address, _ = serve(page, prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", server_port=port)
+    return page, address
+
+
+def _photograph(browser: Any, address: str, name: str, width: int, folder: Path) -> None:
+    """The first visit, and every tab after a run on the example that it shows."""
+    page = browser.new_page(viewport={"width": width, "height": HEIGHT})
+    page.set_default_timeout(_WAIT_MS)
+    page.goto(address)
+    page.wait_for_selector("#generate-button")
+    page.wait_for_selector("#card-0 img")
+    page.wait_for_selector("#mesh canvas")
+    _save(page, folder / f"visit-{name}.webp")
+    page.locator("#generate-button").dispatch_event("click")
+    page.wait_for_selector("#facts:has-text('seed')")
+    tabs = page.locator("#tabs [role=tab]")
+    names = dict.fromkeys(tabs.nth(index).inner_text().strip() for index in range(tabs.count()))
+    for title in filter(None, names):
+        # On a phone gradio keeps some tabs in a menu; the hidden button acts all the same.
+        page.get_by_role("tab", name=title, exact=True, include_hidden=True).first.dispatch_event("click")
+        _save(page, folder / f"{title.lower().replace(' ', '-')}-{name}.webp")
+    page.close()
+
+
+def _save(page: Any, path: Path) -> None:
+    """The whole page as a small WebP."""
+    from PIL import Image
+
+    page.wait_for_timeout(SETTLE_MS)
+    begin = time.monotonic()
+    while page.locator("canvas:visible").count() and time.monotonic() - begin < 30 and _is_blank(page):
+        page.wait_for_timeout(400)
+    picture = Image.open(io.BytesIO(page.screenshot(full_page=True))).convert("RGB")
+    picture.save(path, quality=80, method=6)
+    sys.stdout.write(f"{path} {picture.width} x {picture.height}, {path.stat().st_size / 1024:.0f} KiB\n")
+
+
+def _is_blank(page: Any) -> bool:
+    """Whether the first visible canvas still has one colour only."""
+    from PIL import Image
+
+    shot = Image.open(io.BytesIO(page.locator("canvas:visible").first.screenshot())).convert("L")
+    low, high = shot.getextrema()
+    return int(high) - int(low) < 40
