@@ -33,9 +33,10 @@ _REFUSED = 3
 def read_untrusted_mesh(path: str | Path) -> trimesh.Trimesh:
     """The mesh of a file in the world frame (centred, longest side 1.8), coloured by vertex or by face.
 
-    Textures become the colours at the vertices. Raises InputError, in one sentence, for another suffix, a file that is
-    too large, no mesh, without faces, with more than 500,000 faces or values that are not finite, and for one that
-    takes too much memory or time to read.
+    A texture becomes the colours that it has at the vertices, interpolated between them when the mesh is drawn: what is
+    finer than the triangles is lost. Of several materials each gives its faces one colour. Raises InputError, in one
+    sentence, for another suffix, a file that is too large, no mesh, without faces, with more than 500,000 faces or
+    values that are not finite, and for one that takes too much memory or time to read.
     """
     import trimesh
 
