@@ -67,9 +67,8 @@ def _serve(workspace: Path, weights: str | None, device: str) -> tuple[Any, str]
     from wavemesh.ui.methods import available_methods, loader
 
     others = {method: loader(method, None, device) for method in available_methods() if method != "wavemesh"}
-    studio = Studio(
-        loader("wavemesh", weights, device), workspace, defaults=shipped_defaults(weights), others=others
-    )  # fmt: skip
+    pipeline, defaults = loader("wavemesh", weights, device), shipped_defaults(weights)
+    studio = Studio(pipeline, workspace, defaults=defaults, others=others)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
@@ -113,8 +112,8 @@ def _save(page: Any, path: Path) -> None:
 
 def _is_blank(page: Any) -> bool:
     """Whether the first visible canvas still has one colour only."""
+    import numpy as np
     from PIL import Image
 
     shot = Image.open(io.BytesIO(page.locator("canvas:visible").first.screenshot())).convert("L")
-    low, high = shot.getextrema()
-    return int(high) - int(low) < 40
+    return int(np.ptp(np.asarray(shot))) < 40
