@@ -145,9 +145,8 @@ def _wire_guidance(
 ) -> None:
     def run_both(folder: str | None, first: Number, second: Number, request: gr.Request) -> Iterator[list[Any]]:
         record, truth = studio.record(folder or ""), truth_mesh(folder or "")
-        known = None if truth is None else Truth.of(truth)
-        ends, rows = [gr.update(visible=False)] * 2, []
-        note = f"Seed {record.settings['seed']} both times."
+        ends: list[Any] = [gr.update(visible=False)] * 2
+        finished: list[tuple[str, Any]] = []
         for index, scale in enumerate((first, second)):
             made = None
             for message, made in _run(studio, rerun(record, guidance_scale=float(scale)), request):
@@ -156,12 +155,16 @@ def _wire_guidance(
             if made is not None:
                 picture = mesh_picture(made, look(record))
                 ends[index] = gr.update(value=picture, visible=True, label=f"{scale:g}")
-                if known is not None:
-                    rows.append((f"Guidance {scale:g}", known.scores(made.sdf, made.mesh)))
             if made is None or made.stopped:
-                note = f"{_STOPPED} at guidance {scale:g}."
-                break
-        yield [_told(note) + (scores_table(rows) if rows else ""), *ends]
+                yield [_told(f"{_STOPPED} at guidance {scale:g}."), *ends]
+                return
+            finished.append((f"Guidance {scale:g}", made))
+        note, table = _told(f"Seed {record.settings['seed']} both times."), ""
+        if truth is not None:
+            yield [_told("Measuring against the true mesh"), *ends]
+            known = Truth.of(truth)
+            table = scores_table([(name, known.scores(made.sdf, made.mesh)) for name, made in finished])
+        yield [note + table, *ends]
 
     _wire_buttons(studio, buttons, run_both, [finished_run, *scales], outputs)
 
