@@ -94,7 +94,9 @@ def test_cameras_may_be_known_or_estimated_or_both(
     fake_pipeline.camera_head = "head"
     memory_data.shapes = "shapes"
     monkeypatch.setattr(
-        report_module, "held_out_errors", lambda *given: asked.append(given) or CameraErrors(6.7, 5.4, 0.1, 0.02, 16)
+        report_module,
+        "held_out_errors",
+        lambda *given: asked.append(given) or CameraErrors(6.7, 5.4, 0.1, 0.02, 0.8, 16),
     )
     assert names("known", "estimated") == known + estimated
     assert asked == [("head", "shapes", choose_keys(["a", "b"]))]

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from wavemesh.errors import InputError
 
-EXAMPLE = """examples:
+EXAMPLE = """examples, for a Space that runs on a CPU:
   python -m wavemesh deploy OWNER/NAME --dry-run
   python -m wavemesh deploy OWNER/NAME --private
 """

@@ -61,7 +61,7 @@ def mesh_plot(
         intensity = np.asarray(values, dtype=np.float32)
         paint = {"intensity": intensity, "colorscale": plotly_scale(), "cmin": low, "cmax": high, "showscale": False}
     elif colours is not None:
-        paint = {"vertexcolor": np.asarray(colours)[:, :3].astype(np.uint8)}
+        paint = {"vertexcolor": colours}
     trace = go.Mesh3d(
         x=vertices[:, 0],
         y=vertices[:, 1],

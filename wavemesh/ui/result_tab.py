@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import numpy as np
 
 from wavemesh.geometry.export import MESH_SUFFIXES, mesh_bytes
 from wavemesh.ui.bench_api import add_result_api
@@ -185,7 +186,7 @@ def _plot(bench: ResultBench, shape: Shape, paint: str) -> Any:
         return wire_plot(mesh)
     if paint == "thickness":
         return mesh_plot(mesh, values=bench.thickness(shape), limits=THICKNESS_RANGE)
-    return mesh_plot(mesh, colours=bench.painted(shape, paint).visual.vertex_colors)
+    return mesh_plot(mesh, colours=np.asarray(bench.painted(shape, paint).visual.vertex_colors)[:, :3])
 
 
 def _card(bench: ResultBench, shape: Shape, millimetres: Number | None) -> str:
