@@ -9,6 +9,7 @@ import pytest
 
 from wavemesh.errors import InputError
 from wavemesh.evaluation import bench, bench_child, bench_parts
+from wavemesh.models.precision import fast_dtypes
 from wavemesh.models.wavemesh import DenoiserConfig
 
 TINY = DenoiserConfig((8, 8), (1, 1), hidden=8, condition_channels=8, time_dim=16)
@@ -55,7 +56,8 @@ def test_sparse_and_dense_networks_are_compared(monkeypatch: pytest.MonkeyPatch)
     result = bench_parts.bench_unet(TINY, repeats=1)
     assert result["active_sites"] == {32: 64, 64: 64, 128: 64}
     assert result["speedup"] > 0
-    assert set(result["seconds"]) == {"sparse float32", "dense float32", "sparse bfloat16", "dense bfloat16"}
+    names = [str(dtype).removeprefix("torch.") for dtype in fast_dtypes("cpu")]
+    assert set(result["seconds"]) == {f"{kind} {name}" for kind in ("sparse", "dense") for name in names}
     assert "faster" in bench._unet_lines(result)[0][1]
 
 

@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch-size", type=integer(1), metavar="N")
     parser.add_argument("--learning-rate", type=number, metavar="X")
     parser.add_argument("--accumulate", type=integer(1), metavar="N", help="batches per optimizer step")
-    parser.add_argument("--amp", choices=("bf16", "fp16", "no"))
+    parser.add_argument("--amp", choices=("auto", "bf16", "fp16", "no"), help="auto: bf16 where the device has it")
     parser.add_argument("--time-limit", type=number, metavar="SECONDS", help="stop, saved, after this long")
     parser.add_argument("--sample-every", type=integer(1), metavar="N", help="steps between pictures")
     parser.add_argument("--tracker", choices=("tensorboard", "wandb"))

@@ -28,6 +28,7 @@ from wavemesh.errors import InputError
 from wavemesh.evaluation.bench_child import peak_resident_bytes
 from wavemesh.evaluation.bench_parts import bench_mesh, measure
 from wavemesh.geometry.camera import Camera, stack_cameras
+from wavemesh.models.precision import fast_dtypes
 from wavemesh.models.triplane_renderer import TriplaneRenderer
 from wavemesh.models.wavelet_triplane import TriplaneConfig, WaveletTriplaneDiffusion
 from wavemesh.rendering import raycast_view
@@ -81,10 +82,7 @@ def _networks(config: TriplaneConfig, device: str, repeats: int) -> dict[str, An
     torch.manual_seed(0)
     model = WaveletTriplaneDiffusion(config=config).eval().to(device)
     count = sum(parameter.numel() for parameter in model.parameters())
-    single = {
-        str(dtype).removeprefix("torch."): _forward(model, 1, dtype, device)
-        for dtype in (torch.float32, torch.bfloat16)
-    }
+    single = {str(dtype).removeprefix("torch."): _forward(model, 1, dtype, device) for dtype in fast_dtypes(device)}
     seconds = measure(single, repeats, device)
     precision = min(seconds, key=seconds.__getitem__)
     dtype = getattr(torch, precision)

@@ -17,6 +17,7 @@ from wavemesh.geometry.texture import ColourAt
 from wavemesh.models.camera_head import CameraHead
 from wavemesh.models.coarse_triplane import CoarseTriplane
 from wavemesh.models.detail_diffusion import BANDS
+from wavemesh.models.precision import autocast
 from wavemesh.models.wavelet_triplane import TriplaneSample, WaveletTriplaneDiffusion
 from wavemesh.pipelines.base import Callback, Pipeline, Run, resolve_device
 from wavemesh.pipelines.outputs import TriplaneOutput, triplane_colours
@@ -122,7 +123,7 @@ class _Run(Run):
 
     def sample(self, views: list[PreparedView]) -> TriplaneSample:
         """The triplane by diffusion from noise."""
-        with torch.autocast(self.device.type, torch.bfloat16):
+        with autocast(self.device):
             with self.timed("coarse"):
                 images, poses, intrinsics = (tensor.to(self.device) for tensor in network_tensors(views))
                 coarse = self.model.coarse_gen.planes(images, poses, intrinsics)

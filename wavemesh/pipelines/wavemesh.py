@@ -19,6 +19,7 @@ from wavemesh.geometry.isosurface import sdf_to_mesh
 from wavemesh.models.camera_head import CameraHead
 from wavemesh.models.denoiser import Condition
 from wavemesh.models.multiview_encoder import ViewFeatures
+from wavemesh.models.precision import autocast
 from wavemesh.models.wavemesh import WaveMeshModel
 from wavemesh.pipelines.base import Callback, Pipeline, Run, resolve_device
 from wavemesh.pipelines.outputs import WaveMeshOutput
@@ -133,7 +134,7 @@ class _Run(Run):
         self.triplane = None if colours == "views" else pipeline.triplane()
 
     def __call__(self, views: list[PreparedView]) -> WaveMeshOutput:
-        with torch.autocast(self.device.type, torch.bfloat16):
+        with autocast(self.device):
             with self.timed("encode"):
                 images, poses, intrinsics = (tensor.to(self.device) for tensor in network_tensors(views))
                 features = self.model.encoder.encode(images, poses, intrinsics)

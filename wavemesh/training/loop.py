@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from wavemesh.checkpoint import load_weights, save_weights
 from wavemesh.errors import InputError
+from wavemesh.models.precision import has_bfloat16
 from wavemesh.training.allocation import keep_freed_memory
 from wavemesh.training.ema import ExponentialMovingAverage
 from wavemesh.training.journal import Journal
@@ -309,7 +310,7 @@ def _accelerator(config: LoopConfig, out_dir: Path) -> Accelerator:
     # accelerate keeps the precision of the first run of a process and refuses another.
     AcceleratorState._reset_state()
     return Accelerator(
-        mixed_precision=config.amp,
+        mixed_precision=_precision(config),
         cpu=config.device == "cpu",
         gradient_accumulation_steps=config.grad_accumulation,
         log_with=config.tracker,
@@ -317,6 +318,14 @@ def _accelerator(config: LoopConfig, out_dir: Path) -> Accelerator:
         # A dropped condition leaves part of the network without a gradient.
         kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
     )
+
+
+def _precision(config: LoopConfig) -> str:
+    """The amp of the settings; "auto" becomes what the device computes fast."""
+    if config.amp != "auto":
+        return config.amp
+    on_cuda = config.device == "auto" and torch.cuda.is_available()
+    return "bf16" if has_bfloat16("cuda" if on_cuda else "cpu") else "no"
 
 
 def _with_weight_decay(groups: list[dict[str, Any]], weight_decay: float) -> list[dict[str, Any]]:

@@ -16,6 +16,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from wavemesh.models.precision import fast_dtypes
+
 # Coefficients of a quintic whose iteration drives all singular values towards 1 without a decomposition.
 _QUINTIC = (3.4445, -4.7750, 2.0315)
 _ITERATIONS = 5
@@ -25,7 +27,7 @@ _MATCH_ADAMW = 0.2
 def orthogonalised(matrix: Float[Tensor, "r c"]) -> Float[Tensor, "r c"]:
     """The matrix with singular values near 1 (0.7 to 1.2) and its singular vectors kept, by Newton-Schulz steps."""
     a, b, c = _QUINTIC
-    x = matrix.bfloat16()
+    x = matrix.to(fast_dtypes(matrix.device)[-1])
     wide = x if x.shape[0] <= x.shape[1] else x.T
     wide = wide / (wide.norm() + 1e-7)
     for _ in range(_ITERATIONS):

@@ -17,7 +17,7 @@ class LoopConfig:
         total_steps: steps of the whole run, which the cosine of the learning rate ends at.
         batch_size: used by the task.
         learning_rate: peak of the schedule, reached after `warmup_steps` and falling to `final_lr_ratio` of it.
-        amp: "bf16", "fp16" (needs CUDA) or "no".
+        amp: "bf16", "fp16" (needs CUDA), "no", or "auto": bf16 where the device has it.
         ema_decay: decay of the averaged weights, warmed up.
         save_every_s: seconds between snapshots; also `save_every_steps`, if given.
         sample_every: steps between pictures, None for no pictures.
@@ -39,7 +39,7 @@ class LoopConfig:
     final_lr_ratio: float = 0.05
     grad_accumulation: int = 1
     clip_norm: float = 1.0
-    amp: str = "bf16"
+    amp: str = "auto"
     ema_decay: float = 0.999
     save_every_s: float = 600.0
     save_every_steps: int | None = None
@@ -70,8 +70,8 @@ class LoopConfig:
             raise InputError(
                 f"warmup_steps and weight_decay must not be negative: {self.warmup_steps}, {self.weight_decay}."
             )
-        if self.amp not in ("bf16", "fp16", "no"):
-            raise InputError(f"amp must be bf16, fp16 or no, not {self.amp!r}.")
+        if self.amp not in ("auto", "bf16", "fp16", "no"):
+            raise InputError(f"amp must be auto, bf16, fp16 or no, not {self.amp!r}.")
         if self.device not in ("auto", "cpu"):
             raise InputError(f"device must be auto or cpu, not {self.device!r}.")
         check_tracker(self.tracker)
