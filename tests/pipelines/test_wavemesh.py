@@ -1,6 +1,7 @@
 """The pipeline on a tiny random network: contract, reports, stopping, reproducibility, errors."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from PIL import Image
 from wavemesh.errors import InputError
 from wavemesh.geometry.camera import Camera
 from wavemesh.pipelines import StepReport, TriplanePipeline, View, WaveMeshPipeline
+from wavemesh.pipelines.views import network_tensors
 
 
 def test_output_holds_what_the_contract_says(tiny_pipeline: WaveMeshPipeline, ellipse: Image.Image) -> None:
@@ -188,3 +190,20 @@ def test_missing_triplane_weights_are_said_before_the_work(
         pipe([View(ellipse, Camera())], 1, colours="triplane", callback=reports.append)
     assert reports == []
     assert len(pipe([View(ellipse, Camera())], 1).mesh.faces) > 0
+
+
+def test_nothing_is_solid_outside_the_silhouettes_of_given_cameras(
+    tiny_pipeline: WaveMeshPipeline, ellipse: Image.Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The networks here make a surface at random, most of it outside of what the pictures show."""
+    cameras = [Camera(0.0, 0.0), Camera(90.0, 0.0)]
+    monkeypatch.setattr("wavemesh.models.wavemesh.LEAST_CARVED", 0.0)
+    known = tiny_pipeline([View(ellipse, camera) for camera in cameras], (1, 1), resolution=16)
+    model = tiny_pipeline.model
+    images, poses, intrinsics = network_tensors(known.views)
+    with torch.inference_mode():
+        hull = model.coarse.condition(model.encoder.encode(images, poses, intrinsics)).hull(model.coarse.bands)
+        outside = model.coarse_field(hull)[0].numpy()
+    assert ((known.sdf < 0) & (outside > 1e-4)).sum() == 0
+    guessed = [replace(view, estimated=True) for view in known.views]
+    assert ((tiny_pipeline(guessed, (1, 1), resolution=16).sdf < 0) & (outside > 1e-4)).sum() > 0

@@ -38,6 +38,13 @@ class Condition:
     context: Tensor
     keep: Tensor
 
+    def hull(self, bands: int) -> Float[Tensor, "b c n n n"]:
+        """The scaled bands of the visual hull's field, on the full grid of a coarse condition."""
+        batch = len(self.keep)
+        size = round((len(self.sites) / batch) ** (1 / 3))
+        grid = self.sites[:, -bands:].reshape(batch, size, size, size, bands)
+        return grid.permute(0, 4, 1, 2, 3).float()
+
     def dropped(self, keep: Tensor) -> Condition:
         """The same condition with some objects' dropped (keep = 0), for classifier-free guidance."""
         return Condition(self.sites, self.context, self.keep * keep)

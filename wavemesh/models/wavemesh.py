@@ -22,7 +22,7 @@ from wavemesh.errors import InputError
 from wavemesh.models.denoiser import CoarseDenoiser, DetailDenoiser
 from wavemesh.models.multiview_encoder import MultiViewEncoder
 from wavemesh.wavelets.sparse import active_sites
-from wavemesh.wavelets.transform import field_scale, idwt3d, wavedec3d
+from wavemesh.wavelets.transform import dwt3d, field_scale, idwt3d, wavedec3d
 
 
 @dataclass(frozen=True)
@@ -118,6 +118,10 @@ class WaveMeshConfig:
             raise InputError(f"The resolution must be divisible by 16, not {self.resolution}.")
 
 
+# Silhouettes that cut away more than half of a predicted solid are more likely wrong than the solid is.
+LEAST_CARVED = 0.5
+
+
 class WaveMeshModel(nn.Module):
     """Encoder, denoisers and the scaling of bands. Methods return tensors in world units unless they say "bands"."""
 
@@ -193,6 +197,20 @@ class WaveMeshModel(nn.Module):
         """The LL band of level 1: the field of half resolution in the wavelets' units."""
         unscaled = bands.float() * self.coarse_scale
         return idwt3d(unscaled[:, :1] + self.config.empty, unscaled[:, 1:], self.config.bank)
+
+    def carved(self, bands: Float[Tensor, "b 8 m m m"], hull: Float[Tensor, "b 8 m m m"]) -> Float[Tensor, "b 8 m m m"]:
+        """The scaled coarse bands of the part of each solid that lies inside its visual hull.
+
+        hull: scaled bands of the hull's field, see `Condition.hull`. The field becomes the larger of both, so that the
+        surface is as sharp as the silhouettes where it touches them. A solid of which less than `LEAST_CARVED` would be
+        left stays whole.
+        """
+        low, cut = self.coarse_lowpass(bands), self.coarse_lowpass(hull)
+        carved = torch.maximum(low, cut)
+        before, after = ((field < 0).sum(dim=(1, 2, 3, 4), keepdim=True) for field in (low, carved))
+        carved = torch.where(after < LEAST_CARVED * before, low, carved)
+        approximation, details = dwt3d(carved, self.config.bank)
+        return torch.cat([approximation - self.config.empty, details], dim=1) / self.coarse_scale
 
     def active(self, field: Float[Tensor, "b k k k"]) -> Tensor:
         """(B, k, k, k) bool: the sites whose finest details are diffused."""

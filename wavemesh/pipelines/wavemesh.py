@@ -139,7 +139,7 @@ class _Run(Run):
                 images, poses, intrinsics = (tensor.to(self.device) for tensor in network_tensors(views))
                 features = self.model.encoder.encode(images, poses, intrinsics)
             with self.timed("coarse"):
-                bands = self.coarse(features)
+                bands = self.coarse(features, known=not any(view.estimated for view in views))
             with self.timed("detail"):
                 coords, details = self.detail(features, bands)
         with self.timed("decode"):
@@ -161,26 +161,35 @@ class _Run(Run):
         coefficients = self.coefficients(bands, details, coords)
         return WaveMeshOutput(mesh, sdf, coefficients, views, self.timings, settings, self.stopped)
 
-    def coarse(self, features: ViewFeatures) -> Tensor:
-        """Scaled coarse bands (1, 8, n, n, n) by diffusion from noise."""
+    def coarse(self, features: ViewFeatures, known: bool) -> Tensor:
+        """Scaled coarse bands (1, 8, n, n, n) by diffusion from noise.
+
+        known: whether the cameras are given. Then nothing outside the silhouettes is solid; with estimated ones, which
+        may be quarter turns apart, little would be left of the object.
+        """
         model, coarse = self.model, self.model.coarse
         condition = coarse.condition(features)
+        hull = condition.hull(coarse.bands) if known and coarse.conditioning == "projective" else None
         context = (condition.sites.unsqueeze(0), condition.context, condition.keep)
 
         def evaluate(x_t: Tensor, t: Tensor, context: tuple[Tensor, Tensor, Tensor]) -> Tensor:
             sites, tokens, keep = context
             return coarse(x_t, t, Condition(sites.flatten(0, 1), tokens, keep))
 
+        def inside(bands: Tensor) -> Tensor:
+            return bands if hull is None else model.carved(bands, hull)
+
         def report(step: samplers.SamplerStep) -> bool:
-            field = model.coarse_field(step.x_0)
-            coefficients = self.coefficients(step.x_0, *self.no_details(step.x_0))
+            bands = inside(step.x_0)
+            field = model.coarse_field(bands)
+            coefficients = self.coefficients(bands, *self.no_details(bands))
             return self.report("coarse", step, field, int(model.active(field).sum()), coefficients)
 
         n = coarse.resolution
         noise = torch.randn(1, coarse.bands, n, n, n, generator=self.generator).to(self.device)
         noise = noise * model.config.sampling.temperature
         guided = BatchedGuidedModel(evaluate, context, self.guidance_scale)
-        return self.sample(guided, noise, self.coarse_steps, report if self.callback else None)
+        return inside(self.sample(guided, noise, self.coarse_steps, report if self.callback else None))
 
     def detail(self, features: ViewFeatures, bands: Tensor) -> tuple[Tensor, Tensor]:
         """Coordinates (M, 4) of the active sites and their scaled details (M, 7); zeros where the run was stopped
