@@ -128,32 +128,19 @@ def test_impossible_configurations() -> None:
         WaveMeshConfig(coarse_scale=(1.0, 1.0, 1.0))
 
 
-def cube_field(model: WaveMeshModel, half: float) -> torch.Tensor:
-    """The coarse bands of a cube's field."""
-    axis = (torch.arange(32) + 0.5) / 32 * 2 - 1
-    points = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), dim=-1)
-    return model.analyse((points.abs().amax(dim=-1) - half).clamp(-0.09, 0.09)[None])[0]
-
-
-def test_carving_keeps_what_lies_inside_the_hull(tiny_model: WaveMeshModel) -> None:
-    ball, cube = tiny_model.analyse(sphere(radius=0.7))[0], cube_field(tiny_model, 0.6)
-    carved = tiny_model.coarse_field(tiny_model.carved(ball, cube))
-    expected = torch.maximum(tiny_model.coarse_field(ball), tiny_model.coarse_field(cube))
-    torch.testing.assert_close(carved, expected, atol=1e-5, rtol=0)
-    assert 0 < (carved < 0).sum() < (tiny_model.coarse_field(ball) < 0).sum()
-
-
-def test_a_hull_that_leaves_little_of_an_object_is_not_believed(tiny_model: WaveMeshModel) -> None:
-    balls = torch.cat([tiny_model.analyse(sphere(radius=radius))[0] for radius in (0.7, 0.4)])
-    small = cube_field(tiny_model, 0.3).expand(2, -1, -1, -1, -1)
-    carved = tiny_model.carved(balls, small)
-    torch.testing.assert_close(carved[:1], balls[:1], atol=1e-4, rtol=1e-4)
-    assert (carved[1] - balls[1]).abs().max() > 0.1
-
-
 def test_the_condition_holds_the_bands_of_the_hull(tiny_model: WaveMeshModel) -> None:
     features = encoded(tiny_model, batch=2)
     hull = tiny_model.coarse.condition(features).hull(tiny_model.coarse.bands)
     n = 2 * tiny_model.coarse.resolution
     inside = soft_hull(features, grid_points(n, tiny_model.coarse.field_shift)).view(2, n, n, n)
     torch.testing.assert_close(hull, tiny_model.coarse.hull_bands(inside))
+
+
+def test_silhouettes_are_imposed_on_the_bands(tiny_model: WaveMeshModel) -> None:
+    features = encoded(tiny_model)
+    silhouettes = tiny_model.silhouettes(features, tiny_model.coarse.condition(features))
+    bands = tiny_model.analyse(sphere())[0]
+    expected = silhouettes.imposed(tiny_model.coarse_field(bands)[0])
+    consistent = tiny_model.consistent(bands, silhouettes)
+    torch.testing.assert_close(tiny_model.coarse_field(consistent)[0], expected, atol=1e-5, rtol=0)
+    assert (consistent - bands).abs().max() > 0.1

@@ -12,7 +12,8 @@ from PIL import Image
 from wavemesh.errors import InputError
 from wavemesh.geometry.camera import Camera
 from wavemesh.pipelines import StepReport, TriplanePipeline, View, WaveMeshPipeline
-from wavemesh.pipelines.views import network_tensors
+from wavemesh.pipelines.outputs import WaveMeshOutput
+from wavemesh.pipelines.views import PreparedView, network_tensors
 
 
 def test_output_holds_what_the_contract_says(tiny_pipeline: WaveMeshPipeline, ellipse: Image.Image) -> None:
@@ -192,18 +193,24 @@ def test_missing_triplane_weights_are_said_before_the_work(
     assert len(pipe([View(ellipse, Camera())], 1).mesh.faces) > 0
 
 
-def test_nothing_is_solid_outside_the_silhouettes_of_given_cameras(
+def test_the_shape_agrees_with_the_silhouettes_where_the_cameras_fit_together(
     tiny_pipeline: WaveMeshPipeline, ellipse: Image.Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The networks here make a surface at random, most of it outside of what the pictures show."""
-    cameras = [Camera(0.0, 0.0), Camera(90.0, 0.0)]
-    monkeypatch.setattr("wavemesh.models.wavemesh.LEAST_CARVED", 0.0)
-    known = tiny_pipeline([View(ellipse, camera) for camera in cameras], (1, 1), resolution=16)
+    monkeypatch.setattr("wavemesh.models.silhouettes.LEAST_CARVED", 0.0)
+    monkeypatch.setattr("wavemesh.models.silhouettes.RADIUS", 0.0)  # what covers a ray reaches out of its pixel
     model = tiny_pipeline.model
-    images, poses, intrinsics = network_tensors(known.views)
-    with torch.inference_mode():
-        hull = model.coarse.condition(model.encoder.encode(images, poses, intrinsics)).hull(model.coarse.bands)
-        outside = model.coarse_field(hull)[0].numpy()
-    assert ((known.sdf < 0) & (outside > 1e-4)).sum() == 0
+
+    def outside(views: list[View | PreparedView]) -> tuple[int, WaveMeshOutput]:
+        """How many solid cells lie outside of the pictures' hull."""
+        out = tiny_pipeline(views, (2, 1), resolution=16)
+        with torch.inference_mode():
+            features = model.encoder.encode(*network_tensors(out.views))
+            hull = model.silhouettes(features, model.coarse.condition(features)).hull.numpy()
+        return int(((out.sdf < 0) & (hull > 1e-4)).sum()), out
+
+    few, known = outside([View(ellipse, Camera(0.0, 0.0)), View(ellipse, Camera(90.0, 0.0))])
     guessed = [replace(view, estimated=True) for view in known.views]
-    assert ((tiny_pipeline(guessed, (1, 1), resolution=16).sdf < 0) & (outside > 1e-4)).sum() > 0
+    many, _ = outside(guessed)
+    alone, _ = outside(guessed[:1])
+    assert few == alone == 0 < many

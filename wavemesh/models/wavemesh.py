@@ -19,8 +19,9 @@ from wavemesh.checkpoint import load_module, save_weights
 from wavemesh.config import to_dict
 from wavemesh.diffusion import GaussianDiffusion
 from wavemesh.errors import InputError
-from wavemesh.models.denoiser import CoarseDenoiser, DetailDenoiser
-from wavemesh.models.multiview_encoder import MultiViewEncoder
+from wavemesh.models.denoiser import CoarseDenoiser, Condition, DetailDenoiser
+from wavemesh.models.multiview_encoder import MultiViewEncoder, ViewFeatures
+from wavemesh.models.silhouettes import Silhouettes
 from wavemesh.wavelets.sparse import active_sites
 from wavemesh.wavelets.transform import dwt3d, field_scale, idwt3d, wavedec3d
 
@@ -118,10 +119,6 @@ class WaveMeshConfig:
             raise InputError(f"The resolution must be divisible by 16, not {self.resolution}.")
 
 
-# Silhouettes that cut away more than half of a predicted solid are more likely wrong than the solid is.
-LEAST_CARVED = 0.5
-
-
 class WaveMeshModel(nn.Module):
     """Encoder, denoisers and the scaling of bands. Methods return tensors in world units unless they say "bands"."""
 
@@ -198,18 +195,15 @@ class WaveMeshModel(nn.Module):
         unscaled = bands.float() * self.coarse_scale
         return idwt3d(unscaled[:, :1] + self.config.empty, unscaled[:, 1:], self.config.bank)
 
-    def carved(self, bands: Float[Tensor, "b 8 m m m"], hull: Float[Tensor, "b 8 m m m"]) -> Float[Tensor, "b 8 m m m"]:
-        """The scaled coarse bands of the part of each solid that lies inside its visual hull.
+    def silhouettes(self, features: ViewFeatures, condition: Condition) -> Silhouettes:
+        """What the views of a single object prove about its coarse field. condition: the coarse stage's."""
+        hull = self.coarse_field(condition.hull(self.coarse.bands))
+        return Silhouettes(features, hull[0], self.config.truncation)
 
-        hull: scaled bands of the hull's field, see `Condition.hull`. The field becomes the larger of both, so that the
-        surface is as sharp as the silhouettes where it touches them. A solid of which less than `LEAST_CARVED` would be
-        left stays whole.
-        """
-        low, cut = self.coarse_lowpass(bands), self.coarse_lowpass(hull)
-        carved = torch.maximum(low, cut)
-        before, after = ((field < 0).sum(dim=(1, 2, 3, 4), keepdim=True) for field in (low, carved))
-        carved = torch.where(after < LEAST_CARVED * before, low, carved)
-        approximation, details = dwt3d(carved, self.config.bank)
+    def consistent(self, bands: Float[Tensor, "1 8 m m m"], silhouettes: Silhouettes) -> Float[Tensor, "1 8 m m m"]:
+        """The scaled coarse bands of the field on which the silhouettes are imposed."""
+        field = silhouettes.imposed(self.coarse_field(bands)[0])
+        approximation, details = dwt3d(field[None, None] * field_scale(1), self.config.bank)
         return torch.cat([approximation - self.config.empty, details], dim=1) / self.coarse_scale
 
     def active(self, field: Float[Tensor, "b k k k"]) -> Tensor:

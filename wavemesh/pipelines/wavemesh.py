@@ -4,7 +4,8 @@ surface.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +140,8 @@ class _Run(Run):
                 images, poses, intrinsics = (tensor.to(self.device) for tensor in network_tensors(views))
                 features = self.model.encoder.encode(images, poses, intrinsics)
             with self.timed("coarse"):
-                bands = self.coarse(features, known=not any(view.estimated for view in views))
+                known = len(views) == 1 or not any(view.estimated for view in views)
+                bands = self.coarse(features, known)
             with self.timed("detail"):
                 coords, details = self.detail(features, bands)
         with self.timed("decode"):
@@ -164,32 +166,30 @@ class _Run(Run):
     def coarse(self, features: ViewFeatures, known: bool) -> Tensor:
         """Scaled coarse bands (1, 8, n, n, n) by diffusion from noise.
 
-        known: whether the cameras are given. Then nothing outside the silhouettes is solid; with estimated ones, which
-        may be quarter turns apart, little would be left of the object.
+        known: whether the pictures' cameras fit together. Then every predicted shape is made to agree with their
+        silhouettes; estimated ones may be quarter turns apart.
         """
         model, coarse = self.model, self.model.coarse
         condition = coarse.condition(features)
-        hull = condition.hull(coarse.bands) if known and coarse.conditioning == "projective" else None
+        agree: Callable[[Tensor], Tensor] | None = None
+        if known and coarse.conditioning == "projective":
+            agree = functools.partial(model.consistent, silhouettes=model.silhouettes(features, condition))
         context = (condition.sites.unsqueeze(0), condition.context, condition.keep)
 
         def evaluate(x_t: Tensor, t: Tensor, context: tuple[Tensor, Tensor, Tensor]) -> Tensor:
             sites, tokens, keep = context
             return coarse(x_t, t, Condition(sites.flatten(0, 1), tokens, keep))
 
-        def inside(bands: Tensor) -> Tensor:
-            return bands if hull is None else model.carved(bands, hull)
-
         def report(step: samplers.SamplerStep) -> bool:
-            bands = inside(step.x_0)
-            field = model.coarse_field(bands)
-            coefficients = self.coefficients(bands, *self.no_details(bands))
+            field = model.coarse_field(step.x_0)
+            coefficients = self.coefficients(step.x_0, *self.no_details(step.x_0))
             return self.report("coarse", step, field, int(model.active(field).sum()), coefficients)
 
         n = coarse.resolution
         noise = torch.randn(1, coarse.bands, n, n, n, generator=self.generator).to(self.device)
         noise = noise * model.config.sampling.temperature
         guided = BatchedGuidedModel(evaluate, context, self.guidance_scale)
-        return inside(self.sample(guided, noise, self.coarse_steps, report if self.callback else None))
+        return self.sample(guided, noise, self.coarse_steps, report if self.callback else None, agree)
 
     def detail(self, features: ViewFeatures, bands: Tensor) -> tuple[Tensor, Tensor]:
         """Coordinates (M, 4) of the active sites and their scaled details (M, 7); zeros where the run was stopped
@@ -237,11 +237,12 @@ class _Run(Run):
             return self.model.coarse_field(bands)
         return self.model.decode(bands, details, coords)
 
-    def sample(self, model: Any, x_T: Any, steps: int, callback: samplers.Callback | None) -> Any:
+    def sample(
+        self, model: Any, x_T: Any, steps: int, callback: samplers.Callback | None, clip_x0: samplers.Clip = None
+    ) -> Any:
         """The sampler's result from noise x_T."""
-        return samplers.sample(
-            model, self.model.diffusion, x_T, steps, self.sampler, generator=self.generator, callback=callback
-        )
+        diffusion, draw = self.model.diffusion, self.generator
+        return samplers.sample(model, diffusion, x_T, steps, self.sampler, draw, callback, clip_x0=clip_x0)
 
     def coefficients(self, bands: Tensor, details: Tensor, coords: Tensor) -> SparseCoefficients:
         """The pyramid in the wavelets' own units, on the CPU."""

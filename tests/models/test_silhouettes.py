@@ -1,0 +1,103 @@
+"""Silhouettes imposed on fields: carved where nothing can be, covered where something must be."""
+
+import pytest
+import torch
+
+from wavemesh.geometry.camera import Camera, stack_cameras
+from wavemesh.models.multiview_encoder import ViewFeatures
+from wavemesh.models.projection import grid_points, soft_hull
+from wavemesh.models.silhouettes import RADIUS, Silhouettes, sample_field, with_balls
+from wavemesh.rendering.rays import camera_rays
+
+SIZE, N, TRUNCATION = 64, 32, 0.09
+CELL = 2.0 / N
+
+
+def points() -> torch.Tensor:
+    return grid_points(N).view(N, N, N, 3)
+
+
+def box(*half: float) -> torch.Tensor:
+    """The truncated field of a box around the origin (its faces' distance)."""
+    return (points().abs() - torch.tensor(half)).amax(dim=-1).clamp(-TRUNCATION, TRUNCATION)
+
+
+def silhouettes(masks: list[torch.Tensor], cameras: list[Camera]) -> Silhouettes:
+    """Of masks (SIZE, SIZE), with a hull whose field is 0.5 - alpha in truncations."""
+    poses, intrinsics = stack_cameras(cameras)
+    alpha = torch.stack(masks)[None, :, None]
+    empty = torch.zeros(1, len(masks), 0)
+    features = ViewFeatures(empty, alpha, empty, empty, poses[None], intrinsics[None])
+    hull = soft_hull(features, points().flatten(0, 2)).view(N, N, N)
+    return Silhouettes(features, (0.5 - hull) * 2 * TRUNCATION, TRUNCATION)
+
+
+def bar(columns: slice, rows: slice) -> torch.Tensor:
+    mask = torch.zeros(SIZE, SIZE)
+    mask[rows, columns] = 1.0
+    return mask
+
+
+def hits(field: torch.Tensor, camera: Camera) -> torch.Tensor:
+    """The share of solid along the ray of each pixel, as a mask (SIZE, SIZE): what a picture of the field shows."""
+    poses, intrinsics = stack_cameras([camera])
+    rays = camera_rays(poses[0], intrinsics[0], SIZE)
+    along = rays.at(torch.arange(2.8, 6.3, CELL / 4).expand(len(rays), -1))
+    return (sample_field(field, along).amin(dim=1) < 0).view(SIZE, SIZE)
+
+
+def test_what_lies_outside_the_silhouette_is_carved_away() -> None:
+    mask = bar(slice(24, 40), slice(16, 48))
+    given = silhouettes([mask], [Camera(0.0, 0.0)])
+    whole = box(0.4, 0.4, 0.4)
+    field = given.imposed(whole)
+    shown = hits(field, Camera(0.0, 0.0))
+    assert (field[given.hull >= RADIUS * CELL] > 0).all()
+    assert shown[mask > 0].float().mean() > 0.9 > 0.7 > hits(whole, Camera(0.0, 0.0))[mask > 0].float().mean()
+
+
+def test_a_ray_that_meets_nothing_gets_a_solid_where_the_field_is_lowest() -> None:
+    """A leg that the network is unsure of: no solid, but a field that is lower along a line of x = z = 0.3."""
+    x, _, z = points().unbind(dim=-1)
+    doubt = (0.06 + 0.1 * ((x - 0.3).square() + (z - 0.3).square()).sqrt()).clamp_max(TRUNCATION)
+    mask = bar(slice(36, 38), slice(20, 44))
+    given = silhouettes([mask], [Camera(0.0, 0.0)])
+    field = given.imposed(doubt)
+    assert not (doubt < 0).any()
+    assert hits(field, Camera(0.0, 0.0))[mask > 0].float().mean() > 0.9
+    solid = points()[field < 0]
+    assert len(solid) > 0
+    # Right on the line: depth is the field's, not the middle of the ray.
+    assert (solid[:, 2] - 0.3).abs().max() < 2 * CELL
+
+
+def test_a_field_that_agrees_already_is_left_alone() -> None:
+    """Under its own front view, a little smaller, a box stays the box it is."""
+    field = box(0.4, 0.4, 0.4)
+    mask = hits(field + CELL / 2, Camera(0.0, 0.0)).float()
+    given = silhouettes([mask], [Camera(0.0, 0.0)])
+    given.hull = torch.full_like(field, -TRUNCATION)
+    assert mask.sum() > 100
+    assert torch.equal(given.imposed(field), field)
+
+
+def test_silhouettes_that_contradict_each_other_prove_nothing() -> None:
+    """Bars at different heights, a quarter turn apart: no place is inside both."""
+    masks = [bar(slice(24, 40), slice(8, 16)), bar(slice(24, 40), slice(48, 56))]
+    given = silhouettes(masks, [Camera(0.0, 0.0), Camera(90.0, 0.0)])
+    field = box(0.4, 0.4, 0.4)
+    assert given.points == []
+    assert torch.equal(given.imposed(field), field)
+
+
+@pytest.mark.parametrize("radius", (0.5 * CELL, CELL))
+def test_balls_have_their_distances(radius: float) -> None:
+    centres = torch.tensor([[0.1, 0.2, -0.3], [0.95, -0.98, 0.0]])
+    field = with_balls(torch.full((N, N, N), TRUNCATION), centres, radius, TRUNCATION)
+    distance = (
+        torch.cdist(points().flatten(0, 2), centres, compute_mode="donot_use_mm_for_euclid_dist")
+        .amin(dim=1)
+        .view(N, N, N)
+        - radius
+    )
+    torch.testing.assert_close(field, distance.clamp_max(TRUNCATION), atol=1e-6, rtol=0)

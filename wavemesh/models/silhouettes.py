@@ -1,0 +1,90 @@
+"""What the silhouettes of an object prove about its shape, imposed on every field that the diffusion predicts.
+
+Outside of any silhouette nothing is solid; behind each of its pixels something is. A network trained to expect the mean
+knows neither for sure: thin legs, whose place it cannot tell, vanish from its answer. Here a ray that meets no solid
+gets one where the field is lowest along it, which is where the network thinks a surface most likely, and the next step
+of the diffusion goes on from there.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from wavemesh.models.multiview_encoder import ViewFeatures
+from wavemesh.rendering.rays import camera_rays
+
+# Silhouettes that cut away more than half of a solid are more likely wrong than the solid is.
+LEAST_CARVED = 0.5
+OPAQUE = 0.9
+# In cells of the field: how far apart a ray is looked at, how far outside the soft hull it may meet the object, and the
+# radius of what it is given.
+STEP, HULL_MARGIN, RADIUS = 0.75, 1.0, 0.65
+REACH = 3
+
+
+class Silhouettes:
+    """The silhouettes of one object, for fields of n^3 cells.
+
+    features: encoded views of a single object. hull: (n, n, n) field of its soft visual hull, world units. truncation:
+    of the fields.
+    """
+
+    def __init__(self, features: ViewFeatures, hull: Float[Tensor, "n n n"], truncation: float) -> None:
+        self.hull, self.truncation = hull, truncation
+        self.cell = 2.0 / len(hull)
+        parts = [self._candidates(features, view) for view in range(features.poses.shape[1])]
+        self.points: list[tuple[Tensor, Tensor]] = [part for part in parts if len(part[0])]
+
+    def _candidates(self, features: ViewFeatures, view: int) -> tuple[Float[Tensor, "r s 3"], Tensor]:
+        """Points along the rays through a view's opaque pixels, and which of them all views allow to be solid."""
+        alpha, pose = features.alpha[0, view, 0], features.poses[0, view].float()
+        pixels = (alpha.flatten() > OPAQUE).nonzero().flatten()
+        rays = camera_rays(pose, features.intrinsics[0, view].float(), alpha.shape[-1], pixels)
+        distance, half = float(pose[:, 3].norm()), 3**0.5
+        steps = torch.arange(distance - half, distance + half, STEP * self.cell, device=pose.device)
+        points = rays.at(steps.expand(len(rays), -1))
+        allowed = (points.abs() < 1.0 - self.cell).all(dim=-1)
+        allowed &= sample_field(self.hull, points) < HULL_MARGIN * self.cell
+        # A ray that the other silhouettes leave no place for contradicts them and proves nothing.
+        usable = allowed.any(dim=1)
+        return points[usable], allowed[usable]
+
+    def imposed(self, field: Float[Tensor, "n n n"]) -> Float[Tensor, "n n n"]:
+        """The field, carved by the hull and given a solid behind every pixel of the silhouettes."""
+        return self._covered(self._carved(field))
+
+    def _carved(self, field: Tensor) -> Tensor:
+        carved = torch.maximum(field, self.hull)
+        return field if (carved < 0).sum() < LEAST_CARVED * (field < 0).sum() else carved
+
+    def _covered(self, field: Tensor) -> Tensor:
+        found = []
+        for points, allowed in self.points:
+            least, place = sample_field(field, points).masked_fill(~allowed, torch.inf).min(dim=1)
+            missed = least > 0
+            found.append(points[missed, place[missed]])
+        return with_balls(field, torch.cat(found), RADIUS * self.cell, self.truncation) if found else field
+
+
+def sample_field(field: Float[Tensor, "n n n"], points: Float[Tensor, "*p 3"]) -> Float[Tensor, "*p"]:
+    """The field at points of [-1, 1]^3, trilinear; beyond its cells' centres the nearest ones count."""
+    place = points.reshape(1, 1, 1, -1, 3).flip(-1)
+    return F.grid_sample(field[None, None], place, padding_mode="border", align_corners=False).view(points.shape[:-1])
+
+
+def with_balls(
+    field: Float[Tensor, "n n n"], centres: Float[Tensor, "m 3"], radius: float, truncation: float
+) -> Float[Tensor, "n n n"]:
+    """The union of the field's solid with balls, exact up to REACH cells from each centre."""
+    n = len(field)
+    steps = torch.arange(-REACH, REACH + 1, device=field.device)
+    around = torch.stack(torch.meshgrid(steps, steps, steps, indexing="ij"), dim=-1).view(-1, 3)
+    home = ((centres + 1.0) / 2.0 * n).long()
+    cells = (home[:, None] + around).clamp(0, n - 1)
+    distance = ((cells + 0.5) / n * 2.0 - 1.0 - centres[:, None]).norm(dim=-1) - radius
+    x, y, z = cells.unbind(dim=-1)
+    flat = ((x * n + y) * n + z).flatten()
+    return field.flatten().scatter_reduce(0, flat, distance.clamp_max(truncation).flatten(), "amin").view_as(field)
