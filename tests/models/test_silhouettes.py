@@ -5,8 +5,8 @@ import torch
 
 from wavemesh.geometry.camera import Camera, stack_cameras
 from wavemesh.models.multiview_encoder import ViewFeatures
-from wavemesh.models.projection import grid_points, soft_hull
-from wavemesh.models.silhouettes import RADIUS, Silhouettes, sample_field, with_balls
+from wavemesh.models.projection import grid_points
+from wavemesh.models.silhouettes import RADIUS, Silhouettes, hull_distance, sample_field, with_balls
 from wavemesh.rendering.rays import camera_rays
 
 SIZE, N, TRUNCATION = 64, 32, 0.09
@@ -22,14 +22,12 @@ def box(*half: float) -> torch.Tensor:
     return (points().abs() - torch.tensor(half)).amax(dim=-1).clamp(-TRUNCATION, TRUNCATION)
 
 
-def silhouettes(masks: list[torch.Tensor], cameras: list[Camera]) -> Silhouettes:
-    """Of masks (SIZE, SIZE), with a hull whose field is 0.5 - alpha in truncations."""
+def silhouettes(masks: list[torch.Tensor], cameras: list[Camera], shift_cells: float = 0.0) -> Silhouettes:
+    """Of masks (SIZE, SIZE)."""
     poses, intrinsics = stack_cameras(cameras)
-    alpha = torch.stack(masks)[None, :, None]
     empty = torch.zeros(1, len(masks), 0)
-    features = ViewFeatures(empty, alpha, empty, empty, poses[None], intrinsics[None])
-    hull = soft_hull(features, points().flatten(0, 2)).view(N, N, N)
-    return Silhouettes(features, (0.5 - hull) * 2 * TRUNCATION, TRUNCATION)
+    features = ViewFeatures(empty, torch.stack(masks)[None, :, None], empty, empty, poses[None], intrinsics[None])
+    return Silhouettes(features, N, TRUNCATION, shift_cells)
 
 
 def bar(columns: slice, rows: slice) -> torch.Tensor:
@@ -101,3 +99,23 @@ def test_balls_have_their_distances(radius: float) -> None:
         - radius
     )
     torch.testing.assert_close(field, distance.clamp_max(TRUNCATION), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("shift_cells", (0.0, -0.25))
+def test_a_shifted_field_is_covered_at_the_same_place(shift_cells: float) -> None:
+    """The values of a wavelet's lowpass stand beside their cells' centres."""
+    x, y, _ = (points() + shift_cells * CELL).unbind(dim=-1)
+    doubt = (0.06 + 0.1 * ((x - 0.3).square() + (y - 0.1).square()).sqrt()).clamp_max(TRUNCATION)
+    given = silhouettes([bar(slice(22, 42), slice(27, 29))], [Camera(90.0, 0.0)], shift_cells)
+    solid = points()[given.imposed(doubt) < 0] + shift_cells * CELL
+    assert len(solid) > 0
+    assert (solid[:, 0] - 0.3).abs().mean() < 0.75 * CELL
+
+
+def test_the_distance_to_a_hull_is_exact_along_the_axes() -> None:
+    inside = (points()[..., 0].abs() < 0.5).float()[None]
+    expected = (points()[..., 0].abs() - 0.5).clamp(-TRUNCATION, TRUNCATION)
+    field = hull_distance(inside, TRUNCATION)[0]
+    near = expected.abs() < TRUNCATION - CELL
+    torch.testing.assert_close(field[near], expected[near], atol=1e-6, rtol=0)
+    assert torch.equal(field < 0, expected < 0)

@@ -11,7 +11,6 @@ from wavemesh.errors import InputError
 from wavemesh.geometry.camera import Camera, stack_cameras
 from wavemesh.models.denoiser import CoarseDenoiser
 from wavemesh.models.multiview_encoder import ViewFeatures
-from wavemesh.models.projection import grid_points, soft_hull
 from wavemesh.models.wavemesh import WaveMeshConfig, WaveMeshModel
 from wavemesh.sparse.tensor import SparseTensor
 from wavemesh.wavelets.sparse import gather_sites
@@ -128,17 +127,9 @@ def test_impossible_configurations() -> None:
         WaveMeshConfig(coarse_scale=(1.0, 1.0, 1.0))
 
 
-def test_the_condition_holds_the_bands_of_the_hull(tiny_model: WaveMeshModel) -> None:
-    features = encoded(tiny_model, batch=2)
-    hull = tiny_model.coarse.condition(features).hull(tiny_model.coarse.bands)
-    n = 2 * tiny_model.coarse.resolution
-    inside = soft_hull(features, grid_points(n, tiny_model.coarse.field_shift)).view(2, n, n, n)
-    torch.testing.assert_close(hull, tiny_model.coarse.hull_bands(inside))
-
-
 def test_silhouettes_are_imposed_on_the_bands(tiny_model: WaveMeshModel) -> None:
     features = encoded(tiny_model)
-    silhouettes = tiny_model.silhouettes(features, tiny_model.coarse.condition(features))
+    silhouettes = tiny_model.silhouettes(features)
     bands = tiny_model.analyse(sphere())[0]
     expected = silhouettes.imposed(tiny_model.coarse_field(bands)[0])
     consistent = tiny_model.consistent(bands, silhouettes)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from wavemesh.models.multiview_encoder import ViewFeatures
 from wavemesh.models.projection import ProjectiveFeatures, grid_points, soft_hull
+from wavemesh.models.silhouettes import hull_distance
 from wavemesh.models.wavemesh_unet import WaveMeshUNet
 from wavemesh.sparse.tensor import SparseTensor
 from wavemesh.wavelets.filters import get_bank
@@ -37,13 +38,6 @@ class Condition:
     sites: Tensor
     context: Tensor
     keep: Tensor
-
-    def hull(self, bands: int) -> Float[Tensor, "b c n n n"]:
-        """The scaled bands of the visual hull's field, on the full grid of a coarse condition."""
-        batch = len(self.keep)
-        size = round((len(self.sites) / batch) ** (1 / 3))
-        grid = self.sites[:, -bands:].reshape(batch, size, size, size, bands)
-        return grid.permute(0, 4, 1, 2, 3).float()
 
     def dropped(self, keep: Tensor) -> Condition:
         """The same condition with some objects' dropped (keep = 0), for classifier-free guidance."""
@@ -143,17 +137,9 @@ class CoarseDenoiser(nn.Module):
     def hull_bands(self, hull: Float[Tensor, "b x y z"]) -> Float[Tensor, "b c x2 y2 z2"]:
         """The scaled bands of the hull's truncated distance, which is what the networks would answer for the hull.
 
-        hull: (B, 2n, 2n, 2n) in [0, 1]. The distance is counted in dilations and erosions of the soft hull, as many as
-        the truncation is cells wide: exact along the axes, and it keeps the hull's soft border.
+        hull: (B, 2n, 2n, 2n) in [0, 1].
         """
-        cell = 1.0 / self.resolution
-        steps = max(1, round(self.truncation / cell))
-        grown = shrunk = hull.unsqueeze(1)
-        depth = grown
-        for _ in range(steps):
-            grown, shrunk = _dilated(grown), -_dilated(-shrunk)
-            depth = depth + grown + shrunk
-        distance = ((steps + 0.5 - depth) * cell).clamp(-self.truncation, self.truncation)
+        distance = hull_distance(hull, self.truncation).unsqueeze(1)
         approximation, details = dwt3d(distance * field_scale(1), self.bank)
         return torch.cat([approximation - field_scale(2) * self.truncation, details], dim=1) / self.band_scale
 
@@ -176,18 +162,6 @@ class CoarseDenoiser(nn.Module):
         # At t = T the v of the hull itself is its negative; the network says of each cell how far to believe it.
         out = correction - hull * torch.sigmoid(trust)
         return out.view(batch, n, n, n, self.bands).permute(0, 4, 1, 2, 3).float()
-
-
-def _dilated(x: Float[Tensor, "b 1 x y z"]) -> Float[Tensor, "b 1 x y z"]:
-    """The maximum over each cell's 3^3 neighbourhood, one axis after the other: on a CPU faster than max_pool3d."""
-    for axis in (2, 3, 4):
-        size = x.shape[axis]
-        spread = x.clone()
-        torch.maximum(x.narrow(axis, 1, size - 1), x.narrow(axis, 0, size - 1), out=spread.narrow(axis, 0, size - 1))
-        later = spread.narrow(axis, 1, size - 1)
-        torch.maximum(later, x.narrow(axis, 0, size - 1), out=later)
-        x = spread
-    return x
 
 
 class DetailDenoiser(nn.Module):

@@ -19,7 +19,7 @@ from wavemesh.checkpoint import load_module, save_weights
 from wavemesh.config import to_dict
 from wavemesh.diffusion import GaussianDiffusion
 from wavemesh.errors import InputError
-from wavemesh.models.denoiser import CoarseDenoiser, Condition, DetailDenoiser
+from wavemesh.models.denoiser import CoarseDenoiser, DetailDenoiser
 from wavemesh.models.multiview_encoder import MultiViewEncoder, ViewFeatures
 from wavemesh.models.silhouettes import Silhouettes
 from wavemesh.wavelets.sparse import active_sites
@@ -195,10 +195,9 @@ class WaveMeshModel(nn.Module):
         unscaled = bands.float() * self.coarse_scale
         return idwt3d(unscaled[:, :1] + self.config.empty, unscaled[:, 1:], self.config.bank)
 
-    def silhouettes(self, features: ViewFeatures, condition: Condition) -> Silhouettes:
-        """What the views of a single object prove about its coarse field. condition: the coarse stage's."""
-        hull = self.coarse_field(condition.hull(self.coarse.bands))
-        return Silhouettes(features, hull[0], self.config.truncation)
+    def silhouettes(self, features: ViewFeatures) -> Silhouettes:
+        """What the views of a single object prove about its coarse field."""
+        return Silhouettes(features, 2 * self.coarse.resolution, self.config.truncation, self.coarse.field_shift)
 
     def consistent(self, bands: Float[Tensor, "1 8 m m m"], silhouettes: Silhouettes) -> Float[Tensor, "1 8 m m m"]:
         """The scaled coarse bands of the field on which the silhouettes are imposed."""

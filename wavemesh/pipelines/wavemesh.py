@@ -173,7 +173,7 @@ class _Run(Run):
         condition = coarse.condition(features)
         agree: Callable[[Tensor], Tensor] | None = None
         if known and coarse.conditioning == "projective":
-            agree = functools.partial(model.consistent, silhouettes=model.silhouettes(features, condition))
+            agree = functools.partial(model.consistent, silhouettes=model.silhouettes(features))
         context = (condition.sites.unsqueeze(0), condition.context, condition.keep)
 
         def evaluate(x_t: Tensor, t: Tensor, context: tuple[Tensor, Tensor, Tensor]) -> Tensor:
