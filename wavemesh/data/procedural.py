@@ -1,4 +1,4 @@
-"""Procedural shapes as training reads prepared ones: distance grids, pictures and cameras, made when they are asked for.
+"""Procedural shapes as training reads prepared ones: distance grids, pictures and cameras, made on demand.
 
 Cameras and lamps are drawn exactly as `prepare` draws them, by a key that names the seed and the shape; of a shape's
 cameras only those asked for are rendered. Everything runs on the given device, many shapes at once.
@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
@@ -19,11 +18,13 @@ from wavemesh.data.prepare_model import sample_lights
 from wavemesh.errors import InputError
 from wavemesh.geometry.camera import Camera, stack_cameras
 from wavemesh.geometry.procedural.catalogue import make_solids
+from wavemesh.geometry.procedural.field import signed_field
 from wavemesh.geometry.procedural.grid import SolidGrids, solids_to_sdf
 from wavemesh.rendering.sphere_tracing import trace_views
 
 _CPU_BATCH = 2  # shapes evaluated together on a CPU, where more only cost memory
-_DIRECTIONS = 512
+_SAMPLES = 2000  # of a shape's surface points, for crops
+_ON_SURFACE = 2e-3
 
 
 @dataclass(frozen=True)
@@ -80,8 +81,7 @@ class ProceduralShapes:
         grids = solids_to_sdf(solids, self.resolution)
         keys = [f"procedural-{self.seed}-{number}" for number in numbers]
         cameras = [
-            [every[view] for view in chosen]
-            for every, chosen in zip(self._cameras(grids, keys), views, strict=True)
+            [every[view] for view in chosen] for every, chosen in zip(self._cameras(grids, keys), views, strict=True)
         ]
         lights = [
             [sample_lights(key, self.num_views)[view] for view in chosen]
@@ -94,11 +94,12 @@ class ProceduralShapes:
 
     def _cameras(self, grids: SolidGrids, keys: Sequence[str]) -> list[list[Camera]]:
         """The training cameras of each shape, cropped to points that bound its silhouettes."""
-        directions = np.random.default_rng(0).normal(size=(_DIRECTIONS, 3)).astype(np.float32)
+        outline = grids.solids.outline
+        # What a cut took away does not bound them; there some of the samples of the surface do.
+        kept = signed_field(grids.solids, outline) < _ON_SURFACE
         rows = []
         for number, key in enumerate(keys):
-            points = grids.samples.points[grids.samples.shape == number]
-            # The farthest points in many directions bound every silhouette as well as all points do.
-            widest = (points @ torch.from_numpy(directions).to(points).T).argmax(dim=0).unique()
-            rows.append(training_cameras(key, points[widest].cpu().numpy(), self.num_views))
+            samples = grids.samples.points[grids.samples.shape == number]
+            points = torch.cat([outline[number, kept[number]], samples[:: max(1, len(samples) // _SAMPLES)]])
+            rows.append(training_cameras(key, points.cpu().numpy(), self.num_views))
         return rows

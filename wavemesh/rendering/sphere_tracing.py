@@ -19,7 +19,7 @@ from wavemesh.geometry.camera import Camera, stack_cameras
 from wavemesh.geometry.procedural.grid import SolidGrids, field_gradient
 from wavemesh.rendering.raycast import Light
 
-_MAX_STEPS = 96
+_MAX_STEPS = 64
 _HIT = 6e-4  # world units: a twentieth of a pixel of a 128^2 picture
 
 
@@ -34,13 +34,14 @@ class _Bundle:
     reached: Tensor
     leaves: Tensor
 
-    def __getitem__(self, chosen: Tensor) -> _Bundle:
-        return _Bundle(*(getattr(self, name)[chosen] for name in self.__dataclass_fields__))
+    def select(self, chosen: Tensor) -> _Bundle:
+        """Those of the given places. (`index_select` copies rows several times faster than indexing does.)"""
+        return _Bundle(*(getattr(self, name).index_select(0, chosen) for name in self.__dataclass_fields__))
 
     @property
     def points(self) -> Tensor:
         """Where the rays are."""
-        return self.origin + self.direction * self.reached[:, None]
+        return torch.addcmul(self.origin, self.direction, self.reached[:, None])
 
 
 def trace_views(
@@ -89,7 +90,12 @@ def _rays(grids: SolidGrids, poses: Float[Tensor, "b v 3 4"], intrinsics: Float[
     number = (far > near).nonzero().squeeze(1)
     view = number // size**2
     return _Bundle(
-        number, view // views, origin.reshape(-1, 3)[view], direction.reshape(-1, 3)[number], near[number], far[number]
+        number,
+        view // views,
+        origin.reshape(-1, 3).index_select(0, view),
+        direction.reshape(-1, 3).index_select(0, number),
+        near[number],
+        far[number],
     )
 
 
@@ -101,11 +107,11 @@ def _trace(grids: SolidGrids, rays: _Bundle) -> _Bundle:
             break
         step, hit = _steps(grids, rays)
         if bool(hit.any()):
-            hits.append(rays[hit])
+            hits.append(rays.select(hit.nonzero().squeeze(1)))
         rays.reached.add_(step)
-        rays = rays[(~hit & (rays.reached < rays.leaves)).nonzero().squeeze(1)]
+        rays = rays.select((~hit & (rays.reached < rays.leaves)).nonzero().squeeze(1))
     if not hits:
-        return rays[:0]
+        return rays.select(rays.number[:0])
     return _Bundle(*(torch.cat([getattr(each, name) for each in hits]) for name in _Bundle.__dataclass_fields__))
 
 
@@ -114,15 +120,15 @@ def _steps(grids: SolidGrids, rays: _Bundle) -> tuple[Tensor, Tensor]:
     blocks, resolution = grids.blocks, grids.sdf.shape[1]
     points = rays.points
     block = blocks.flat_index(rays.shape, points)
-    row = blocks.row.flatten()[block]
+    row = blocks.row.flatten().index_select(0, block)
     # From the middle of the cell to any point in it the distance changes by at most half the cell's diagonal.
     slack = 3**0.5 / resolution
     cell = ((points + 1.0) * (0.5 * resolution)).long().clamp(0, resolution - 1)
     index = ((rays.shape * resolution + cell[:, 0]) * resolution + cell[:, 1]) * resolution + cell[:, 2]
-    step = grids.sdf.flatten()[index] - slack
-    step = torch.where(row < 0, torch.maximum(step, blocks.reach.flatten()[block]), step)
+    step = grids.sdf.flatten().index_select(0, index) - slack
+    step = torch.where(row < 0, torch.maximum(step, blocks.reach.flatten().index_select(0, block)), step)
     near = ((step < 2.0 / resolution) & (row >= 0)).nonzero().squeeze(1)
-    exact = blocks.lists.field(row[near], points[near, None])[:, 0]
+    exact = blocks.lists.field(row[near], points.index_select(0, near)[:, None])[:, 0]
     step[near] = torch.where(exact.isfinite(), exact, step[near].clamp_min(slack))
     hit = torch.zeros_like(row, dtype=torch.bool)
     hit[near] = exact < _HIT
@@ -153,7 +159,7 @@ def _irradiance(
             direction = pose[:, :3] @ direction
         direction = direction / np.linalg.norm(direction)
         rows.append([*direction, light.diffuse, light.sky, light.ambient])
-    table = normals.new_tensor(rows)[view]
+    table = normals.new_tensor(rows).index_select(0, view)
     lamp = (normals * table[:, :3]).sum(dim=1).clamp_min(0.0)
     return table[:, 5] + table[:, 4] * (0.5 + 0.5 * normals[:, 1]) + table[:, 3] * lamp
 

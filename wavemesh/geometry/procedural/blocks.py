@@ -79,7 +79,7 @@ def _prune(
     solids, radius = lists.solids, half * 3**0.5
     centres = (place[:, 1:] + 0.5) * (2.0 * half) - 1.0
     owner, primitive = lists.pairs(regions)
-    distance = solids.distances(primitive, centres[owner][:, None])
+    distance = solids.distances(primitive, centres.index_select(0, owner)[:, None])
     roles = lists.reduce(len(regions), owner, primitive, distance)
     field = roles.field[:, 0]
     near = field.abs() <= margin + radius

@@ -7,17 +7,17 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from wavemesh.errors import InputError
-from wavemesh.geometry.procedural import figures, household, seating, storage
+from wavemesh.geometry.procedural import figures, freeform, household, lamps, plants, seating, storage, vehicles
 from wavemesh.geometry.procedural.builder import Builder, pack
 from wavemesh.geometry.procedural.solids import Solids
 
-# Generators with their weights: near the shares of kinds in the libraries of real models, all common things several times.
+# Generators with their weights: furniture is the most frequent, as it is in the libraries of real models.
 _WEIGHTED: tuple[tuple[str, Callable[[np.random.Generator], Builder], float], ...] = (
     ("chair", seating.chair, 11),
     ("stool", seating.stool, 4),
     ("bench", seating.bench, 3),
     ("sofa", seating.sofa, 8),
-    ("pouf", seating.crib_or_pouf, 2),
+    ("pouf", seating.pouf, 2),
     ("bed", seating.bed, 5),
     ("table", storage.table, 10),
     ("desk", storage.desk, 4),
@@ -25,19 +25,20 @@ _WEIGHTED: tuple[tuple[str, Callable[[np.random.Generator], Builder], float], ..
     ("cabinet", storage.cabinet, 8),
     ("appliance", storage.appliance, 5),
     ("television", storage.television, 2),
-    ("lamp", household.lamp, 8),
+    ("lamp", lamps.lamp, 8),
     ("bottle", household.bottle, 3),
     ("vase", household.vase, 4),
     ("mug", household.mug, 3),
     ("bowl", household.bowl, 3),
-    ("plant", household.plant, 6),
-    ("car", figures.car, 5),
-    ("truck", figures.truck, 3),
-    ("aircraft or boat", figures.aircraft_or_boat, 3),
+    ("plant", plants.plant, 6),
+    ("car", vehicles.car, 5),
+    ("truck", vehicles.truck, 3),
+    ("aircraft", vehicles.aircraft, 2),
+    ("boat", vehicles.boat, 2),
     ("animal", figures.animal, 3),
     ("person", figures.person, 2),
     ("house", figures.house, 2),
-    ("free form", figures.free_form, 10),
+    ("free form", freeform.free_form, 10),
 )
 GENERATORS: Mapping[str, Callable[[np.random.Generator], Builder]] = {name: make for name, make, _ in _WEIGHTED}
 _SHARES = np.array([weight for *_, weight in _WEIGHTED], dtype=np.float64) / sum(weight for *_, weight in _WEIGHTED)

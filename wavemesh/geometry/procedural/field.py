@@ -77,7 +77,7 @@ class PrimitiveLists:
         for begin in range(0, len(regions), max(1, step)):
             some, where = regions[begin : begin + step], points[begin : begin + step]
             place, primitive = self.pairs(some)
-            distance = self.solids.distances(primitive, where[place])
+            distance = self.solids.distances(primitive, where.index_select(0, place))
             parts.append(self.reduce(len(some), place, primitive, distance).field)
         return torch.cat(parts) if parts else points.new_zeros(points.shape[:2])
 
@@ -87,7 +87,7 @@ class PrimitiveLists:
         The surface that a cut made has the cut's colour. Grey where no primitive is listed.
         """
         place, primitive = self.pairs(regions)
-        distance = self.solids.distances(primitive, points[place][:, None])
+        distance = self.solids.distances(primitive, points.index_select(0, place)[:, None])
         roles = self.reduce(len(regions), place, primitive, distance)
         cut_away = torch.maximum(roles.body, -roles.cut)
         deciding = torch.where(-roles.cut > roles.body, int(Role.CUT), int(Role.BODY))

@@ -59,9 +59,7 @@ def solids_to_sdf(solids: Solids, resolution: int = 128, truncation: float = TRU
     return SolidGrids(solids, blocks, _redistanced(blocks, sdf, samples, cells, truncation), samples)
 
 
-def field_gradient(
-    blocks: SurfaceBlocks, rows: Int[Tensor, "k"], points: Float[Tensor, "k 3"]
-) -> Float[Tensor, "k 3"]:
+def field_gradient(blocks: SurfaceBlocks, rows: Int[Tensor, "k"], points: Float[Tensor, "k 3"]) -> Float[Tensor, "k 3"]:
     """Unit gradients of the field at points of the given blocks, by four evaluations around each."""
     corners = points.new_tensor(_TETRAHEDRON)
     values = blocks.lists.field(rows, points[:, None] + _PROBE * corners)
@@ -82,12 +80,10 @@ def _evaluated(blocks: SurfaceBlocks, resolution: int, truncation: float) -> Ten
     return sdf.view(-1, *(count * BLOCK,) * 3)
 
 
-def surface_samples(
-    blocks: SurfaceBlocks, sdf: Float[Tensor, "b n n n"]
-) -> tuple[SurfaceSamples, Int[Tensor, "s"]]:
+def surface_samples(blocks: SurfaceBlocks, sdf: Float[Tensor, "b n n n"]) -> tuple[SurfaceSamples, Int[Tensor, "s"]]:
     """Points on the surfaces, one for each cell with a neighbour of the other sign, and those cells' flat indices.
 
-    Cells from which Newton's method does not reach the surface have none.
+    Cells from which one step of Newton's method does not reach the surface have none.
     """
     resolution = sdf.shape[1]
     cell = 2.0 / resolution
@@ -95,13 +91,13 @@ def surface_samples(
     shape, index = flat // resolution**3, flat % resolution**3
     points = _centres(index, resolution)
     rows = blocks.row.flatten()[blocks.flat_index(shape, points)]
-    value = sdf.flatten()[flat]
-    for _ in range(2):
-        normals = field_gradient(blocks, rows, points)
-        points = points - value[:, None] * normals
-        value = blocks.lists.field(rows, points[:, None])[:, 0]
-    found = value.abs() < 0.05 * cell
-    return SurfaceSamples(shape[found], points[found], normals[found]), flat[found]
+    normals = field_gradient(blocks, rows, points)
+    # A distance falls evenly along its gradient, so one step reaches the surface, but at seams, where there is none.
+    points = points - sdf.flatten()[flat, None] * normals
+    value = blocks.lists.field(rows, points[:, None])[:, 0]
+    points = points - value[:, None] * normals
+    found = (value.abs() < 0.05 * cell).nonzero().squeeze(1)
+    return SurfaceSamples(shape[found], points.index_select(0, found), normals.index_select(0, found)), flat[found]
 
 
 def _at_sign_changes(sdf: Tensor) -> Tensor:
@@ -131,12 +127,11 @@ def _redistanced(
     doubtful = _doubtful_cells(blocks, sdf, truncation)
     centres = _centres(doubtful % resolution**3, resolution)
     passes = math.ceil(truncation / cell)
-    nearest, squared = _nearest_samples(
-        doubtful, centres, samples.points, cells, resolution, len(flat), passes
-    )
-    known = nearest >= 0
-    chosen = nearest[known]
-    height = ((centres[known] - samples.points[chosen]) * samples.normals[chosen]).sum(dim=1)
+    nearest, squared = _nearest_samples(doubtful, centres, samples.points, cells, resolution, len(flat), passes)
+    known = (nearest < len(samples.points)).nonzero().squeeze(1)
+    chosen = nearest.index_select(0, known)
+    offset = centres.index_select(0, known) - samples.points.index_select(0, chosen)
+    height = (offset * samples.normals.index_select(0, chosen)).sum(dim=1)
     along = (squared[known] - height.square()).clamp_min(0).sqrt()
     # Between two samples the surface goes on: the first half cell along it costs nothing.
     measured = torch.hypot(height, (along - 0.5 * cell).clamp_min(0))
@@ -167,24 +162,30 @@ def _doubtful_cells(blocks: SurfaceBlocks, sdf: Tensor, truncation: float) -> Te
 def _nearest_samples(
     cells: Tensor, centres: Tensor, points: Tensor, sampled: Tensor, resolution: int, total: int, passes: int
 ) -> tuple[Tensor, Tensor]:
-    """For each cell the number of its nearest sample (-1: none within about `passes` cells) and the squared distance.
+    """For each cell the number of its nearest sample and the squared distance to it.
 
-    sampled: the cells that the samples came from; total: cells of all grids. Candidates spread from face neighbour to
+    Where none lies within about `passes` cells the number is that of the samples. sampled: the cells that the samples came from; total: cells of all grids. Candidates spread from face neighbour to
     face neighbour, one step in a pass (Danielsson 1980).
     """
-    nearest_of = torch.full((total,), -1, dtype=torch.int32, device=cells.device)
-    nearest_of[sampled] = torch.arange(len(points), dtype=torch.int32, device=cells.device)
-    nearest = nearest_of[cells]
-    # One row more, infinitely far away, stands for "none": index -1.
+    none = len(points)
+    nearest_of = torch.full((total,), none, dtype=torch.int32, device=cells.device)
+    nearest_of[sampled] = torch.arange(none, dtype=torch.int32, device=cells.device)
+    nearest = nearest_of.index_select(0, cells)
+    # One row more, infinitely far away, stands for "none".
     padded = torch.cat([points, points.new_full((1, 3), 1e3)])
-    squared = (padded[nearest] - centres).square().sum(dim=1)
+    squared = _squared_distance(padded, nearest, centres)
     steps = [sign * stride for stride in (1, resolution, resolution**2) for sign in (1, -1)]
     for _ in range(passes):
         for step in steps:
-            candidate = nearest_of[cells + step]
-            distance = (padded[candidate] - centres).square().sum(dim=1)
+            candidate = nearest_of.index_select(0, cells + step)
+            distance = _squared_distance(padded, candidate, centres)
             closer = distance < squared
             nearest = torch.where(closer, candidate, nearest)
             squared = torch.minimum(squared, distance)
         nearest_of[cells] = nearest
     return nearest, squared
+
+
+def _squared_distance(points: Tensor, rows: Tensor, centres: Tensor) -> Tensor:
+    x, y, z = (points.index_select(0, rows) - centres).unbind(1)
+    return x.square() + y.square() + z.square()

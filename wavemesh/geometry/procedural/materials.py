@@ -12,7 +12,7 @@ from wavemesh.geometry.procedural.paint import Pattern
 
 @dataclass(frozen=True)
 class Paint:
-    """Two sRGB colours in [0, 1] and how they mix; frequency in cycles per unit of the finished world along the axis."""
+    """Two sRGB colours in [0, 1] and how they mix; frequency in cycles per world unit along the axis (0 to 2)."""
 
     first: tuple[float, float, float]
     second: tuple[float, float, float] = (0.0, 0.0, 0.0)
@@ -53,7 +53,9 @@ def wood(rng: np.random.Generator) -> Paint:
         return Paint(_shade(0.11, 0.05, rng.uniform(0.85, 0.95)))
     base = _shade(rng.uniform(0.055, 0.105), rng.uniform(0.35, 0.68), rng.choice([0.32, 0.48, 0.62, 0.78]))
     base = _darker(base, rng.uniform(0.85, 1.15))
-    return Paint(base, _darker(base, rng.uniform(0.72, 0.88)), Pattern.GRAIN, int(rng.integers(3)), rng.uniform(3.0, 7.0))
+    return Paint(
+        base, _darker(base, rng.uniform(0.72, 0.88)), Pattern.GRAIN, int(rng.integers(3)), rng.uniform(3.0, 7.0)
+    )
 
 
 def paint(rng: np.random.Generator) -> Paint:
@@ -84,7 +86,9 @@ def cloth(rng: np.random.Generator) -> Paint:
     other = _darker(base, rng.choice([0.6, 0.75, 1.3]))
     if rng.random() < 0.3:
         other = _shade(rng.random(), rng.uniform(0.1, 0.7), rng.uniform(0.3, 0.95))
-    kind = Pattern(rng.choice([Pattern.PLAIN, Pattern.STRIPES, Pattern.CHECKS, Pattern.SPECKLE], p=[0.6, 0.17, 0.1, 0.13]))
+    kind = Pattern(
+        rng.choice([Pattern.PLAIN, Pattern.STRIPES, Pattern.CHECKS, Pattern.SPECKLE], p=[0.6, 0.17, 0.1, 0.13])
+    )
     return Paint(base, other, kind, int(rng.integers(3)), rng.uniform(2.5, 8.0))
 
 
@@ -96,7 +100,9 @@ def pottery(rng: np.random.Generator) -> Paint:
     if rng.random() < 0.25:
         base = _shade(0.1, 0.04, 0.93)
     other = _shade(rng.random(), rng.uniform(0.2, 0.8), rng.uniform(0.25, 0.9))
-    kind = Pattern(rng.choice([Pattern.PLAIN, Pattern.STRIPES, Pattern.SPECKLE, Pattern.FADE], p=[0.5, 0.2, 0.12, 0.18]))
+    kind = Pattern(
+        rng.choice([Pattern.PLAIN, Pattern.STRIPES, Pattern.SPECKLE, Pattern.FADE], p=[0.5, 0.2, 0.12, 0.18])
+    )
     return Paint(base, other, kind, 1, 0.5 if kind == Pattern.FADE else rng.uniform(2.0, 6.0))
 
 

@@ -162,7 +162,7 @@ def bench(rng: np.random.Generator) -> Builder:
 
 def sofa(rng: np.random.Generator) -> Builder:
     """An armchair, a sofa or a corner sofa."""
-    b, cover, look = Builder(), cloth(rng), legs(rng)
+    b, cover = Builder(), cloth(rng)
     cushions = int(rng.integers(1, 5))
     arm, each = rng.uniform(0.1, 0.24), rng.uniform(0.52, 0.75)
     width, depth = cushions * each + 2 * arm, rng.uniform(0.75, 0.98)
@@ -171,11 +171,18 @@ def sofa(rng: np.random.Generator) -> Builder:
     thick = rng.uniform(0.14, 0.24)
     b.box((0, foot + base / 2, 0), (width - 0.02, base, depth - 0.02), cover, rounding=0.02)
     level = foot + base
-    b.box((0, level + (seat + back) / 2 - 0.03, -depth / 2 + thick / 2), (width, seat + back + 0.06, thick), cover, rounding=soft)
+    b.box(
+        (0, level + (seat + back) / 2 - 0.03, -depth / 2 + thick / 2),
+        (width, seat + back + 0.06, thick),
+        cover,
+        rounding=soft,
+    )
     high = rng.uniform(0.05, 0.3)
     for side in (-1, 1):
         x = side * (width / 2 - arm / 2)
-        b.box((x, (level + seat + high + foot) / 2, 0.01), (arm, level + seat + high - foot, depth), cover, rounding=soft)
+        b.box(
+            (x, (level + seat + high + foot) / 2, 0.01), (arm, level + seat + high - foot, depth), cover, rounding=soft
+        )
     inside = cloth(rng) if rng.random() < 0.25 else cover
     for number in range(cushions):
         x = (number + 0.5) * each - cushions * each / 2
@@ -183,21 +190,43 @@ def sofa(rng: np.random.Generator) -> Builder:
         if rng.random() < 0.75:
             lean = (-rng.uniform(4, 14), 0, 0)
             tall = back * rng.uniform(0.8, 1.05)
-            b.box((x, level + seat + tall / 2, -depth / 2 + thick + 0.06), (each * 0.95, tall, 0.15), inside, rounding=0.06, tilt=lean)
+            b.box(
+                (x, level + seat + tall / 2, -depth / 2 + thick + 0.06),
+                (each * 0.95, tall, 0.15),
+                inside,
+                rounding=0.06,
+                tilt=lean,
+            )
     if cushions >= 2 and rng.random() < 0.25:
         side = rng.choice([-1, 1])
         long = rng.uniform(0.5, 0.75)
         x = side * (width / 2 - arm - each / 2)
         b.box((x, foot + base / 2, depth / 2 + long / 2 - 0.05), (each, base, long + 0.1), cover, rounding=0.02)
-        b.box((x, level + seat / 2, depth / 2 + long / 2 - 0.05), (each * 0.985, seat, long + 0.1), inside, rounding=0.04)
-    pillow = cloth(rng)
+        b.box(
+            (x, level + seat / 2, depth / 2 + long / 2 - 0.05), (each * 0.985, seat, long + 0.1), inside, rounding=0.04
+        )
+    _pillows_and_feet(b, rng, (width, depth), arm, (foot, level + seat), thick)
+    return b
+
+
+def _pillows_and_feet(
+    b: Builder,
+    rng: np.random.Generator,
+    sides: tuple[float, float],
+    arm: float,
+    levels: tuple[float, float],
+    thick: float,
+) -> None:
+    """What a sofa stands on and what lies in its corners. levels: of its underside and of the seat."""
+    pillow, look = cloth(rng), legs(rng)
+    (width, depth), (foot, seat) = sides, levels
     for side in (-1, 1):
         if rng.random() < 0.35:
-            place = (side * (width / 2 - arm - 0.2), level + seat + 0.17, -depth / 2 + thick + 0.19)
+            place = (side * (width / 2 - arm - 0.2), seat + 0.17, -depth / 2 + thick + 0.19)
             b.box(place, (0.4, 0.38, 0.13), pillow, rounding=0.06, tilt=(-20, -20 * side, 5 * side))
         for z in (-1, 1):
-            b.rod((side * (width / 2 - 0.09), foot + 0.02, z * (depth / 2 - 0.09)), (side * (width / 2 - 0.07), 0, z * (depth / 2 - 0.07)), 0.03, look, top=0.02)
-    return b
+            top = (side * (width / 2 - 0.09), foot + 0.02, z * (depth / 2 - 0.09))
+            b.rod(top, (side * (width / 2 - 0.07), 0, z * (depth / 2 - 0.07)), 0.03, look, top=0.02)
 
 
 def bed(rng: np.random.Generator) -> Builder:
@@ -210,38 +239,68 @@ def bed(rng: np.random.Generator) -> Builder:
     levels = (0.32, 1.3) if bunk else (rng.uniform(0.2, 0.34),)
     head = rng.uniform(0.25, 0.8)
     for level in levels:
-        b.box((0, level, 0), (width, rng.uniform(0.1, 0.16), length), look, rounding=0.01)
-        b.box((0, level + 0.14, 0), (width * 0.97, 0.2, length * 0.97), sheet, rounding=0.05)
-        cover = rng.uniform(0.5, 0.8)
-        b.box((0, level + 0.16, length * (0.49 - cover / 2)), (width * 1.0, 0.21, length * cover), blanket, rounding=0.06)
-        count = 1 if width < 1.3 else 2
-        for number in range(count):
-            x = (number + 0.5) * width / count - width / 2
-            b.box((x, level + 0.27, -length / 2 + 0.28), (width / count * 0.78, 0.13, 0.42), sheet, rounding=0.055, tilt=(12, 0, 0))
+        _mattress(b, rng, level, (width, length), (look, sheet, blanket))
     top = levels[-1] + head if not bunk else levels[-1] + 0.45
     for sx in (-1, 1):
         for sz in (-1, 1):
             high = top if bunk else (levels[0] + 0.05)
-            b.rod((sx * width * 0.48, high, sz * length * 0.485), (sx * width * 0.48, 0, sz * length * 0.485), 0.035, look, square=True)
+            b.rod(
+                (sx * width * 0.48, high, sz * length * 0.485),
+                (sx * width * 0.48, 0, sz * length * 0.485),
+                0.035,
+                look,
+                square=True,
+            )
     if bunk:
-        b.box((0, top - 0.1, length * 0.485), (width, 0.08, 0.03), look)
-        b.box((0, top - 0.1, -length * 0.485), (width, 0.08, 0.03), look)
-        for step in np.linspace(0.2, 1.35, 5):
-            b.rod((width * 0.48, step, length * 0.2), (width * 0.48, step, length * 0.42), 0.018, look)
-        for z in (0.2, 0.42):
-            b.rod((width * 0.48, 0, length * z), (width * 0.48, 1.6, length * z), 0.02, look)
+        _bunk_rails(b, width, length, top, look)
         return b
     padded = rng.random() < 0.35
     board = cloth(rng) if padded else look
-    b.box((0, top / 2, -length / 2 - 0.02), (width * 1.04, top, 0.1 if padded else 0.05), board, rounding=0.04 if padded else 0.01)
+    b.box(
+        (0, top / 2, -length / 2 - 0.02),
+        (width * 1.04, top, 0.1 if padded else 0.05),
+        board,
+        rounding=0.04 if padded else 0.01,
+    )
     if rng.random() < 0.4:
         foot = levels[0] + rng.uniform(0.15, 0.35)
         b.box((0, foot / 2, length / 2 + 0.02), (width * 1.02, foot, 0.045), look, rounding=0.01)
     return b
 
 
-def crib_or_pouf(rng: np.random.Generator) -> Builder:
-    """A pouf or a basket-like seat: round, soft, low."""
+def _mattress(
+    b: Builder, rng: np.random.Generator, level: float, sides: tuple[float, float], looks: tuple[Paint, Paint, Paint]
+) -> None:
+    """Frame, mattress, blanket and pillows at a level; looks: of frame, sheet and blanket."""
+    (width, length), (look, sheet, blanket) = sides, looks
+    b.box((0, level, 0), (width, rng.uniform(0.1, 0.16), length), look, rounding=0.01)
+    b.box((0, level + 0.14, 0), (width * 0.97, 0.2, length * 0.97), sheet, rounding=0.05)
+    cover = rng.uniform(0.5, 0.8)
+    b.box((0, level + 0.16, length * (0.49 - cover / 2)), (width * 1.0, 0.21, length * cover), blanket, rounding=0.06)
+    count = 1 if width < 1.3 else 2
+    for number in range(count):
+        x = (number + 0.5) * width / count - width / 2
+        b.box(
+            (x, level + 0.27, -length / 2 + 0.28),
+            (width / count * 0.78, 0.13, 0.42),
+            sheet,
+            rounding=0.055,
+            tilt=(12, 0, 0),
+        )
+
+
+def _bunk_rails(b: Builder, width: float, length: float, top: float, look: Paint) -> None:
+    """The ends and the ladder of a bunk bed."""
+    b.box((0, top - 0.1, length * 0.485), (width, 0.08, 0.03), look)
+    b.box((0, top - 0.1, -length * 0.485), (width, 0.08, 0.03), look)
+    for step in np.linspace(0.2, 1.35, 5):
+        b.rod((width * 0.48, step, length * 0.2), (width * 0.48, step, length * 0.42), 0.018, look)
+    for z in (0.2, 0.42):
+        b.rod((width * 0.48, 0, length * z), (width * 0.48, 1.6, length * z), 0.02, look)
+
+
+def pouf(rng: np.random.Generator) -> Builder:
+    """A pouf or a tub chair: round, soft, low."""
     b, cover = Builder(), cloth(rng)
     radius, height = rng.uniform(0.25, 0.4), rng.uniform(0.3, 0.45)
     if rng.random() < 0.5:
@@ -250,6 +309,8 @@ def crib_or_pouf(rng: np.random.Generator) -> Builder:
         return b
     profile = [(0, 0), (radius * 0.7, 0), (radius, height * 0.5), (radius, height), (radius * 0.8, height * 1.5)]
     b.lathe((0, 0, 0), profile, cover, wall=0.08)
-    b.box((0, height * 1.4, radius * 1.05), (radius * 2.4, height * 1.7, radius * 1.6), cover, role=Role.CUT, rounding=0.1)
+    b.box(
+        (0, height * 1.4, radius * 1.05), (radius * 2.4, height * 1.7, radius * 1.6), cover, role=Role.CUT, rounding=0.1
+    )
     b.cylinder((0, height * 0.42, 0), 0.16, radius * 0.86, cloth(rng), rounding=0.07, role=Role.PART)
     return b

@@ -1,8 +1,8 @@
 """Many procedural shapes as one set of tensors: every primitive of every shape is a row.
 
-A shape is ((bodies minus cuts) united with parts), each a set of primitives with a rigid transform and colours. The rows
-of a batch are flat, with the number of the shape beside each, so that shapes of any size share one evaluation without
-padding. Evaluation at points of many shapes at once is in `field`, the shapes themselves come from `catalogue`.
+A shape is ((bodies minus cuts) united with parts), each a set of primitives with a rigid transform and colours. The
+rows of a batch are flat, with the number of the shape beside each, so that shapes of any size share one evaluation
+without padding. Evaluation at points of many shapes at once is in `field`, the shapes themselves come from `catalogue`.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ class Solids:
 
     shape, kind, role: (n,) int64. rotation: (n, 3, 3) from the primitive's frame to the world; position: (n, 3).
     size: (n, 4) as `Kind` says. profile: (n, v, 2). colours: (n, 2, 3) sRGB in [0, 1]; pattern: (n, 4), see `paint`.
-    bounds: (count, 2, 3) least and greatest coordinates of each shape. kinds: those that occur.
+    bounds: (count, 2, 3) least and greatest coordinates of each shape. outline: (count, d, 3) the farthest points of
+    its bodies and parts in many directions, whatever cuts do. kinds: those that occur.
     """
 
     count: int
@@ -66,6 +67,7 @@ class Solids:
     colours: Float[Tensor, "n 2 3"]
     pattern: Float[Tensor, "n 4"]
     bounds: Float[Tensor, "b 2 3"]
+    outline: Float[Tensor, "b d 3"]
 
     def to(self, device: torch.device | str) -> Solids:
         """The same shapes on a device."""
@@ -78,7 +80,7 @@ class Solids:
 
     def local(self, rows: Int[Tensor, "m"], points: Float[Tensor, "m q 3"]) -> Float[Tensor, "m q 3"]:
         """World points in the frames of the given primitives."""
-        return torch.bmm(points - self.position[rows].unsqueeze(1), self.rotation[rows])
+        return torch.bmm(points - self.position.index_select(0, rows).unsqueeze(1), self.rotation.index_select(0, rows))
 
     def distances(self, rows: Int[Tensor, "m"], points: Float[Tensor, "m q 3"]) -> Float[Tensor, "m q"]:
         """Exact signed distances of the given primitives at q points of each (world coordinates)."""
@@ -90,13 +92,13 @@ class Solids:
         for each in self.kinds:
             chosen = (kind == each).nonzero().squeeze(1)
             if len(chosen):
-                out[chosen] = self._of_kind(each, rows[chosen], local[chosen])
+                out.index_copy_(0, chosen, self._of_kind(each, rows[chosen], local.index_select(0, chosen)))
         return out
 
     def _of_kind(self, kind: Kind, rows: Tensor, local: Tensor) -> Tensor:
         points = local.movedim(-1, 0).contiguous().unbind(0)
         x, y, z = points
-        a, b, c, d = self.size[rows].unsqueeze(-1).unbind(1)
+        a, b, c, d = self.size.index_select(0, rows).unsqueeze(-1).unbind(1)
         if kind == Kind.BOX:
             return distances.box_distance(points, (a, b, c), d)
         if kind == Kind.CONE:
@@ -107,7 +109,7 @@ class Solids:
             return distances.arc_distance(points, a, b, c)
         if kind == Kind.CAPSULE:
             return distances.capsule_distance(points, a, b)
-        profile = self.profile[rows]
+        profile = self.profile.index_select(0, rows)
         if kind == Kind.LATHE:
             radius = (x.square() + z.square()).sqrt()
             return distances.polyline_distance(radius, y, profile, b) - a

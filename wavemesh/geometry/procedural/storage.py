@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 from wavemesh.geometry.procedural.builder import Builder
@@ -30,7 +32,7 @@ def table(rng: np.random.Generator) -> Builder:
         outline = np.stack([np.cos(turns) * width / 2, np.sin(turns) * depth / 2], axis=1)
         b.extrusion(middle, outline, thick, top_look, tilt=(90, 0, 0))
     under = height - thick
-    if shape != "rectangle" and rng.random() < 0.65 or rng.random() < 0.1:
+    if (shape != "rectangle" and rng.random() < 0.65) or rng.random() < 0.1:
         _pedestal(b, rng, under, 0.3 * min(width, depth), look)
         return b
     span = 0.7 if shape != "rectangle" else rng.uniform(0.88, 1.0)
@@ -41,9 +43,9 @@ def table(rng: np.random.Generator) -> Builder:
             b.box((side * (x - 0.05), under / 2 + 0.003, 0), (0.04, under + 0.006, 1.7 * z), look)
         b.box((0, under * 0.75, 0), (2 * x - 0.1, under * 0.35, 0.03), look)
     elif style == "crossed":
-        for side in (-0.75, 0.75):
-            b.rod((side * x, 0, -z), (side * x, under + 0.004, z), 0.028, look, square=True)
-            b.rod((side * x, 0, z), (side * x, under + 0.004, -z), 0.028, look, square=True)
+        for share in (-0.75, 0.75):
+            b.rod((share * x, 0, -z), (share * x, under + 0.004, z), 0.028, look, square=True)
+            b.rod((share * x, 0, z), (share * x, under + 0.004, -z), 0.028, look, square=True)
         b.rod((-0.75 * x, under / 2, 0), (0.75 * x, under / 2, 0), 0.022, look)
     else:
         four_legs(b, rng, 2 * x, 2 * z, under, look if rng.random() < 0.7 else legs(rng), rng.uniform(0.035, 0.09))
@@ -64,7 +66,13 @@ def _pedestal(b: Builder, rng: np.random.Generator, height: float, radius: float
         for turn in np.radians((0.0, 120.0, 240.0)):
             out = np.array([np.sin(turn), 0.0, np.cos(turn)])
             b.tube([(0, 0.2, 0), out * radius * 0.6 + (0, 0.11, 0), out * radius * 1.1 + (0, 0.02, 0)], 0.024, look)
-    column = [(belly, height * 0.3), (neck, height * 0.5), (neck * 1.3, height * 0.8), (belly * 1.4, height), (0, height)]
+    column = [
+        (belly, height * 0.3),
+        (neck, height * 0.5),
+        (neck * 1.3, height * 0.8),
+        (belly * 1.4, height),
+        (0, height),
+    ]
     b.lathe((0, 0, 0), [*foot, *column], look, rounding=0.004)
 
 
@@ -81,7 +89,12 @@ def _apron(b: Builder, rng: np.random.Generator, width: float, depth: float, und
 
 
 def front(
-    b: Builder, rng: np.random.Generator, middle: tuple[float, float, float], sides: tuple[float, float], look: Paint, knob: Paint
+    b: Builder,
+    rng: np.random.Generator,
+    middle: tuple[float, float, float],
+    sides: tuple[float, float],
+    look: Paint,
+    knob: Paint,
 ) -> None:
     """A door or drawer front with a knob, bar or grip; `middle` lies on the plane of the body's front."""
     x, y, z = middle
@@ -98,7 +111,13 @@ def front(
 
 
 def drawers(
-    b: Builder, rng: np.random.Generator, low: tuple[float, float], sides: tuple[float, float], z: float, look: Paint, knob: Paint
+    b: Builder,
+    rng: np.random.Generator,
+    low: tuple[float, float],
+    sides: tuple[float, float],
+    z: float,
+    look: Paint,
+    knob: Paint,
 ) -> None:
     """Fronts over a rectangle: a stack of drawers, doors, or both."""
     (x, y), (width, height) = low, sides
@@ -133,7 +152,9 @@ def desk(rng: np.random.Generator) -> Builder:
         else:
             for z in (-1, 1):
                 x = side * (width / 2 - 0.05)
-                b.rod((x, height - 0.03, z * (depth / 2 - 0.06)), (x, 0, z * (depth / 2 - 0.06)), 0.022, knob, square=True)
+                b.rod(
+                    (x, height - 0.03, z * (depth / 2 - 0.06)), (x, 0, z * (depth / 2 - 0.06)), 0.022, knob, square=True
+                )
     if rng.random() < 0.6:
         b.box((0, height * 0.68, -depth / 2 + 0.05), (width - 0.1, height * 0.5, 0.024), look)
     if rng.random() < 0.35:
@@ -145,7 +166,12 @@ def _screen(b: Builder, rng: np.random.Generator, foot: tuple[float, float, floa
     x, y, z = foot
     tall = width * rng.uniform(0.55, 0.65)
     b.box((x, y + 0.09 + tall / 2, z), (width, tall, 0.035), BLACK, rounding=0.008)
-    b.box((x, y + 0.09 + tall / 2, z + 0.016), (width * 0.93, tall * 0.88, 0.012), plain(rng, 0.58, 0.4, 0.35), role=Role.PART)
+    b.box(
+        (x, y + 0.09 + tall / 2, z + 0.016),
+        (width * 0.93, tall * 0.88, 0.012),
+        plain(rng, 0.58, 0.4, 0.35),
+        role=Role.PART,
+    )
     b.box((x, y + 0.07, z - 0.02), (0.05, 0.16, 0.025), BLACK)
     b.box((x, y + 0.006, z), (width * 0.42, 0.018, 0.18), BLACK)
 
@@ -169,7 +195,10 @@ def shelf(rng: np.random.Generator) -> Builder:
     b, look = Builder(), furnishing(rng)
     width, height, depth = rng.uniform(0.4, 1.5), rng.uniform(0.8, 2.1), rng.uniform(0.24, 0.38)
     board = rng.uniform(0.02, 0.032)
-    rows, columns = int(np.clip(round(height / rng.uniform(0.28, 0.45)), 2, 6)), 1 if width < 0.9 else int(rng.integers(1, 4))
+    rows, columns = (
+        int(np.clip(round(height / rng.uniform(0.28, 0.45)), 2, 6)),
+        1 if width < 0.9 else int(rng.integers(1, 4)),
+    )
     open_frame = rng.random() < 0.25
     frame = metal(rng) if open_frame else look
     levels = np.linspace(0.06, height - board / 2, rows + 1)
@@ -193,7 +222,7 @@ def _contents(b: Builder, rng: np.random.Generator, levels: np.ndarray, width: f
     """Rows of books, boxes and vases on some of the boards."""
     if rng.random() < 0.3:
         return
-    for low, high in zip(levels[:-1], levels[1:], strict=True):
+    for low, high in itertools.pairwise(levels):
         room, kind = high - low - 0.03, rng.random()
         if kind < 0.45:
             x, end = -width / 2 + 0.02, width / 2 * rng.uniform(-0.2, 0.95)
@@ -253,8 +282,15 @@ def appliance(rng: np.random.Generator) -> Builder:
         b.box((0, height / 2, 0), (width, height, depth), look, rounding=0.015)
         split = height * rng.uniform(0.28, 0.7)
         for low, high in ((0.04, split), (split, height)):
-            b.box((0, (low + high) / 2, depth / 2), (width, high - low - 0.02, 0.07), look, rounding=0.02, role=Role.PART)
-            b.box((width * 0.4, (low + high) / 2, depth / 2 + 0.055), (0.03, (high - low) * 0.4, 0.05), knob, role=Role.PART)
+            b.box(
+                (0, (low + high) / 2, depth / 2), (width, high - low - 0.02, 0.07), look, rounding=0.02, role=Role.PART
+            )
+            b.box(
+                (width * 0.4, (low + high) / 2, depth / 2 + 0.055),
+                (0.03, (high - low) * 0.4, 0.05),
+                knob,
+                role=Role.PART,
+            )
         return b
     if kind == "microwave":
         b.box((0, 0.15, 0), (0.5, 0.29, 0.36), look, rounding=0.012)
@@ -267,7 +303,9 @@ def appliance(rng: np.random.Generator) -> Builder:
     z = depth / 2
     if kind == "washer":
         b.cylinder((0, height * 0.45, z), 0.09, 0.2, knob, tilt=(90, 0, 0), rounding=0.02, role=Role.PART)
-        b.cylinder((0, height * 0.45, z + 0.04), 0.06, 0.145, plain(rng, 0.58, 0.3, 0.25), tilt=(90, 0, 0), role=Role.PART)
+        b.cylinder(
+            (0, height * 0.45, z + 0.04), 0.06, 0.145, plain(rng, 0.58, 0.3, 0.25), tilt=(90, 0, 0), role=Role.PART
+        )
     else:
         b.box((0, height * 0.42, z), (0.54, height * 0.6, 0.04), BLACK, rounding=0.008, role=Role.PART)
         b.rod((-0.24, height * 0.68, z + 0.05), (0.24, height * 0.68, z + 0.05), 0.014, knob)
