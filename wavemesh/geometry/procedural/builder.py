@@ -16,7 +16,15 @@ import torch
 from jaxtyping import Float
 
 from wavemesh.geometry.procedural.materials import Paint
-from wavemesh.geometry.procedural.primitive import AROUND, AXES, Primitive, Vector, rotation_of, rotation_towards
+from wavemesh.geometry.procedural.primitive import (
+    AROUND,
+    AXES,
+    Number,
+    Primitive,
+    Vector,
+    rotation_of,
+    rotation_towards,
+)
 from wavemesh.geometry.procedural.solids import MAX_VERTICES, Kind, Role, Solids
 from wavemesh.geometry.sdf import BOX_SIDE
 
@@ -30,10 +38,10 @@ class Builder:
     def _add(
         self,
         kind: Kind,
-        size: Sequence[float],
+        size: Sequence[Number],
         at: Vector,
         paint: Paint,
-        tilt: Vector | np.ndarray,
+        tilt: Vector,
         role: Role,
         profile: np.ndarray | None = None,
     ) -> None:
@@ -53,7 +61,7 @@ class Builder:
         sides: Vector,
         paint: Paint,
         *,
-        rounding: float = 0.0,
+        rounding: Number = 0.0,
         tilt: Vector = (0, 0, 0),
         role: Role = Role.BODY,
     ) -> None:
@@ -64,12 +72,12 @@ class Builder:
     def cylinder(
         self,
         at: Vector,
-        height: float,
-        radius: float,
+        height: Number,
+        radius: Number,
         paint: Paint,
         *,
-        top: float | None = None,
-        rounding: float = 0.0,
+        top: Number | None = None,
+        rounding: Number = 0.0,
         tilt: Vector = (0, 0, 0),
         role: Role = Role.BODY,
     ) -> None:
@@ -86,11 +94,11 @@ class Builder:
     def arc(
         self,
         at: Vector,
-        radius: float,
-        tube: float,
+        radius: Number,
+        tube: Number,
         paint: Paint,
         *,
-        angle_deg: float = 360.0,
+        angle_deg: Number = 360.0,
         tilt: Vector = (0, 0, 0),
         role: Role = Role.BODY,
     ) -> None:
@@ -98,7 +106,14 @@ class Builder:
         self._add(Kind.ARC, [radius, tube, math.radians(angle_deg) / 2.0], at, paint, tilt, role)
 
     def rod(
-        self, start: Vector, end: Vector, radius: float, paint: Paint, *, top: float | None = None, square: bool = False
+        self,
+        start: Vector,
+        end: Vector,
+        radius: Number,
+        paint: Paint,
+        *,
+        top: Number | None = None,
+        square: bool = False,
     ) -> None:
         """A rod between two points: round with round ends, tapering to `top` at the end, or square."""
         first, last = np.asarray(start, dtype=np.float64), np.asarray(end, dtype=np.float64)
@@ -110,7 +125,7 @@ class Builder:
         else:
             self._add(Kind.CAPSULE, [length / 2.0, radius], middle, paint, turn, Role.BODY)
 
-    def tube(self, points: Sequence[Vector], radius: float, paint: Paint) -> None:
+    def tube(self, points: Sequence[Vector], radius: Number, paint: Paint) -> None:
         """A bent round tube through points."""
         for start, end in pairwise(points):
             self.rod(start, end, radius, paint)
@@ -121,8 +136,8 @@ class Builder:
         profile: Sequence[Vector] | np.ndarray,
         paint: Paint,
         *,
-        wall: float = 0.0,
-        rounding: float = 0.0,
+        wall: Number = 0.0,
+        rounding: Number = 0.0,
         tilt: Vector = (0, 0, 0),
         role: Role = Role.BODY,
     ) -> None:
@@ -134,10 +149,10 @@ class Builder:
         self,
         at: Vector,
         outline: Sequence[Vector] | np.ndarray,
-        depth: float,
+        depth: Number,
         paint: Paint,
         *,
-        rounding: float = 0.0,
+        rounding: Number = 0.0,
         tilt: Vector = (0, 0, 0),
         role: Role = Role.BODY,
     ) -> None:

@@ -54,7 +54,7 @@ def _random_primitive(
                 sides[0] * 0.6,
                 sides[1] * 0.15,
                 look,
-                angle_deg=rng.choice([140, 220, 360]),
+                angle_deg=float(rng.choice([140.0, 220.0, 360.0])),
                 tilt=turn,
                 role=role,
             )

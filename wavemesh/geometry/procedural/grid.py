@@ -164,8 +164,9 @@ def _nearest_samples(
 ) -> tuple[Tensor, Tensor]:
     """For each cell the number of its nearest sample and the squared distance to it.
 
-    Where none lies within about `passes` cells the number is that of the samples. sampled: the cells that the samples came from; total: cells of all grids. Candidates spread from face neighbour to
-    face neighbour, one step in a pass (Danielsson 1980).
+    Where none lies within about `passes` cells the number is that of the samples. sampled: the cells that the samples
+    came from; total: cells of all grids. Candidates spread from face neighbour to face neighbour, one step in a pass
+    (Danielsson 1980).
     """
     none = len(points)
     nearest_of = torch.full((total,), none, dtype=torch.int32, device=cells.device)

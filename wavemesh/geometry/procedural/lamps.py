@@ -7,9 +7,10 @@ import numpy as np
 from wavemesh.geometry.procedural.builder import Builder
 from wavemesh.geometry.procedural.household import smooth_profile
 from wavemesh.geometry.procedural.materials import WHITE, Paint, cloth, metal, paint, pottery, wood
+from wavemesh.geometry.procedural.primitive import Number
 
 
-def _shade(b: Builder, rng: np.random.Generator, low: float, width: float, look: Paint, tilt: float = 0.0) -> float:
+def _shade(b: Builder, rng: np.random.Generator, low: Number, width: Number, look: Paint, tilt: Number = 0.0) -> float:
     """A lamp shade whose lower rim is at `low`; its height comes back."""
     height, style = width * rng.uniform(0.5, 0.95), rng.random()
     if style < 0.55:
@@ -51,8 +52,9 @@ def lamp(rng: np.random.Generator) -> Builder:
     if kind == "floor":
         tall, radius = rng.uniform(1.2, 1.6), rng.uniform(0.13, 0.18)
         if rng.random() < 0.3:
+            feet = wood(rng)
             for turn in np.radians((0.0, 120.0, 240.0)):
-                b.rod((0, tall, 0), (0.28 * np.sin(turn), 0, 0.28 * np.cos(turn)), 0.016, wood(rng))
+                b.rod((0, tall, 0), (0.28 * np.sin(turn), 0, 0.28 * np.cos(turn)), 0.016, feet)
         else:
             b.lathe(
                 (0, 0, 0), [(0, 0), (radius, 0), (radius, 0.025), (0.016, 0.04), (0.016, tall), (0, tall)], metal(rng)

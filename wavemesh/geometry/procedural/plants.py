@@ -6,9 +6,10 @@ import numpy as np
 
 from wavemesh.geometry.procedural.builder import Builder
 from wavemesh.geometry.procedural.materials import SOIL, Paint, leaf, pottery, wood
+from wavemesh.geometry.procedural.primitive import Number, Vector
 
 
-def _pot(b: Builder, rng: np.random.Generator, radius: float, height: float) -> None:
+def _pot(b: Builder, rng: np.random.Generator, radius: Number, height: Number) -> None:
     """A pot full of soil; its rim is at `height`."""
     look = pottery(rng)
     if rng.random() < 0.25:
@@ -41,7 +42,7 @@ def plant(rng: np.random.Generator) -> Builder:
     return b
 
 
-def _broad_leaves(b: Builder, rng: np.random.Generator, height: float, green: Paint) -> None:
+def _broad_leaves(b: Builder, rng: np.random.Generator, height: Number, green: Paint) -> None:
     """Leaves on stems that droop outwards, spread by the golden angle."""
     for number in range(int(rng.integers(7, 14))):
         turn, lean = number * 2.4 + rng.uniform(-0.3, 0.3), rng.uniform(0.15, 1.1)
@@ -55,7 +56,7 @@ def _broad_leaves(b: Builder, rng: np.random.Generator, height: float, green: Pa
         _leaf(b, joint + tip * long * 0.42, (long * rng.uniform(0.4, 0.65), long, 0.016), green, tilt, turn)
 
 
-def _blades(b: Builder, rng: np.random.Generator, radius: float, height: float, green: Paint) -> None:
+def _blades(b: Builder, rng: np.random.Generator, radius: Number, height: Number, green: Paint) -> None:
     """Long upright leaves."""
     for number in range(int(rng.integers(8, 16))):
         turn, lean, long = number * 2.4, rng.uniform(0.05, 0.5), rng.uniform(0.25, 0.55)
@@ -71,7 +72,7 @@ def _blades(b: Builder, rng: np.random.Generator, radius: float, height: float, 
         )
 
 
-def _cactus(b: Builder, rng: np.random.Generator, height: float, green: Paint) -> None:
+def _cactus(b: Builder, rng: np.random.Generator, height: Number, green: Paint) -> None:
     """A column with up to two arms."""
     tall, thick = rng.uniform(0.2, 0.45), rng.uniform(0.04, 0.07)
     b.rod((0, height * 0.8, 0), (0, height + tall, 0), thick, green)
@@ -84,7 +85,7 @@ def _cactus(b: Builder, rng: np.random.Generator, height: float, green: Paint) -
         )
 
 
-def _tree(b: Builder, rng: np.random.Generator, tall: bool, height: float, green: Paint) -> None:
+def _tree(b: Builder, rng: np.random.Generator, tall: bool, height: Number, green: Paint) -> None:
     """A trunk with a crown of balls or a cone; without a tall trunk a bush."""
     trunk = rng.uniform(0.1, 0.5) if tall else 0.02
     b.rod((0, height * 0.8, 0), (0, height + trunk + 0.05, 0), 0.016, wood(rng))
@@ -103,10 +104,10 @@ def _tree(b: Builder, rng: np.random.Generator, tall: bool, height: float, green
 def _leaf(
     b: Builder,
     at: np.ndarray,
-    sides: tuple[float, float, float],
+    sides: Vector,
     look: Paint,
-    tilt: tuple[float, float, float],
-    turn: float,
+    tilt: Vector,
+    turn: Number,
 ) -> None:
     """A flat leaf along y that leans by tilt[0] towards +z and is then turned about y."""
     lean, (s, c) = np.radians(tilt[0]), (np.sin(turn), np.cos(turn))

@@ -12,7 +12,8 @@ from wavemesh.geometry.procedural.materials import Paint
 from wavemesh.geometry.procedural.solids import Kind, Role
 
 LEAST_HALF_THICKNESS = 0.0125  # world units: a sheet of 1.6 cells of a 128^3 grid
-Vector = Sequence[float] | np.ndarray
+Number = float | int
+Vector = Sequence[Number] | np.ndarray
 AXES = np.concatenate([-np.eye(3), np.eye(3)])
 AROUND = np.concatenate([AXES, np.random.default_rng(0).normal(size=(250, 3))])
 _THICKNESS = {  # which sizes must not vanish

@@ -6,11 +6,12 @@ import numpy as np
 
 from wavemesh.geometry.procedural.builder import Builder
 from wavemesh.geometry.procedural.materials import WHITE, Paint, cloth, furnishing, legs, metal, paint, plain, wood
+from wavemesh.geometry.procedural.primitive import Number, Vector
 from wavemesh.geometry.procedural.solids import Role
 
 
 def four_legs(
-    b: Builder, rng: np.random.Generator, width: float, depth: float, height: float, look: Paint, thick: float
+    b: Builder, rng: np.random.Generator, width: Number, depth: Number, height: Number, look: Paint, thick: Number
 ) -> None:
     """Legs from the floor to `height` under a top of that width and depth: square, round, splayed or skids."""
     style = rng.choice(["square", "round", "splayed", "skids"], p=[0.38, 0.22, 0.28, 0.12])
@@ -36,7 +37,7 @@ def four_legs(
         b.rod((-x, level, 0), (x, level, 0), thick * 0.3, look)
 
 
-def star_base(b: Builder, rng: np.random.Generator, height: float, radius: float) -> None:
+def star_base(b: Builder, rng: np.random.Generator, height: Number, radius: Number) -> None:
     """A column on a five-armed star with castors, or on a round plate."""
     look = metal(rng)
     b.cylinder((0, height / 2, 0), height + 0.01, 0.028, look)
@@ -50,14 +51,14 @@ def star_base(b: Builder, rng: np.random.Generator, height: float, radius: float
 
 
 def _back(
-    b: Builder, rng: np.random.Generator, width: float, depth: float, seat: float, look: Paint, cover: Paint
+    b: Builder, rng: np.random.Generator, width: Number, depth: Number, seat: Number, look: Paint, cover: Paint
 ) -> None:
     """The back of a chair above the seat, leaning backwards."""
     height, lean = rng.uniform(0.32, 0.6), rng.uniform(0.0, 0.16)
     thick, z = rng.uniform(0.022, 0.04), -depth / 2 + 0.025
     x = width / 2 - thick / 2
 
-    def at(side: float, share: float) -> tuple[float, float, float]:
+    def at(side: Number, share: Number) -> tuple[float, float, float]:
         return (side * x, seat - 0.02 + share * height, z - lean * share * height)
 
     style = rng.choice(["panel", "slats", "spindles", "ladder", "cushion", "shell"])
@@ -212,10 +213,10 @@ def sofa(rng: np.random.Generator) -> Builder:
 def _pillows_and_feet(
     b: Builder,
     rng: np.random.Generator,
-    sides: tuple[float, float],
-    arm: float,
-    levels: tuple[float, float],
-    thick: float,
+    sides: Vector,
+    arm: Number,
+    levels: Vector,
+    thick: Number,
 ) -> None:
     """What a sofa stands on and what lies in its corners. levels: of its underside and of the seat."""
     pillow, look = cloth(rng), legs(rng)
@@ -269,7 +270,7 @@ def bed(rng: np.random.Generator) -> Builder:
 
 
 def _mattress(
-    b: Builder, rng: np.random.Generator, level: float, sides: tuple[float, float], looks: tuple[Paint, Paint, Paint]
+    b: Builder, rng: np.random.Generator, level: Number, sides: Vector, looks: tuple[Paint, Paint, Paint]
 ) -> None:
     """Frame, mattress, blanket and pillows at a level; looks: of frame, sheet and blanket."""
     (width, length), (look, sheet, blanket) = sides, looks
@@ -289,7 +290,7 @@ def _mattress(
         )
 
 
-def _bunk_rails(b: Builder, width: float, length: float, top: float, look: Paint) -> None:
+def _bunk_rails(b: Builder, width: Number, length: Number, top: Number, look: Paint) -> None:
     """The ends and the ladder of a bunk bed."""
     b.box((0, top - 0.1, length * 0.485), (width, 0.08, 0.03), look)
     b.box((0, top - 0.1, -length * 0.485), (width, 0.08, 0.03), look)

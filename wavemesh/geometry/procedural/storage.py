@@ -8,6 +8,7 @@ import numpy as np
 
 from wavemesh.geometry.procedural.builder import Builder
 from wavemesh.geometry.procedural.materials import BLACK, Paint, furnishing, glass, legs, metal, paint, plain, wood
+from wavemesh.geometry.procedural.primitive import Number, Vector
 from wavemesh.geometry.procedural.seating import four_legs
 from wavemesh.geometry.procedural.solids import Role
 
@@ -44,8 +45,8 @@ def table(rng: np.random.Generator) -> Builder:
         b.box((0, under * 0.75, 0), (2 * x - 0.1, under * 0.35, 0.03), look)
     elif style == "crossed":
         for share in (-0.75, 0.75):
-            b.rod((share * x, 0, -z), (share * x, under + 0.004, z), 0.028, look, square=True)
-            b.rod((share * x, 0, z), (share * x, under + 0.004, -z), 0.028, look, square=True)
+            b.rod((share * x, 0, -z), (share * x, under - 0.012, z), 0.028, look, square=True)
+            b.rod((share * x, 0, z), (share * x, under - 0.012, -z), 0.028, look, square=True)
         b.rod((-0.75 * x, under / 2, 0), (0.75 * x, under / 2, 0), 0.022, look)
     else:
         four_legs(b, rng, 2 * x, 2 * z, under, look if rng.random() < 0.7 else legs(rng), rng.uniform(0.035, 0.09))
@@ -56,7 +57,7 @@ def table(rng: np.random.Generator) -> Builder:
     return b
 
 
-def _pedestal(b: Builder, rng: np.random.Generator, height: float, radius: float, look: Paint) -> None:
+def _pedestal(b: Builder, rng: np.random.Generator, height: Number, radius: Number, look: Paint) -> None:
     """A turned column on a foot plate, or on three bent feet."""
     neck, belly = rng.uniform(0.025, 0.05), rng.uniform(0.04, 0.1)
     if rng.random() < 0.5:
@@ -76,7 +77,7 @@ def _pedestal(b: Builder, rng: np.random.Generator, height: float, radius: float
     b.lathe((0, 0, 0), [*foot, *column], look, rounding=0.004)
 
 
-def _apron(b: Builder, rng: np.random.Generator, width: float, depth: float, under: float, look: Paint) -> None:
+def _apron(b: Builder, rng: np.random.Generator, width: Number, depth: Number, under: Number, look: Paint) -> None:
     """Rails under a table's top, sometimes with a drawer."""
     tall = rng.uniform(0.06, 0.12)
     for side in (-1, 1):
@@ -91,8 +92,8 @@ def _apron(b: Builder, rng: np.random.Generator, width: float, depth: float, und
 def front(
     b: Builder,
     rng: np.random.Generator,
-    middle: tuple[float, float, float],
-    sides: tuple[float, float],
+    middle: Vector,
+    sides: Vector,
     look: Paint,
     knob: Paint,
 ) -> None:
@@ -113,9 +114,9 @@ def front(
 def drawers(
     b: Builder,
     rng: np.random.Generator,
-    low: tuple[float, float],
-    sides: tuple[float, float],
-    z: float,
+    low: Vector,
+    sides: Vector,
+    z: Number,
     look: Paint,
     knob: Paint,
 ) -> None:
@@ -162,7 +163,7 @@ def desk(rng: np.random.Generator) -> Builder:
     return b
 
 
-def _screen(b: Builder, rng: np.random.Generator, foot: tuple[float, float, float], width: float) -> None:
+def _screen(b: Builder, rng: np.random.Generator, foot: Vector, width: Number) -> None:
     x, y, z = foot
     tall = width * rng.uniform(0.55, 0.65)
     b.box((x, y + 0.09 + tall / 2, z), (width, tall, 0.035), BLACK, rounding=0.008)
@@ -218,7 +219,7 @@ def shelf(rng: np.random.Generator) -> Builder:
     return b
 
 
-def _contents(b: Builder, rng: np.random.Generator, levels: np.ndarray, width: float, depth: float) -> None:
+def _contents(b: Builder, rng: np.random.Generator, levels: np.ndarray, width: Number, depth: Number) -> None:
     """Rows of books, boxes and vases on some of the boards."""
     if rng.random() < 0.3:
         return

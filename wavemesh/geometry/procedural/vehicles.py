@@ -6,6 +6,7 @@ import numpy as np
 
 from wavemesh.geometry.procedural.builder import Builder
 from wavemesh.geometry.procedural.materials import BLACK, Paint, cloth, metal, paint, wood
+from wavemesh.geometry.procedural.primitive import Number, Vector
 from wavemesh.geometry.procedural.solids import Role
 
 _TYRE = Paint((0.09, 0.09, 0.1))
@@ -14,7 +15,7 @@ WINDOW = Paint((0.2, 0.26, 0.32))
 
 
 def _wheels(
-    b: Builder, rng: np.random.Generator, places: list[float], track: float, radius: float, wide: float
+    b: Builder, rng: np.random.Generator, places: list[float], track: Number, radius: Number, wide: Number
 ) -> None:
     """A wheel on each side at each place along z, its axle at y = radius."""
     rim = metal(rng)
@@ -57,9 +58,9 @@ def car(rng: np.random.Generator) -> Builder:
 def _cabin(
     b: Builder,
     kind: str,
-    nose: float,
-    width: float,
-    levels: tuple[float, float],
+    nose: Number,
+    width: Number,
+    levels: Vector,
     look: Paint,
 ) -> float:
     """Cabin, windows and lights; where the cabin begins at the back, as a share of `nose`, comes back."""
