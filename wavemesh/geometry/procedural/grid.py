@@ -165,8 +165,8 @@ def _nearest_samples(
     """For each cell the number of its nearest sample and the squared distance to it.
 
     Where none lies within about `passes` cells the number is that of the samples. sampled: the cells that the samples
-    came from; total: cells of all grids. Candidates spread from face neighbour to face neighbour, one step in a pass
-    (Danielsson 1980).
+    came from; total: cells of all grids. Candidates spread from neighbour to neighbour, one step along
+    each axis in a pass (Danielsson 1980).
     """
     none = len(points)
     nearest_of = torch.full((total,), none, dtype=torch.int32, device=cells.device)
@@ -175,15 +175,14 @@ def _nearest_samples(
     # One row more, infinitely far away, stands for "none".
     padded = torch.cat([points, points.new_full((1, 3), 1e3)])
     squared = _squared_distance(padded, nearest, centres)
-    steps = [sign * stride for stride in (1, resolution, resolution**2) for sign in (1, -1)]
-    for _ in range(passes):
-        for step in steps:
+    for stride in (resolution**2, resolution, 1) * passes:
+        for step in (stride, -stride):
             candidate = nearest_of.index_select(0, cells + step)
             distance = _squared_distance(padded, candidate, centres)
             closer = distance < squared
             nearest = torch.where(closer, candidate, nearest)
             squared = torch.minimum(squared, distance)
-        nearest_of[cells] = nearest
+        nearest_of[cells] = nearest  # after each axis, so that a pass reaches diagonal neighbours as well
     return nearest, squared
 
 
