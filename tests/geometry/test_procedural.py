@@ -204,9 +204,9 @@ def test_grids_hold_true_distances_where_the_field_is_a_bound() -> None:
     band = (near.numpy()) | (truth < TRUNCATION)
     cell = 2 / resolution
     assert np.quantile(error[band], 0.99) < 0.2 * cell
-    assert error[band].max() < 0.5 * cell
-    bound = signed_field(grids.solids, cells[None])[0].abs().clamp_max(TRUNCATION)
-    assert (np.abs(bound.numpy() - truth)[band] > 0.5 * cell).mean() > 0.01  # so there was something to mend
+    assert error[band].max() < 0.4 * cell
+    bound = signed_field(grids.solids, cells[None])[0].abs().clamp_max(TRUNCATION).numpy()
+    assert ((truth - bound)[band] > 0.5 * cell).sum() > 50  # so there was something to mend
 
 
 def test_a_grid_is_the_truncated_distance_of_a_ball() -> None:
