@@ -57,3 +57,11 @@ def test_without_weights_of_the_triplane_nothing_is_drawn(tmp_path: Path, capsys
     assert "'nowhere'" in said
     assert "--only visualize_generation" in said
     assert not (tmp_path / "out").exists()
+
+
+def test_a_sheet_of_procedural_shapes_needs_nothing_else(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["figures", "--procedural", "2", "--device", "cpu", "-o", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.strip() == str(tmp_path / "procedural.webp")
+    with Image.open(tmp_path / "procedural.webp") as picture:
+        assert picture.size == (290, 144)
+    assert [path.name for path in tmp_path.iterdir()] == ["procedural.webp"]

@@ -3,7 +3,8 @@
 For a bundled example or the given pictures: wavelet_decomposition, triplane_structure, pipeline_outputs,
 frequency_separation and resolution_comparison of the triplane system, and visualize_generation of WaveMesh-Diff.
 With --data: results.png, a sheet of held-out shapes (picture, prediction, truth), and generation.png, the first of them
-with all its pictures. With --losses: loss.png from the log of a training run.
+with all its pictures. With --losses: loss.png from the log of a training run. With --procedural:
+procedural.webp, a sheet of procedural training shapes.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ OF_TRIPLANE = (
     "resolution_comparison",
 )
 DEFAULT_EXAMPLE = "teapot"
+PROCEDURAL_PX, PROCEDURAL_COLUMNS = 144, 8
 EXAMPLE = """example, under a minute on a CPU:
   python -m wavemesh figures --only visualize_generation --example horse --views 4 -o figures
 """
@@ -51,6 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--count", type=integer(1), default=8, metavar="N", help="shapes on the sheet (default 8)")
     parser.add_argument("--views", type=integer(1), default=1, metavar="N", help="pictures given of each (default 1)")
     parser.add_argument("--seed", type=integer(0), default=0, metavar="S")
+    parser.add_argument("--procedural", type=integer(1), metavar="N", help="a sheet of N procedural shapes")
     parser.add_argument("--losses", type=Path, metavar="RUN", help="folder of a training run")
     parser.add_argument(
         "--triplane-weights", metavar="SOURCE", help="of the triplane system: a folder or Hub id; else the bundled ones"
@@ -62,8 +65,10 @@ def run(args: argparse.Namespace) -> None:
     """Write the figures that the given sources allow; those of a generation if there is no other source."""
     check_writable(args.output / "results.png")
     asked = args.only or args.pictures or args.example is not None
-    if asked or (args.data is None and args.losses is None):
+    if asked or (args.data is None and args.losses is None and args.procedural is None):
         _generation(args)
+    if args.procedural is not None:
+        _procedural(args)
     if args.losses is not None:
         _losses(args.losses, args.output / "loss.png")
     if args.data is not None:
@@ -142,6 +147,21 @@ def _losses(run_folder: Path, path: Path) -> None:
     if not log.is_file():
         raise InputError(f"There is no log of losses {log}.")
     _save(loss_curves(read_losses(log)), path)
+
+
+def _procedural(args: argparse.Namespace) -> None:
+    from PIL import Image
+
+    from wavemesh.data.procedural import ProceduralShapes
+    from wavemesh.rendering import contact_sheet
+
+    device = "auto" if args.device == "auto" else str(args.device)
+    shapes = ProceduralShapes(args.seed, image_size=PROCEDURAL_PX, device=device)
+    rendered = shapes.render(range(args.procedural), [[0]] * args.procedural)
+    sheet = contact_sheet(list(rendered.pictures[:, 0].numpy()), columns=PROCEDURAL_COLUMNS)
+    content = io.BytesIO()
+    Image.fromarray(sheet).save(content, format="WEBP", quality=86, method=6)
+    _write(args.output / "procedural.webp", content.getvalue())
 
 
 def _results(args: argparse.Namespace) -> None:

@@ -18,6 +18,7 @@ from wavemesh.data.augment import colour_jitter, imperfect_masks, mirror, mirror
 from wavemesh.data.cache import SDF_SCALE
 from wavemesh.data.colours import colour_volume, open_colours
 from wavemesh.data.dataset import PreparedShapes
+from wavemesh.errors import InputError
 from wavemesh.models.triplane_renderer import TriplaneRenderer
 from wavemesh.training.wavemesh import ShapeBatches, TaskOptions
 
@@ -59,6 +60,8 @@ class TriplaneBatches(ShapeBatches):
     def __init__(
         self, shapes: PreparedShapes, options: TriplaneOptions, pictures: bool = True, extra_views: int = 0
     ) -> None:
+        if options.procedural_share > 0:
+            raise InputError("The triplane system trains on prepared shapes alone: procedural_share must be 0.")
         super().__init__(shapes, options)
         self.coloured = open_colours(shapes)
         self.pictures, self.extra_views = pictures, extra_views

@@ -7,6 +7,7 @@ Both draw their batches from (seed, batch number) alone, so a resumed run sees w
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +20,8 @@ from torch import Tensor, nn
 
 from wavemesh.config import to_dict
 from wavemesh.data.augment import colour_jitter, imperfect_masks, mirror, mirror_views, turn_poses, turn_quarter
-from wavemesh.data.dataset import PreparedShapes
+from wavemesh.data.dataset import PreparedShapes, to_network_image
+from wavemesh.data.procedural import ProceduralShapes
 from wavemesh.diffusion.guidance import drop_mask
 from wavemesh.errors import InputError
 from wavemesh.geometry.camera import Camera
@@ -44,6 +46,8 @@ class TaskOptions:
     share of dropped conditions, for guidance. terminal_prob: share of batches elements at t = T, where the first
     sampling step is.
     surface_weight, overlap_weight: of the losses on the decoded field. limit: only the first shapes (to overfit).
+    procedural_share: of the shapes are procedural ones, made anew for every batch (`data.procedural`), the others from
+    the prepared set; from 0 to 1.
     augment: quarter turns, mirroring, colours, imperfect masks. mask_chance: share of views with an imperfect mask; the
     hull of four views already suffers from one that is eaten by a pixel.
     """
@@ -58,6 +62,11 @@ class TaskOptions:
     limit: int | None = None
     augment: bool = True
     mask_chance: float = 0.1
+    procedural_share: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.procedural_share <= 1.0:
+            raise InputError(f"The share of procedural shapes must be from 0 to 1, not {self.procedural_share}.")
 
 
 class ShapeBatches:
@@ -75,11 +84,18 @@ class ShapeBatches:
             number += 1
 
     def indices(self, seed: int, number: int) -> list[int]:
-        """The shapes of a batch: consecutive places in a sequence of shuffled passes over the set."""
-        places = range(number * self.options.batch_size, (number + 1) * self.options.batch_size)
+        """The prepared shapes of a batch: consecutive places in a sequence of shuffled passes over the set."""
+        size = self.options.batch_size
+        made = self.procedural_numbers(number)
+        places = range(number * size - made.start, (number + 1) * size - made.stop)
         passes = {place // self.count for place in places}
         orders = {each: np.random.default_rng((seed, each)).permutation(self.count) for each in passes}
         return [int(orders[place // self.count][place % self.count]) for place in places]
+
+    def procedural_numbers(self, number: int) -> range:
+        """The numbers of the procedural shapes in a batch: each comes once in a run, their share is kept on average."""
+        size, share = self.options.batch_size, self.options.procedural_share
+        return range(math.floor(number * size * share), math.floor((number + 1) * size * share))
 
     def view_count(self, number: int) -> int:
         """The number of views in a batch. Multiples of the golden ratio spread evenly, so neighbours differ.
@@ -98,19 +114,34 @@ class ShapeBatches:
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         indices = self.indices(seed, number)
         count = min(self.view_count(number), self.shapes.num_views)
-        views = [rng.choice(self.shapes.num_views, count, replace=False).tolist() for _ in indices]
-        sdf = self.shapes.sdf(indices)
-        images = self.shapes.images(indices, views)
-        poses, intrinsics = self.shapes.view_cameras(indices, views)
+        views = [rng.choice(self.shapes.num_views, count, replace=False).tolist() for _ in range(options.batch_size)]
+        sdf, images, poses, intrinsics = self._unchanged(seed, number, indices, views)
         if options.augment:
             images = imperfect_masks(colour_jitter(images, generator), generator, options.mask_chance)
-            turns, mirrored = rng.integers(4, size=len(indices)), rng.random(len(indices)) < 0.5
+            turns, mirrored = rng.integers(4, size=len(sdf)), rng.random(len(sdf)) < 0.5
             rows = [
                 _augmented(sdf[i], images[i], poses[i], intrinsics[i], int(turns[i]), bool(mirrored[i]))
-                for i in range(len(indices))
+                for i in range(len(sdf))
             ]
             sdf, images, poses, intrinsics = (torch.stack(parts) for parts in zip(*rows, strict=True))
         return {"sdf": sdf, "images": images, "poses": poses, "intrinsics": intrinsics}
+
+    def _unchanged(
+        self, seed: int, number: int, indices: list[int], views: list[list[int]]
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Grids, pictures, poses, intrinsics of a batch before augmentation: prepared shapes, then procedural ones."""
+        parts: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
+        if indices:
+            shown = views[: len(indices)]
+            cameras = self.shapes.view_cameras(indices, shown)
+            parts.append((self.shapes.sdf(indices), self.shapes.images(indices, shown), *cameras))
+        made = self.procedural_numbers(number)
+        if made:
+            source = ProceduralShapes(seed, self.shapes.resolution, self.shapes.num_views, self.shapes.image_size)
+            new = source.render(made, views[len(indices) :])
+            parts.append((new.sdf, to_network_image(new.pictures), new.poses, new.intrinsics))
+        sdf, images, poses, intrinsics = (torch.cat(each) for each in zip(*parts, strict=True))
+        return sdf, images, poses, intrinsics
 
 
 def _augmented(
