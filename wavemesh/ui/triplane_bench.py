@@ -1,7 +1,8 @@
 """What the triplane bench shows and does, without gradio: pictures of planes and bands, gains, and the volume rendered.
 
 Gains act on the Haar bands of the planes; the inverse transform and the small decoder are all that runs afterwards, so
-a picture takes a fraction of a second and no diffusion is repeated.
+a picture takes a fraction of a second and no diffusion is repeated. Heavy imports stay inside the functions: the page
+is laid out before torch is there.
 """
 
 from __future__ import annotations
@@ -9,23 +10,21 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-import trimesh
 from jaxtyping import Float, UInt8
 
 from wavemesh.errors import InputError
-from wavemesh.geometry.camera import Camera
-from wavemesh.geometry.isosurface import sdf_to_mesh
-from wavemesh.geometry.texture import vertex_colours
-from wavemesh.models.triplane_renderer import TriplaneRenderer
-from wavemesh.pipelines.outputs import triplane_colours
-from wavemesh.pipelines.record import RunRecord, TriplaneArrays
 from wavemesh.ui.colours import diverging
 from wavemesh.ui.pictures import Number
-from wavemesh.wavelets.transform import WaveletTransform
+
+if TYPE_CHECKING:
+    import torch
+    import trimesh
+
+    from wavemesh.models.triplane_renderer import TriplaneRenderer
+    from wavemesh.pipelines.record import RunRecord, TriplaneArrays
 
 BAND_NAMES = ("LL", "LH", "HL", "HH")
 PLANE_NAMES = ("XY", "XZ", "YZ")
@@ -82,6 +81,12 @@ class TriplaneBench:
 
     def mesh(self, folder: str, gains: Gains) -> trimesh.Trimesh:
         """The coloured surface of the edited planes; InputError where there is none."""
+        import torch
+
+        from wavemesh.geometry.isosurface import sdf_to_mesh
+        from wavemesh.geometry.texture import vertex_colours
+        from wavemesh.pipelines.outputs import triplane_colours
+
         planes, renderer = self.planes(folder, gains), self.renderer
         with torch.inference_mode():
             planes = planes.to(next(renderer.parameters()).device)
@@ -97,6 +102,10 @@ class TriplaneBench:
         self, folder: str, gains: Gains, azimuth_deg: Number, elevation_deg: Number, size: int
     ) -> UInt8[np.ndarray, "s s 4"]:
         """The volume from a camera, transparent around it; coarse pictures take fewer samples on each ray."""
+        import torch
+
+        from wavemesh.geometry.camera import Camera
+
         planes, renderer = self.planes(folder, gains), self.renderer
         camera = Camera(float(azimuth_deg), float(elevation_deg))
         with torch.inference_mode():
@@ -109,6 +118,10 @@ class TriplaneBench:
 
 def edited_planes(bands: TriplaneArrays, gains: Gains) -> Float[torch.Tensor, "3 c h w"]:
     """The planes at full resolution after the inverse Haar transform of the bands times their gains."""
+    import torch
+
+    from wavemesh.wavelets.transform import WaveletTransform
+
     ll, lh, hl, hh = gains.values
     low = torch.from_numpy(np.asarray(bands.ll, dtype=np.float32))
     details = torch.from_numpy(np.asarray(bands.details, dtype=np.float32))

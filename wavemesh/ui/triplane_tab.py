@@ -10,7 +10,6 @@ import gradio as gr
 
 from wavemesh.errors import InputError
 from wavemesh.geometry.export import mesh_bytes
-from wavemesh.pipelines.bundle import read_bundle
 from wavemesh.ui.colours import legend
 from wavemesh.ui.downloads import download_on_demand
 from wavemesh.ui.handlers import Studio
@@ -269,6 +268,8 @@ def _add_api(studio: Studio) -> None:
         Returns:
             The picture.
         """
+        from wavemesh.pipelines.bundle import read_bundle
+
         if not bundle:
             raise InputError("A run bundle is needed: the .zip that the endpoint generate gives back.")
         if not 16 <= size <= 512:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from wavemesh.wavelets.editing import BANDS, Band
+from wavemesh.wavelets.bands import BANDS, Band
 
 _DETAIL_BANDS = BANDS[1:]
 _HELP = """A run ends with the **wavelet coefficients** of a signed distance field: an approximation at 32³, and the

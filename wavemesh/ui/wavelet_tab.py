@@ -33,7 +33,7 @@ from wavemesh.ui.wavelet_layout import (
     subbands,
 )
 from wavemesh.ui.workspace import KEPT_S, new_result_folder
-from wavemesh.wavelets.editing import BANDS, Band
+from wavemesh.wavelets.bands import BANDS, Band
 
 _PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 # Decoding shares the processor with the model; what comes faster than it is done is worth only its last.
