@@ -15,10 +15,9 @@ from wavemesh.ui.downloads import download_on_demand
 from wavemesh.ui.handlers import Studio
 from wavemesh.ui.notices import explained, refused
 from wavemesh.ui.pictures import Number
+from wavemesh.ui.plane_decoder import COARSE_SIDE, FINE_SIDE, PlaneDecoder
 from wavemesh.ui.triplane_bench import (
     BAND_NAMES,
-    COARSE_SIDE,
-    FINE_SIDE,
     PLANE_NAMES,
     Gains,
     TriplaneBench,
@@ -81,7 +80,8 @@ class _Planes(NamedTuple):
 
 def triplane_tab(studio: Studio, finished_run: gr.State) -> None:
     """Build the tab inside the current Tabs and wire it; finished_run holds the folder of the last run's record."""
-    bench = TriplaneBench(studio.record, studio.factories["triplane"])
+    decoder = PlaneDecoder(studio.factories["triplane"], studio.accelerator)
+    bench = TriplaneBench(studio.record, decoder)
 
     def write(folder: str | None, *gains: Number) -> str | None:
         return _mesh_file(studio, bench, folder, *gains)
@@ -104,7 +104,7 @@ def triplane_tab(studio: Studio, finished_run: gr.State) -> None:
                 [folder, *gains],
                 "save-planes",
             )
-        _add_api(studio)
+        _add_api(decoder)
     asked = [folder, *gains, *camera]
 
     def renderer(side: int) -> Any:
@@ -231,7 +231,7 @@ def _mesh_file(studio: Studio, bench: TriplaneBench, folder: str | None, *gains:
     return str(path)
 
 
-def _add_api(studio: Studio) -> None:
+def _add_api(decoder: PlaneDecoder) -> None:
     """Add the endpoint "render_triplane" to the current Blocks; nothing of it is seen on the page."""
     with gr.Column(visible=False):
         bundle = gr.File(label="Run bundle (.zip) of the method triplane", type="filepath")
@@ -275,7 +275,7 @@ def _add_api(studio: Studio) -> None:
         if not 16 <= size <= 512:
             raise InputError(f"The picture must be 16 to 512 pixels wide, not {size}.")
         record = read_bundle(bundle)
-        bench = TriplaneBench(lambda _: record, studio.factories["triplane"])
+        bench = TriplaneBench(lambda _: record, decoder)
         return bench.render("", gains_of([ll, lh, hl, hh]), azimuth, elevation, int(size))
 
     button.click(
