@@ -12,6 +12,7 @@ from wavemesh.errors import InputError
 from wavemesh.geometry.export import mesh_bytes
 from wavemesh.ui.colours import legend
 from wavemesh.ui.downloads import download_on_demand
+from wavemesh.ui.finished import let_go, nothing_to_inspect
 from wavemesh.ui.handlers import Studio
 from wavemesh.ui.notices import explained, refused
 from wavemesh.ui.pictures import Number
@@ -29,9 +30,7 @@ from wavemesh.ui.workspace import KEPT_S, new_result_folder
 
 _PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 _BUSY: dict[str, Any] = {"concurrency_limit": 2, "concurrency_id": "bench", "trigger_mode": "always_last"}
-_EMPTY = """<div class="wm-empty wm-empty-small"><div><p>No triplane yet.</p>
-<p class="wm-note">Choose the method Triplane in the tab Generate; its planes can be seen and changed here.</p></div>
-</div>"""
+_EMPTY = nothing_to_inspect("With the method Triplane, its planes can be seen and changed here.")
 _HELP = """A **triplane** holds colour and shape as features on three planes; a point looks itself up on each, and a
 small network decodes the sum. Diffusion works on the planes' Haar bands: **LL** is the smooth half, **LH**, **HL** and
 **HH** the horizontal, vertical and diagonal details. Colours of the planes are the three strongest components of their
@@ -128,7 +127,9 @@ def triplane_tab(studio: Studio, finished_run: gr.State) -> None:
             return [gr.skip()] * 8
         record = studio.record(run)
         if record.triplane is None:
-            note = _EMPTY.replace("No triplane yet.", "The last run was one of WaveMesh-Diff, without a triplane.")
+            note = _EMPTY.replace(
+                "No run to inspect yet.", "The last run was one of WaveMesh-Diff, without a triplane."
+            )
             return [None, gr.update(value=note, visible=True), gr.update(visible=False), *[gr.skip()] * 5]
         channels = gr.update(maximum=record.triplane.ll.shape[1] - 1, value=0)
         return [run, gr.update(visible=False), gr.update(visible=True), 1.0, 1.0, 1.0, 1.0, channels]
@@ -142,10 +143,12 @@ def triplane_tab(studio: Studio, finished_run: gr.State) -> None:
             look, sights, [*pictures, scale], **_PRIVATE, **_BUSY
         ).then(fine, asked, orbit, **_PRIVATE, **_BUSY)
 
+    forget, gone = let_go(empty, body, folder, _EMPTY)
+    finished_run.change(forget, finished_run, gone, **_PRIVATE)
     redraw(
-        tab.select(open_run, [finished_run, folder], [folder, empty, body, *gains, planes.channel], **_PRIVATE).then(
-            None, js=_DRAG, api_visibility="private"
-        )
+        tab.select(open_run, [finished_run, folder], [folder, empty, body, *gains, planes.channel], **_PRIVATE)
+        .then(forget, finished_run, gone, **_PRIVATE)
+        .then(None, js=_DRAG, api_visibility="private")
     )
     for gain in gains:
         redraw(gain.input(coarse, asked, orbit, **_PRIVATE, **_BUSY))
