@@ -85,8 +85,8 @@ def build_inputs(studio: Studio) -> tuple[gr.Gallery, gr.Gallery | None, gr.Mark
         label="Drop, choose or paste pictures",
         show_label=False,
         type="filepath",
-        file_types=[".png", ".jpg", ".jpeg", ".webp"],
-        sources=["upload", "clipboard"],
+        file_types=["image"],  # by suffix nothing could be pasted; what we cannot read is refused with a sentence
+        sources=["upload", "webcam", "clipboard"],
         interactive=True,
         height=170,
         elem_id="upload",

@@ -111,6 +111,8 @@ def _wire_pictures(
         files: list[tuple[str, Any]] | None, held: list[Picture], estimated: bool, *angles: Number | None
     ) -> list[Any]:
         paths = [file[0] for file in files or []]
+        if not paths:  # the upload was emptied just now
+            return [gr.skip()] * (1 + len(outputs))
         # Pictures of an example are another object: an upload replaces them.
         replaced = any(p.camera for p in held)
         kept = [] if replaced else _turned(held, angles)
@@ -156,7 +158,15 @@ def _wire_pictures(
     private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     asked = [pictures, estimate, *_angles(cards)]
     outputs = [credit, *everything, *stage.outputs(), finished_run]
-    upload.upload(add, [upload, *asked], [upload, *outputs], api_visibility="private", show_progress_on=upload)
+    # Pasting and photographing only count as a change; an upload says so twice, hence "once".
+    upload.change(
+        add,
+        [upload, *asked],
+        [upload, *outputs],
+        api_visibility="private",
+        show_progress_on=upload,
+        trigger_mode="once",
+    )
     if examples is not None:
         examples.select(pick, None, outputs, **private)
     first = first_shown(studio)
