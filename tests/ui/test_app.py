@@ -135,14 +135,16 @@ def test_two_programs_at_once_take_turns(
     assert all(outputs[-1][1] for outputs in results)
 
 
-def test_building_the_page_loads_no_weights_and_little_else(tmp_path: Path) -> None:
+def test_building_the_page_loads_neither_torch_nor_weights(tmp_path: Path) -> None:
     code = (
         "import sys, json, pathlib\n"
         "from wavemesh.ui.app import build\n"
         "assert 'gradio' not in sys.modules\n"
         "from wavemesh.ui.handlers import Studio\n"
-        f"page = build(Studio(lambda: 1 / 0, pathlib.Path({str(tmp_path)!r})))\n"
-        "heavy = ['transformers', 'diffusers', 'matplotlib', 'spconv', 'pyrender', 'plotly', 'pymanifold']\n"
+        "others = {'triplane': lambda: 1 / 0}\n"
+        f"page = build(Studio(lambda: 1 / 0, pathlib.Path({str(tmp_path)!r}), others=others))\n"
+        "heavy = ['torch', 'transformers', 'diffusers', 'matplotlib', 'spconv', 'pyrender', 'plotly', 'pymanifold']\n"
+        "heavy += ['trimesh', 'scipy', 'cv2', 'manifold3d', 'xatlas', 'mcubes', 'embreex', 'networkx']\n"
         "print(json.dumps([name for name in heavy if name in sys.modules]))\n"
     )
     done = subprocess.run(

@@ -85,3 +85,36 @@ def test_a_visit_begins_with_a_finished_example(page: Any, pipeline: Any, pictur
     page.locator("#generate-button").dispatch_event("click")
     page.wait_for_selector("#facts:has-text('seed 0')")
     assert [view.camera.azimuth_deg for view in pipeline.calls[0]["views"]] == [0.0, 90.0]
+
+
+def test_no_tab_shows_another_object_once_an_example_is_picked(page: Any, pipeline: Any) -> None:
+    content = {
+        "Steps": "#step-shape img",
+        "Wavelets": "#edit-after img",
+        "Result": "#health table",
+        "Compare": "#guidance-button",
+    }
+
+    def open_tab(name: str) -> None:
+        page.get_by_role("tab", name=name).dispatch_event("click")
+
+    page.wait_for_selector("#card-1 img")
+    page.locator("#generate-button").dispatch_event("click")
+    page.wait_for_selector("#facts:has-text('seed 0')")
+    for name in ("Wavelets", "Compare"):
+        open_tab(name)
+        page.wait_for_selector(content[name])
+    open_tab("Generate")
+    page.locator("#examples button:has(img)").nth(1).dispatch_event("click")
+    page.wait_for_selector("#facts:has-text('12 triangles')")
+    for name, selector in content.items():
+        open_tab(name)
+        page.wait_for_selector("text=generate it anew to inspect it >> visible=true")
+        assert not page.locator(selector).is_visible()
+    # The example's own run is shown again, and it alone.
+    open_tab("Generate")
+    page.locator("#generate-button").dispatch_event("click")
+    page.wait_for_selector("#facts:has-text('seed 0')")
+    open_tab("Wavelets")
+    page.wait_for_selector(content["Wavelets"])
+    assert [len(call["views"]) for call in pipeline.calls] == [2, 4]

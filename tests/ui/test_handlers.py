@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pickle
+import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -261,3 +264,24 @@ def test_updates_are_plain_data(studio: Studio, pictures: list[Path]) -> None:
 
     for update in studio.generate(job_of(pictures), "session"):
         assert isinstance(pickle.loads(pickle.dumps(update)), Update)
+
+
+def test_a_run_gets_a_gpu_where_one_is_lent_and_sends_plain_data_there(
+    pipeline: Any, pictures: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lend(duration: int) -> Any:
+        def decorate(function: Any) -> Any:
+            def called(*arguments: Any) -> Any:
+                # Hugging Face sends arguments and results to another process and back.
+                for update in function(*pickle.loads(pickle.dumps(arguments))):
+                    yield pickle.loads(pickle.dumps(update))
+
+            return called
+
+        return decorate
+
+    monkeypatch.setitem(sys.modules, "spaces", SimpleNamespace(GPU=lend))
+    studio = Studio(lambda: pipeline, tmp_path / "workspace", tmp_path / "none")
+    *_, last = studio.generate(job_of(pictures[:1]), "session")
+    assert last.result is not None
+    assert len(pipeline.calls) == 1

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pickle
+import sys
+import threading
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +17,8 @@ from wavemesh.errors import InputError
 from wavemesh.geometry.isosurface import sdf_to_mesh
 from wavemesh.models.triplane_renderer import TriplaneRenderer
 from wavemesh.pipelines.record import RunRecord, TriplaneArrays
+from wavemesh.ui.accelerator import Accelerator
+from wavemesh.ui.plane_decoder import PlaneDecoder
 from wavemesh.ui.triplane_bench import (
     BAND_NAMES,
     Gains,
@@ -40,15 +46,24 @@ def record(triplane: TriplaneArrays | None) -> RunRecord:
     return RunRecord("triplane", {"seed": 0}, [], [], [], [], None, sdf, sdf_to_mesh(sdf), triplane)
 
 
-@pytest.fixture
-def bench() -> TriplaneBench:
+def small_renderer() -> TriplaneRenderer:
     torch.manual_seed(0)
     renderer = TriplaneRenderer(CHANNELS, 8).eval()
     with torch.no_grad():
         renderer.mlp[-1].weight.normal_(std=2.0)
         renderer.mlp[-1].bias[0] += 0.05
-    held = record(bands())
-    return TriplaneBench(lambda folder: held, lambda: SimpleNamespace(model=SimpleNamespace(renderer=renderer)))
+    return renderer
+
+
+@pytest.fixture
+def accelerator() -> Accelerator:
+    return Accelerator()
+
+
+@pytest.fixture
+def bench(accelerator: Accelerator) -> TriplaneBench:
+    held, pipeline = record(bands()), SimpleNamespace(model=SimpleNamespace(renderer=small_renderer()))
+    return TriplaneBench(lambda folder: held, PlaneDecoder(lambda: pipeline, accelerator))
 
 
 @pytest.mark.parametrize("values", [(1.0, 1.0, 1.0, 1.0), (1.0, 0.0, 0.0, 0.0), (0.5, 2.0, -1.0, 0.0)])
@@ -115,9 +130,57 @@ def test_the_edited_planes_have_a_coloured_surface(bench: TriplaneBench, monkeyp
     assert len(np.unique(np.asarray(mesh.visual.vertex_colors), axis=0)) > 10
 
 
+def test_decoding_waits_for_its_turn_at_the_accelerator(
+    bench: TriplaneBench, accelerator: Accelerator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gains, pictures = Gains(), []
+    monkeypatch.setattr("wavemesh.ui.accelerator.MAX_WAIT_S", 0.05)
+    monkeypatch.setattr("wavemesh.ui.triplane_bench.MESH_RESOLUTION", 16)
+    with accelerator.turn() as waiting:
+        assert list(waiting) == []
+        with pytest.raises(InputError, match="busy with other runs"):
+            bench.render("run", gains, 30, 20, 16)
+        with pytest.raises(InputError, match="busy with other runs"):
+            bench.mesh("run", gains)
+        monkeypatch.setattr("wavemesh.ui.accelerator.MAX_WAIT_S", 60.0)
+        late = threading.Thread(target=lambda: pictures.append(bench.render("run", gains, 30, 20, 16)))
+        late.start()
+        late.join(0.3)
+        assert late.is_alive()
+    late.join(30)
+    assert len(pictures) == 1
+    # What was drawn before is shown again at once, whoever is at work.
+    with accelerator.turn() as waiting:
+        assert list(waiting) == []
+        assert bench.render("run", gains, 30, 20, 16) is pictures[0]
+
+
+def test_decoding_gets_a_gpu_where_one_is_lent(monkeypatch: pytest.MonkeyPatch) -> None:
+    lent: list[str] = []
+
+    def lend(duration: int) -> Any:
+        def decorate(function: Any) -> Any:
+            def called(*arguments: Any) -> Any:
+                lent.append(function.func.__name__)
+                # Hugging Face sends arguments and results to another process and back.
+                return pickle.loads(pickle.dumps(function(*pickle.loads(pickle.dumps(arguments)))))
+
+            return called
+
+        return decorate
+
+    monkeypatch.setitem(sys.modules, "spaces", SimpleNamespace(GPU=lend))
+    monkeypatch.setattr("wavemesh.ui.triplane_bench.MESH_RESOLUTION", 16)
+    held, pipeline = record(bands()), SimpleNamespace(model=SimpleNamespace(renderer=small_renderer()))
+    bench = TriplaneBench(lambda folder: held, PlaneDecoder(lambda: pipeline, Accelerator()))
+    assert bench.render("run", Gains(), 30, 20, 16).shape == (16, 16, 4)
+    assert len(bench.mesh("run", Gains()).faces) > 20
+    assert lent == ["_volume", "_surface"]
+
+
 def test_what_cannot_be_shown_is_said() -> None:
     held = record(None)
-    empty = TriplaneBench(lambda folder: held, lambda: None)
+    empty = TriplaneBench(lambda folder: held, PlaneDecoder(lambda: None, Accelerator()))
     with pytest.raises(InputError, match="no triplane"):
         empty.bands("run")
     with pytest.raises(InputError, match="11"):

@@ -10,10 +10,9 @@ from torch import Tensor
 
 from wavemesh.errors import InputError
 from wavemesh.wavelets import polyphase
+from wavemesh.wavelets.bands import DETAIL_KEYS_2D, DETAIL_KEYS_3D
 from wavemesh.wavelets.filters import BANK_NAMES
 from wavemesh.wavelets.transform import (
-    DETAIL_KEYS_2D,
-    DETAIL_KEYS_3D,
     Pyramid,
     WaveletTransform,
     dwt2d,

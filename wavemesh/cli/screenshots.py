@@ -20,18 +20,29 @@ from typing import Any
 from wavemesh.cli.arguments import add_device
 from wavemesh.errors import InputError
 
-EXAMPLE = """example, under two minutes on a CPU:
-  python -m wavemesh screenshots -o docs/pictures
+EXAMPLE = """example, a few minutes on a CPU:
+  python -m wavemesh screenshots -o docs/screenshots
 """
 WIDTHS = {"desktop": 1440, "phone": 390}
 HEIGHT = 900
-SETTLE_MS = 1500  # plots and the 3D viewer draw after their data is there
-_WAIT_MS = 180_000
+# What a tab shows of a run, by its title: a picture is taken when all of it is there.
+CONTENT = {
+    "Generate": ("#mesh canvas", "#facts"),
+    "Steps": ("#step-shape img", "#step-facts dl", "#step-bands img"),
+    "Wavelets": ("#edit-before img", "#edit-change img", "#slice-z img", "#energy table", "#sites .plot-container"),
+    "Triplane": ("#orbit img", "#orbit-ll img", "#plane-YZ img", "#plane-legend p"),
+    "Result": ("#health table", "#result-solid canvas"),
+    "Compare": ("#guidance-button", "#truth-note"),
+}
+SETTLE_MS = 2500  # plots and the 3D viewer draw after their data is there
+_WAIT_MS = 600_000  # somebody else may be using the processor
+_IMAGES_THERE = """() => [...document.images].filter((image) => image.offsetParent)
+    .every((image) => image.complete && image.naturalWidth > 0)"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument("-o", "--output", type=Path, default=Path("docs/pictures"), metavar="FOLDER")
+    parser.add_argument("-o", "--output", type=Path, default=Path("docs/screenshots"), metavar="FOLDER")
     parser.add_argument("--chromium", metavar="FILE", help="the browser; found on the path if left out")
     add_device(parser)
 
@@ -52,7 +63,7 @@ def run(args: argparse.Namespace) -> None:
             with playwright.sync_playwright() as driver:
                 browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
                 for name, width in WIDTHS.items():
-                    _photograph(browser, address, name, width, args.output)
+                    photograph(browser, address, name, width, args.output)
                 browser.close()
         finally:
             page.close(verbose=False)
@@ -77,8 +88,8 @@ def _serve(workspace: Path, weights: str | None, device: str) -> tuple[Any, str]
     return page, address
 
 
-def _photograph(browser: Any, address: str, name: str, width: int, folder: Path) -> None:
-    """The first visit, and every tab after a run on the example that it shows."""
+def photograph(browser: Any, address: str, name: str, width: int, folder: Path) -> None:
+    """The first visit, then every tab after a run on the example that it shows, each once its content is there."""
     page = browser.new_page(viewport={"width": width, "height": HEIGHT})
     page.set_default_timeout(_WAIT_MS)
     page.goto(address)
@@ -86,24 +97,50 @@ def _photograph(browser: Any, address: str, name: str, width: int, folder: Path)
     page.wait_for_selector("#card-0 img")
     page.wait_for_selector("#mesh canvas")
     _save(page, folder / f"visit-{name}.webp")
-    page.locator("#generate-button").dispatch_event("click")
-    page.wait_for_selector("#facts:has-text('seed')")
     tabs = page.locator("#tabs [role=tab]")
-    names = dict.fromkeys(tabs.nth(index).inner_text().strip() for index in range(tabs.count()))
-    for title in filter(None, names):
-        # On a phone gradio keeps some tabs in a menu; the hidden button acts all the same.
-        page.get_by_role("tab", name=title, exact=True, include_hidden=True).first.dispatch_event("click")
-        _save(page, folder / f"{title.lower().replace(' ', '-')}-{name}.webp")
+    titles = dict.fromkeys(tabs.nth(index).inner_text().strip() for index in range(tabs.count()))
+    _generate(page)
+    for title in filter(None, titles):
+        if title == "Triplane":
+            # Its own method fills it; the other tabs have seen the first run by then, or come back to this one.
+            continue
+        _show(page, title)
+        _save(page, folder / f"{title.lower()}-{name}.webp")
+    if "Triplane" in titles:
+        _show(page, "Generate")
+        page.locator("#method input").click()
+        page.get_by_role("option", name="Wavelet Triplane").click()
+        _generate(page)
+        _show(page, "Triplane")
+        _save(page, folder / f"triplane-{name}.webp")
     page.close()
+
+
+def _generate(page: Any) -> None:
+    """Press Generate and wait for the end of the run: its caption, and the strip with all of its steps."""
+    page.locator("#generate-button").dispatch_event("click")
+    page.wait_for_selector("#stop-button")
+    page.wait_for_selector("#generate-button")
+    page.wait_for_selector("#facts:has-text('seed')")
+    page.wait_for_selector("#watch .wm-film img")
+
+
+def _show(page: Any, title: str) -> None:
+    """Open a tab and wait for what it shows of the run."""
+    # On a phone gradio keeps some tabs in a menu; the hidden button acts all the same.
+    page.get_by_role("tab", name=title, exact=True, include_hidden=True).first.dispatch_event("click")
+    for selector in CONTENT[title]:
+        page.wait_for_selector(selector)
 
 
 def _save(page: Any, path: Path) -> None:
     """The whole page as a small WebP."""
     from PIL import Image
 
+    page.wait_for_function(_IMAGES_THERE)
     page.wait_for_timeout(SETTLE_MS)
     begin = time.monotonic()
-    while page.locator("canvas:visible").count() and time.monotonic() - begin < 30 and _is_blank(page):
+    while page.locator("canvas:visible").count() and time.monotonic() - begin < 120 and _is_blank(page):
         page.wait_for_timeout(400)
     picture = Image.open(io.BytesIO(page.screenshot(full_page=True))).convert("RGB")
     picture.save(path, quality=80, method=6)

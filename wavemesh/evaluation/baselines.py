@@ -20,7 +20,7 @@ from scipy.ndimage import distance_transform_edt
 from wavemesh.errors import InputError
 from wavemesh.evaluation.metrics import IOU_RESOLUTION, solid_grid
 from wavemesh.geometry.camera import Camera, project_points, stack_cameras
-from wavemesh.geometry.sdf import BOX_SIDE, TRUNCATION
+from wavemesh.geometry.frame import BOX_SIDE, TRUNCATION
 from wavemesh.wavelets.sparse import SparseCoefficients
 
 FEATURE_SIZE = 32

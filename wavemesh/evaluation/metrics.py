@@ -17,7 +17,8 @@ from jaxtyping import Bool, Float, Int
 from scipy.spatial import cKDTree
 
 from wavemesh.errors import InputError
-from wavemesh.geometry.sdf import BOX_SIDE, SurfacePoints, mesh_to_sdf
+from wavemesh.geometry.frame import BOX_SIDE
+from wavemesh.geometry.sdf import SurfacePoints, mesh_to_sdf
 from wavemesh.geometry.visible import visible_surface
 
 NUM_POINTS = 40_000  # of each surface: with 10,000 the F-score at 0.02 cannot pass about 0.8

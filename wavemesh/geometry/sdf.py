@@ -18,10 +18,9 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from wavemesh.errors import InputError
+from wavemesh.geometry.frame import TRUNCATION
 from wavemesh.geometry.orbit_depth import BACKGROUND_DEPTH, OrbitDepth, look_around
 
-TRUNCATION = 0.09
-BOX_SIDE = 1.8
 # Half of the least thickness of a sheet, in cells: a slab of 1.5 cells always holds the centre of one.
 SHEET_HALF_THICKNESS = 0.75
 _BLOCK = 4

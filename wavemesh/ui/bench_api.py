@@ -13,7 +13,6 @@ import gradio as gr
 
 from wavemesh.errors import InputError
 from wavemesh.geometry.export import MESH_SUFFIXES, mesh_bytes
-from wavemesh.pipelines.bundle import read_bundle
 from wavemesh.ui.arguments import json_argument
 from wavemesh.ui.handlers import Studio
 from wavemesh.ui.notices import refused
@@ -21,7 +20,7 @@ from wavemesh.ui.pictures import Number
 from wavemesh.ui.result_tools import ResultBench, Shape
 from wavemesh.ui.wavelet_bench import Comparison, Decoded, Edit, wavelet_coefficients
 from wavemesh.ui.workspace import new_result_folder
-from wavemesh.wavelets.editing import BANDS
+from wavemesh.wavelets.bands import BANDS
 
 _SHARED: dict[str, Any] = {"concurrency_limit": 2, "concurrency_id": "bench"}
 
@@ -180,6 +179,8 @@ def _levels(levels: Any) -> tuple[int, ...]:
 
 
 def _read(bundle: str | None) -> Any:
+    from wavemesh.pipelines.bundle import read_bundle
+
     if not bundle:
         raise InputError("A run bundle is needed: the .zip that the endpoint generate gives back.")
     try:

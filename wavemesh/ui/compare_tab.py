@@ -22,6 +22,7 @@ from wavemesh.ui.compare import (
     scores_table,
     without_view,
 )
+from wavemesh.ui.finished import nothing_to_inspect
 from wavemesh.ui.generation import Job
 from wavemesh.ui.handlers import Studio
 from wavemesh.ui.pictures import Number
@@ -29,8 +30,7 @@ from wavemesh.ui.truth import truth_mesh
 
 _log = logging.getLogger(__name__)
 
-_EMPTY = """<div class="wm-empty wm-empty-small"><div><p>Comparisons of a run appear here.</p>
-<p class="wm-note">Generate a mesh first.</p></div></div>"""
+_EMPTY = nothing_to_inspect("Here it can be measured, and compared with other runs of the same pictures.")
 _NO_TRUTH = (
     "Nobody knows the true shape of these pictures. Render views from a mesh in the tab Generate to measure a run."
 )
@@ -61,7 +61,8 @@ def compare_tab(studio: Studio, finished_run: gr.State) -> None:
             left_out = gr.Slider(1, 2, 1, step=1, label="View to leave out", buttons=[], elem_id="left-out")
             leave_buttons = _buttons("Run without it", "leave")
             leave = _outputs("leave", 3)
-    _wire_load(studio, finished_run, [empty, body, truth_note, measure_button, left_out, leave_buttons[0]], scores)
+    controls = [empty, body, truth_note, measure_button, left_out, leave_buttons[0]]
+    _wire_load(studio, finished_run, controls, [scores, *guidance, *leave])
     _wire_measure(studio, finished_run, measure_button, scores)
     _wire_guidance(studio, finished_run, guidance_buttons, (first, second), guidance)
     _wire_leave(studio, finished_run, leave_buttons, left_out, leave)
@@ -94,10 +95,13 @@ def _outputs(name: str, count: int) -> list[Any]:
     return [words, *pictures]
 
 
-def _wire_load(studio: Studio, finished_run: gr.State, outputs: list[Any], scores: gr.HTML) -> None:
+def _wire_load(studio: Studio, finished_run: gr.State, controls: list[Any], compared: list[Any]) -> None:
+    # What was compared belongs to the run before.
+    nothing = ["" if isinstance(each, gr.HTML) else gr.update(value=None, visible=False) for each in compared]
+
     def load(folder: str | None) -> list[Any]:
         if not folder:
-            return [gr.update(visible=True), gr.update(visible=False), *[gr.skip()] * 4, ""]
+            return [gr.update(visible=True), gr.update(visible=False), *[gr.skip()] * 4, *nothing]
         known = truth_mesh(folder) is not None
         count = len(studio.record(folder).pictures)
         return [
@@ -107,10 +111,10 @@ def _wire_load(studio: Studio, finished_run: gr.State, outputs: list[Any], score
             gr.update(interactive=known),
             gr.update(maximum=max(2, count), value=1, interactive=count > 1),
             gr.update(interactive=count > 1),
-            "",
+            *nothing,
         ]
 
-    finished_run.change(load, finished_run, [*outputs, scores], api_visibility="private", show_progress="hidden")
+    finished_run.change(load, finished_run, [*controls, *compared], api_visibility="private", show_progress="hidden")
 
 
 def _wire_measure(studio: Studio, finished_run: gr.State, button: gr.Button, scores: gr.HTML) -> None:

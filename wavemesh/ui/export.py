@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-
-import trimesh
+from typing import TYPE_CHECKING
 
 from wavemesh.geometry.export import MESH_SUFFIXES, mesh_bytes
+
+if TYPE_CHECKING:
+    import trimesh
 
 
 def export_mesh(mesh: trimesh.Trimesh, folder: Path, stem: str) -> dict[str, str]:

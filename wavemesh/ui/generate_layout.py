@@ -85,8 +85,8 @@ def build_inputs(studio: Studio) -> tuple[gr.Gallery, gr.Gallery | None, gr.Mark
         label="Drop, choose or paste pictures",
         show_label=False,
         type="filepath",
-        file_types=[".png", ".jpg", ".jpeg", ".webp"],
-        sources=["upload", "clipboard"],
+        file_types=["image"],  # by suffix nothing could be pasted; what we cannot read is refused with a sentence
+        sources=["upload", "webcam", "clipboard"],
         interactive=True,
         height=170,
         elem_id="upload",
@@ -272,27 +272,18 @@ def preset_choices(method: str, defaults: Defaults) -> list[tuple[str, str]]:
 
 def _steps(defaults: Defaults) -> tuple[gr.Slider, gr.Slider]:
     """The sliders of both stages."""
+    stages = (
+        ("coarse", defaults.coarse_steps, "For the overall shape."),
+        ("detail", defaults.detail_steps, "For the fine surface."),
+    )
     with gr.Row():
-        coarse = gr.Slider(
-            1,
-            MAX_STEPS,
-            defaults.coarse_steps,
-            step=1,
-            label="Coarse steps",
-            min_width=130,
-            elem_id="coarse-steps",
-            info="For the overall shape.",
-        )
-        detail = gr.Slider(
-            1,
-            MAX_STEPS,
-            defaults.detail_steps,
-            step=1,
-            label="Detail steps",
-            min_width=130,
-            elem_id="detail-steps",
-            info="For the fine surface.",
-        )
+        coarse, detail = (
+            gr.Slider(
+                1, MAX_STEPS, steps, step=1, label=f"{stage.title()} steps", min_width=130, info=info,
+                elem_id=f"{stage}-steps",
+            )
+            for stage, steps, info in stages
+        )  # fmt: skip
     return coarse, detail
 
 

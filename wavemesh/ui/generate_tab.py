@@ -54,8 +54,8 @@ def generate_tab(studio: Studio, finished_run: gr.State) -> None:
                 settings, choices = build_settings(studio)
             with gr.Column(scale=7, min_width=330, elem_classes="wm-result"):
                 stage = build_stage()
-        _wire_pictures(studio, pictures, upload, examples, credit, estimate, cards, stage)
-        _wire_renderer(studio, pictures, credit, renderer, estimate, cards)
+        _wire_pictures(studio, pictures, upload, examples, credit, estimate, cards, stage, finished_run)
+        _wire_renderer(studio, pictures, credit, renderer, estimate, cards, stage, finished_run)
         wire_choices(studio, settings, choices)
         _wire_run(studio, pictures, estimate, cards, settings, stage, finished_run, choices)
         add_api(studio)
@@ -102,6 +102,7 @@ def _wire_pictures(
     estimate: gr.Checkbox,
     cards: list[Card],
     stage: Stage,
+    finished_run: gr.State,
 ) -> None:
     """The first visit, uploading, picking an example, removing, the switch and the sliders."""
     everything = [pictures, estimate, *_flat(cards)]
@@ -110,6 +111,8 @@ def _wire_pictures(
         files: list[tuple[str, Any]] | None, held: list[Picture], estimated: bool, *angles: Number | None
     ) -> list[Any]:
         paths = [file[0] for file in files or []]
+        if not paths:  # the upload was emptied just now
+            return [gr.skip()] * (1 + len(outputs))
         # Pictures of an example are another object: an upload replaces them.
         replaced = any(p.camera for p in held)
         kept = [] if replaced else _turned(held, angles)
@@ -118,13 +121,14 @@ def _wire_pictures(
             gr.Warning(problem, title="Left out")
         estimated = estimated if kept else True
         line = gr.update(visible=any(p.camera for p in result))
-        stage_values = cleared(stage) if replaced else stage.update()
+        stage_values = [*cleared(stage), None] if replaced else [*stage.update(), gr.skip()]
         return [None, line, result, *_card_updates(result, estimated), *stage_values]
 
     def open_example(index: int) -> list[Any]:
         result = studio.example_pictures(index)
         line = gr.update(value=studio.examples[index].credit, visible=True)
-        return [line, result, *_card_updates(result, False), *shown_result(studio, stage, index)]
+        # The last run was another object's: the other tabs must not go on showing it.
+        return [line, result, *_card_updates(result, False), *shown_result(studio, stage, index), None]
 
     def pick(event: gr.SelectData) -> list[Any]:
         return open_example(int(event.index))
@@ -153,8 +157,16 @@ def _wire_pictures(
 
     private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     asked = [pictures, estimate, *_angles(cards)]
-    outputs = [credit, *everything, *stage.outputs()]
-    upload.upload(add, [upload, *asked], [upload, *outputs], api_visibility="private", show_progress_on=upload)
+    outputs = [credit, *everything, *stage.outputs(), finished_run]
+    # Pasting and photographing only count as a change; an upload says so twice, hence "once".
+    upload.change(
+        add,
+        [upload, *asked],
+        [upload, *outputs],
+        api_visibility="private",
+        show_progress_on=upload,
+        trigger_mode="once",
+    )
     if examples is not None:
         examples.select(pick, None, outputs, **private)
     first = first_shown(studio)
@@ -174,10 +186,12 @@ def _wire_renderer(
     renderer: Renderer,
     estimate: gr.Checkbox,
     cards: list[Card],
+    stage: Stage,
+    finished_run: gr.State,
 ) -> None:
     """Views of a bundled or an uploaded mesh take the place of the pictures."""
     *controls, button = renderer
-    outputs = [credit, pictures, estimate, *_flat(cards)]
+    outputs = [credit, pictures, estimate, *_flat(cards), *stage.outputs(), finished_run]
 
     @explained(len(outputs))
     def render(bundled: str | None, file: str | None, views: Number, azimuth: Number, elevation: Number) -> list[Any]:
@@ -187,7 +201,7 @@ def _wire_renderer(
             raise InputError("No mesh yet: choose one, or a file, first.")
         result = rendered_pictures(mesh, views, azimuth, elevation, studio.workspace)
         line = gr.update(visible=False) if example is None else gr.update(value=example.credit, visible=True)
-        return [line, result, *_card_updates(result, False)]
+        return [line, result, *_card_updates(result, False), *cleared(stage), None]
 
     # One or the other: the last that was chosen.
     private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}

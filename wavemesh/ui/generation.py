@@ -152,15 +152,6 @@ def stage_steps(method: str, steps: Sequence[int], resolution: int | None) -> di
     return counts
 
 
-def on_gpu(function: Callable[..., Iterator[Update]]) -> Callable[..., Iterator[Update]]:
-    """The function, given a GPU for each call where Hugging Face lends one; unchanged elsewhere."""
-    try:
-        import spaces
-    except ImportError:
-        return function
-    return spaces.GPU(duration=60)(function)
-
-
 def run_job(
     pipeline_factory: Callable[[], Pipeline], job: Job, workspace: Path, stop: StopFlag, pace: Pace
 ) -> Iterator[Update]:

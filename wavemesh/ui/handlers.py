@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import functools
 import re
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wavemesh.errors import InputError
+from wavemesh.ui.accelerator import Accelerator, on_gpu
 from wavemesh.ui.examples import EXAMPLES_FOLDER, Example, load_examples
-from wavemesh.ui.generation import RESOLUTIONS, Job, Pipeline, Result, StopFlag, Update, on_gpu, run_job
+from wavemesh.ui.generation import RESOLUTIONS, Job, Pipeline, Result, StopFlag, Update, run_job
 from wavemesh.ui.methods import METHODS, WEIGHTS, shipped_sampling
 from wavemesh.ui.pictures import MAX_VIEWS, Number, Picture, cut_out
 from wavemesh.ui.progress import Pace, Progress
@@ -28,7 +29,6 @@ MAX_STEPS = 50
 MAX_SEED = 2**31 - 1
 MAX_THRESHOLD = 0.02  # a finest coefficient is rarely larger
 KEPT_RECORDS = 6
-_WAIT_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -66,9 +66,9 @@ class Studio:
         self.workspace = workspace
         self.examples: list[Example] = load_examples(examples_folder)
         self.defaults = defaults or Defaults()
-        self._accelerator = threading.Lock()
+        self.accelerator = Accelerator()
         self._pace = Pace()
-        self._run = on_gpu(run_job)
+        self._runs = {method: on_gpu(partial(run_job, factory)) for method, factory in self.factories.items()}
         self._records = functools.lru_cache(maxsize=KEPT_RECORDS)(load_record)
 
     @property
@@ -103,16 +103,15 @@ class Studio:
             raise InputError(f"There is no method {job.method!r} here; choose one of {', '.join(self.factories)}.")
         stop = self.stop_flag(session)
         stop.clear()
-        while not self._accelerator.acquire(timeout=_WAIT_S):
-            if stop.is_set():
-                stop.clear()
-                return
-            yield Update(Progress("Waiting for another run to end"))
         try:
-            yield from self._run(self.factories[job.method], job, self.workspace, stop, self._pace)
+            with self.accelerator.turn() as waiting:
+                for _ in waiting:
+                    if stop.is_set():
+                        return
+                    yield Update(Progress("Waiting for another run to end"))
+                yield from self._runs[job.method](job, self.workspace, stop, self._pace)
         finally:
             stop.clear()
-            self._accelerator.release()
 
     def example_pictures(self, index: int) -> list[Picture]:
         """The pictures of an example with their cameras."""

@@ -11,6 +11,8 @@ from wavemesh.errors import InputError
 if TYPE_CHECKING:
     import trimesh
 
+    from wavemesh.rendering import Light
+
 PREVIEW_SIDE = 320
 
 
@@ -39,9 +41,21 @@ def paint_mesh(
 ) -> np.ndarray:
     """A picture (s, s, 4) uint8 of the mesh, in clay or in its own colours."""
     from wavemesh.geometry.camera import Camera
-    from wavemesh.rendering import Light, RaycastRenderer
+    from wavemesh.rendering import RaycastRenderer
+
+    camera = Camera(azimuth_deg, elevation_deg)
+    return RaycastRenderer(mesh).view(camera, side, light=lamp(), colour=clay() if in_clay else None).rgba
+
+
+def lamp() -> Light:
+    """The light of all pictures of the page: over the viewer's left shoulder."""
+    from wavemesh.rendering import Light
+
+    return Light(direction=(-0.5, 0.7, 0.9), diffuse=0.72, sky=0.22, ambient=0.12, follows_camera=True)
+
+
+def clay() -> tuple[float, float, float]:
+    """The colour of shapes without colours, sRGB in [0, 1]."""
     from wavemesh.rendering.turntable import CLAY
 
-    lamp = Light(direction=(-0.5, 0.7, 0.9), diffuse=0.72, sky=0.22, ambient=0.12, follows_camera=True)
-    camera = Camera(azimuth_deg, elevation_deg)
-    return RaycastRenderer(mesh).view(camera, side, light=lamp, colour=CLAY if in_clay else None).rgba
+    return CLAY

@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
+from wavemesh.ui.finished import nothing_to_inspect
 from wavemesh.ui.result_tools import MAX_LEVEL, MIN_FACES
 
 MOST_FACES = 100_000
-EMPTY = """<div class="wm-empty wm-empty-small"><div><p>No run yet.</p>
-<p class="wm-note">Make a mesh in the tab Generate; here it can be looked at, repaired and saved.</p></div></div>"""
+EMPTY = nothing_to_inspect("Here it can be looked at, repaired and saved.")
 
 
 class Surface(NamedTuple):

@@ -12,6 +12,7 @@ from wavemesh.geometry.export import MESH_SUFFIXES, mesh_bytes
 from wavemesh.ui.bench_api import add_result_api
 from wavemesh.ui.colours import legend
 from wavemesh.ui.downloads import download_on_demand
+from wavemesh.ui.finished import let_go
 from wavemesh.ui.handlers import Studio
 from wavemesh.ui.notices import explained
 from wavemesh.ui.pictures import Number
@@ -45,7 +46,7 @@ def result_tab(studio: Studio, finished_run: gr.State) -> None:
                     with gr.Column(min_width=300):
                         _export_part(studio, bench, now, size_mm)
                     with gr.Column(min_width=300):
-                        _film_part(studio, bench, now)
+                        films = _film_part(studio, bench, now)
     looks = [viewer.paint, viewer.place]
     views = [viewer.solid, viewer.wire, viewer.plot, viewer.legend]
     shown = [now, drawn, *views, health]
@@ -69,13 +70,17 @@ def result_tab(studio: Studio, finished_run: gr.State) -> None:
         return [shape, shape, *seen(shape, paint, place), _card(bench, shape, millimetres)]
 
     # In two events: gradio's viewer stays empty where its file arrives before it is laid out.
-    @explained(len(surface) + 4)
+    opening = [empty, body, *surface, now, health, *films]
+
+    @explained(len(opening))
     def open_run(folder: str | None, shape: Shape | None, millimetres: Number | None) -> list[Any]:
         if folder is None or (shape is not None and shape.folder == folder):
-            return [gr.skip()] * (len(surface) + 4)
+            return [gr.skip()] * len(opening)
         shape = Shape(folder)
         card = _card(bench, shape, millimetres)
-        return [gr.update(visible=False), gr.update(visible=True), *surface.neutral(), shape, card]
+        # A film still shows the run before.
+        no_films = [gr.update(value=None, visible=False) for _ in films]
+        return [gr.update(visible=False), gr.update(visible=True), *surface.neutral(), shape, card, *no_films]
 
     @explained(1 + len(views))
     def draw(shape: Shape | None, drawn: Shape | None, paint: str, place: str) -> list[Any]:
@@ -98,9 +103,11 @@ def result_tab(studio: Studio, finished_run: gr.State) -> None:
     def measure(shape: Shape | None, millimetres: Number | None) -> Any:
         return gr.skip() if shape is None else _card(bench, shape, millimetres)
 
-    tab.select(open_run, [finished_run, now, size_mm], [empty, body, *surface, now, health], **_PRIVATE, **_BUSY).then(
-        draw, [now, drawn, *looks], [drawn, *views], **_PRIVATE, **_BUSY
-    )
+    forget, gone = let_go(empty, body, now, EMPTY)
+    finished_run.change(forget, finished_run, gone, **_PRIVATE)
+    tab.select(open_run, [finished_run, now, size_mm], opening, **_PRIVATE, **_BUSY).then(
+        forget, finished_run, gone, **_PRIVATE
+    ).then(draw, [now, drawn, *looks], [drawn, *views], **_PRIVATE, **_BUSY)
     asked = [now, *surface, *looks, size_mm]
     for control in surface:
         control.input(reshaped, asked, shown, **_PRIVATE, **_BUSY)
@@ -135,8 +142,8 @@ def _export_part(studio: Studio, bench: ResultBench, now: gr.State, size_mm: gr.
     gr.Markdown("STL is written in millimetres at the printed size, standing upright (z up).", elem_classes="wm-note")
 
 
-def _film_part(studio: Studio, bench: ResultBench, now: gr.State) -> None:
-    """The turntable."""
+def _film_part(studio: Studio, bench: ResultBench, now: gr.State) -> list[Any]:
+    """The turntable; gives the components that show it."""
     gr.HTML('<p class="wm-step">Turntable</p>')
     with gr.Row():
         as_gif = gr.Button("GIF", elem_id="film-gif", min_width=64)
@@ -167,6 +174,7 @@ def _film_part(studio: Studio, bench: ResultBench, now: gr.State) -> None:
     busy = {**_PRIVATE, **_BUSY, "show_progress": "full"}
     as_gif.click(film(".gif"), now, [image, video], **busy)
     as_mp4.click(film(".mp4"), now, [image, video], **busy)
+    return [image, video]
 
 
 def _viewer_file(studio: Studio, bench: ResultBench, shape: Shape, paint: str) -> str:

@@ -1,7 +1,7 @@
 """What can be made of a finished run's mesh without running the model again, without gradio.
 
 The surface at another level of the distance field, with fewer faces, repaired for printing; pictures, films and files
-of it; and its health.
+of it; and its health. Heavy imports stay inside the functions: the page is laid out before they are there.
 """
 
 from __future__ import annotations
@@ -11,23 +11,21 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import trimesh
 from jaxtyping import UInt8
 
 from wavemesh.errors import InputError
-from wavemesh.geometry.baking import bake_texture
 from wavemesh.geometry.export import mesh_files
-from wavemesh.geometry.health import MeshHealth, mesh_health, wall_thickness
-from wavemesh.geometry.isosurface import sdf_to_mesh, simplify
-from wavemesh.geometry.repair import repair, with_colours_of
-from wavemesh.geometry.sdf import TRUNCATION
-from wavemesh.geometry.texture import interpolated_colours
-from wavemesh.pipelines.record import RunRecord
-from wavemesh.rendering import turntable
-from wavemesh.rendering.animation import gif_bytes, mp4_bytes
+from wavemesh.geometry.frame import TRUNCATION
 from wavemesh.ui.colours import sequential
+
+if TYPE_CHECKING:
+    import trimesh
+
+    from wavemesh.geometry.health import MeshHealth
+    from wavemesh.pipelines.record import RunRecord
 
 MAX_LEVEL = 0.06
 MIN_FACES = 500
@@ -78,6 +76,8 @@ class ResultBench:
 
     def painted(self, shape: Shape, paint: str) -> trimesh.Trimesh:
         """The mesh with another meaning of its colours: "colours" (its own), "normals" or wall "thickness"."""
+        import trimesh
+
         mesh = self.mesh(shape)
         if paint == "colours":
             return mesh
@@ -95,6 +95,8 @@ class ResultBench:
 
     def thickness(self, shape: Shape) -> np.ndarray:
         """Wall thickness behind every vertex, world units, clipped to the range that is shown."""
+        from wavemesh.geometry.health import wall_thickness
+
         mesh = self.mesh(shape)
         found = wall_thickness(mesh, np.asarray(mesh.vertices), np.asarray(mesh.vertex_normals))
         return np.minimum(found, THICKNESS_RANGE[1])
@@ -107,6 +109,9 @@ class ResultBench:
 
     def turntable(self, shape: Shape, suffix: str, num_frames: int = 48, size: int = 400) -> bytes:
         """One turn in the mesh's own colours, four seconds long, as ".gif" or ".mp4"."""
+        from wavemesh.rendering import turntable
+        from wavemesh.rendering.animation import gif_bytes, mp4_bytes
+
         if suffix not in (".gif", ".mp4"):
             raise InputError(f"A turntable is a .gif or an .mp4, not {suffix!r}.")
         frames = turntable(self.mesh(shape), num_frames, size)
@@ -130,6 +135,11 @@ class ResultBench:
         """
         mesh = self.mesh(shape)
         if texture and suffix in (".glb", ".obj"):
+            from wavemesh.geometry.baking import bake_texture
+            from wavemesh.geometry.isosurface import simplify
+            from wavemesh.geometry.repair import with_colours_of
+            from wavemesh.geometry.texture import interpolated_colours
+
             few = with_colours_of(simplify(mesh, TEXTURE_FACES), mesh)
             mesh = bake_texture(few, interpolated_colours(mesh))
         if suffix == ".stl" and size_mm:
@@ -142,6 +152,9 @@ class ResultBench:
         return _zipped(folder, list(files), f"{name}-obj.zip")
 
     def _make(self, shape: Shape) -> tuple[trimesh.Trimesh, str]:
+        from wavemesh.geometry.isosurface import sdf_to_mesh, simplify
+        from wavemesh.geometry.repair import repair, with_colours_of
+
         record = self._load(shape.folder)
         mesh = record.mesh
         if shape.level:
@@ -154,6 +167,8 @@ class ResultBench:
         return repaired.mesh, repaired.summary
 
     def _health(self, shape: Shape) -> MeshHealth:
+        from wavemesh.geometry.health import mesh_health
+
         return mesh_health(self.mesh(shape))
 
 
@@ -164,6 +179,8 @@ def normal_colours(mesh: trimesh.Trimesh) -> UInt8[np.ndarray, "v 3"]:
 
 def for_printing(mesh: trimesh.Trimesh, size_mm: float) -> trimesh.Trimesh:
     """The mesh in millimetres with z up, its longest side so long, standing on z = 0."""
+    import trimesh
+
     if not 1.0 <= size_mm <= 2000.0:
         raise InputError(f"The printed size must lie between 1 and 2000 mm, not {size_mm}.")
     x, y, z = np.asarray(mesh.vertices, dtype=np.float64).T

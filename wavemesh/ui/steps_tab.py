@@ -7,13 +7,13 @@ from typing import Any
 import gradio as gr
 
 from wavemesh.errors import InputError
+from wavemesh.ui.finished import nothing_to_inspect
 from wavemesh.ui.handlers import Studio
 from wavemesh.ui.pictures import Number
 from wavemesh.ui.steps import facts_html, slices_html, step_facts, step_mesh, step_picture
 from wavemesh.ui.workspace import new_result_folder
 
-_EMPTY = """<div class="wm-empty"><div><p>The steps of a run appear here.</p>
-<p class="wm-note">Generate a mesh first; then walk through its denoising.</p></div></div>"""
+_EMPTY = nothing_to_inspect("Here you can walk through its denoising, step by step.", small=False)
 
 
 def steps_tab(studio: Studio, finished_run: gr.State) -> None:

@@ -1,7 +1,8 @@
 """What the triplane bench shows and does, without gradio: pictures of planes and bands, gains, and the volume rendered.
 
 Gains act on the Haar bands of the planes; the inverse transform and the small decoder are all that runs afterwards, so
-a picture takes a fraction of a second and no diffusion is repeated.
+a picture takes a fraction of a second and no diffusion is repeated. Heavy imports stay inside the functions: the page
+is laid out before torch is there.
 """
 
 from __future__ import annotations
@@ -9,30 +10,26 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-import trimesh
 from jaxtyping import Float, UInt8
 
 from wavemesh.errors import InputError
-from wavemesh.geometry.camera import Camera
-from wavemesh.geometry.isosurface import sdf_to_mesh
-from wavemesh.geometry.texture import vertex_colours
-from wavemesh.models.triplane_renderer import TriplaneRenderer
-from wavemesh.pipelines.outputs import triplane_colours
-from wavemesh.pipelines.record import RunRecord, TriplaneArrays
 from wavemesh.ui.colours import diverging
 from wavemesh.ui.pictures import Number
-from wavemesh.wavelets.transform import WaveletTransform
+from wavemesh.ui.plane_decoder import PlaneDecoder
+
+if TYPE_CHECKING:
+    import torch
+    import trimesh
+
+    from wavemesh.pipelines.record import RunRecord, TriplaneArrays
 
 BAND_NAMES = ("LL", "LH", "HL", "HH")
 PLANE_NAMES = ("XY", "XZ", "YZ")
-COARSE_SIDE, FINE_SIDE = 64, 256
 MESH_RESOLUTION = 128
 SHOWN_SIDE = 256
-_SAMPLES = {COARSE_SIDE: 48, FINE_SIDE: 96}
 
 
 @dataclass(frozen=True)
@@ -58,20 +55,14 @@ class Gains:
 class TriplaneBench:
     """Triplanes of finished runs and what is drawn of them; what all sessions of a page share.
 
-    load: the record of a run's folder (`Studio.record`). pipeline: the triplane pipeline, for its renderer; called when
-    something is first decoded.
+    load: the record of a run's folder (`Studio.record`).
     """
 
-    def __init__(self, load: Callable[[str], RunRecord], pipeline: Callable[[], Any]) -> None:
+    def __init__(self, load: Callable[[str], RunRecord], decoder: PlaneDecoder) -> None:
         self._load = load
-        self._pipeline = pipeline
+        self._decoder = decoder
         self.planes = lru_cache(maxsize=6)(self._reconstructed)
         self.render = lru_cache(maxsize=32)(self._render)
-
-    @property
-    def renderer(self) -> TriplaneRenderer:
-        """The decoder of the planes."""
-        return self._pipeline().model.renderer
 
     def bands(self, folder: str) -> TriplaneArrays:
         """The bands of a run; InputError for a run of the other method."""
@@ -82,13 +73,7 @@ class TriplaneBench:
 
     def mesh(self, folder: str, gains: Gains) -> trimesh.Trimesh:
         """The coloured surface of the edited planes; InputError where there is none."""
-        planes, renderer = self.planes(folder, gains), self.renderer
-        with torch.inference_mode():
-            planes = planes.to(next(renderer.parameters()).device)
-            sdf = renderer.sdf_grid(planes[None], MESH_RESOLUTION)[0].float().cpu().numpy()
-            mesh = sdf_to_mesh(sdf)
-            mesh.visual.vertex_colors = vertex_colours(mesh, triplane_colours(renderer, planes))
-        return mesh
+        return self._decoder.surface(self.planes(folder, gains), MESH_RESOLUTION)
 
     def _reconstructed(self, folder: str, gains: Gains) -> Float[torch.Tensor, "3 c h w"]:
         return edited_planes(self.bands(folder), gains)
@@ -97,18 +82,16 @@ class TriplaneBench:
         self, folder: str, gains: Gains, azimuth_deg: Number, elevation_deg: Number, size: int
     ) -> UInt8[np.ndarray, "s s 4"]:
         """The volume from a camera, transparent around it; coarse pictures take fewer samples on each ray."""
-        planes, renderer = self.planes(folder, gains), self.renderer
-        camera = Camera(float(azimuth_deg), float(elevation_deg))
-        with torch.inference_mode():
-            device = next(renderer.parameters()).device
-            samples = _SAMPLES.get(size, 64)
-            pixels = renderer.render_volume(planes[None].to(device), samples, size, camera, "transparent")[0]
-            picture = (pixels.float().clamp(0.0, 1.0) * 255.0).round().to(torch.uint8)
-        return picture.permute(1, 2, 0).cpu().numpy()
+        planes = self.planes(folder, gains)
+        return self._decoder.volume(planes, float(azimuth_deg), float(elevation_deg), size)
 
 
 def edited_planes(bands: TriplaneArrays, gains: Gains) -> Float[torch.Tensor, "3 c h w"]:
     """The planes at full resolution after the inverse Haar transform of the bands times their gains."""
+    import torch
+
+    from wavemesh.wavelets.transform import WaveletTransform
+
     ll, lh, hl, hh = gains.values
     low = torch.from_numpy(np.asarray(bands.ll, dtype=np.float32))
     details = torch.from_numpy(np.asarray(bands.details, dtype=np.float32))

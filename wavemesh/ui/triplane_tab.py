@@ -10,16 +10,15 @@ import gradio as gr
 
 from wavemesh.errors import InputError
 from wavemesh.geometry.export import mesh_bytes
-from wavemesh.pipelines.bundle import read_bundle
 from wavemesh.ui.colours import legend
 from wavemesh.ui.downloads import download_on_demand
+from wavemesh.ui.finished import let_go, nothing_to_inspect
 from wavemesh.ui.handlers import Studio
 from wavemesh.ui.notices import explained, refused
 from wavemesh.ui.pictures import Number
+from wavemesh.ui.plane_decoder import COARSE_SIDE, FINE_SIDE, PlaneDecoder
 from wavemesh.ui.triplane_bench import (
     BAND_NAMES,
-    COARSE_SIDE,
-    FINE_SIDE,
     PLANE_NAMES,
     Gains,
     TriplaneBench,
@@ -31,9 +30,7 @@ from wavemesh.ui.workspace import KEPT_S, new_result_folder
 
 _PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 _BUSY: dict[str, Any] = {"concurrency_limit": 2, "concurrency_id": "bench", "trigger_mode": "always_last"}
-_EMPTY = """<div class="wm-empty wm-empty-small"><div><p>No triplane yet.</p>
-<p class="wm-note">Choose the method Triplane in the tab Generate; its planes can be seen and changed here.</p></div>
-</div>"""
+_EMPTY = nothing_to_inspect("With the method Triplane, its planes can be seen and changed here.")
 _HELP = """A **triplane** holds colour and shape as features on three planes; a point looks itself up on each, and a
 small network decodes the sum. Diffusion works on the planes' Haar bands: **LL** is the smooth half, **LH**, **HL** and
 **HH** the horizontal, vertical and diagonal details. Colours of the planes are the three strongest components of their
@@ -82,7 +79,8 @@ class _Planes(NamedTuple):
 
 def triplane_tab(studio: Studio, finished_run: gr.State) -> None:
     """Build the tab inside the current Tabs and wire it; finished_run holds the folder of the last run's record."""
-    bench = TriplaneBench(studio.record, studio.factories["triplane"])
+    decoder = PlaneDecoder(studio.factories["triplane"], studio.accelerator)
+    bench = TriplaneBench(studio.record, decoder)
 
     def write(folder: str | None, *gains: Number) -> str | None:
         return _mesh_file(studio, bench, folder, *gains)
@@ -105,7 +103,7 @@ def triplane_tab(studio: Studio, finished_run: gr.State) -> None:
                 [folder, *gains],
                 "save-planes",
             )
-        _add_api(studio)
+        _add_api(decoder)
     asked = [folder, *gains, *camera]
 
     def renderer(side: int) -> Any:
@@ -129,7 +127,9 @@ def triplane_tab(studio: Studio, finished_run: gr.State) -> None:
             return [gr.skip()] * 8
         record = studio.record(run)
         if record.triplane is None:
-            note = _EMPTY.replace("No triplane yet.", "The last run was one of WaveMesh-Diff, without a triplane.")
+            note = _EMPTY.replace(
+                "No run to inspect yet.", "The last run was one of WaveMesh-Diff, without a triplane."
+            )
             return [None, gr.update(value=note, visible=True), gr.update(visible=False), *[gr.skip()] * 5]
         channels = gr.update(maximum=record.triplane.ll.shape[1] - 1, value=0)
         return [run, gr.update(visible=False), gr.update(visible=True), 1.0, 1.0, 1.0, 1.0, channels]
@@ -143,10 +143,12 @@ def triplane_tab(studio: Studio, finished_run: gr.State) -> None:
             look, sights, [*pictures, scale], **_PRIVATE, **_BUSY
         ).then(fine, asked, orbit, **_PRIVATE, **_BUSY)
 
+    forget, gone = let_go(empty, body, folder, _EMPTY)
+    finished_run.change(forget, finished_run, gone, **_PRIVATE)
     redraw(
-        tab.select(open_run, [finished_run, folder], [folder, empty, body, *gains, planes.channel], **_PRIVATE).then(
-            None, js=_DRAG, api_visibility="private"
-        )
+        tab.select(open_run, [finished_run, folder], [folder, empty, body, *gains, planes.channel], **_PRIVATE)
+        .then(forget, finished_run, gone, **_PRIVATE)
+        .then(None, js=_DRAG, api_visibility="private")
     )
     for gain in gains:
         redraw(gain.input(coarse, asked, orbit, **_PRIVATE, **_BUSY))
@@ -232,7 +234,7 @@ def _mesh_file(studio: Studio, bench: TriplaneBench, folder: str | None, *gains:
     return str(path)
 
 
-def _add_api(studio: Studio) -> None:
+def _add_api(decoder: PlaneDecoder) -> None:
     """Add the endpoint "render_triplane" to the current Blocks; nothing of it is seen on the page."""
     with gr.Column(visible=False):
         bundle = gr.File(label="Run bundle (.zip) of the method triplane", type="filepath")
@@ -269,12 +271,14 @@ def _add_api(studio: Studio) -> None:
         Returns:
             The picture.
         """
+        from wavemesh.pipelines.bundle import read_bundle
+
         if not bundle:
             raise InputError("A run bundle is needed: the .zip that the endpoint generate gives back.")
         if not 16 <= size <= 512:
             raise InputError(f"The picture must be 16 to 512 pixels wide, not {size}.")
         record = read_bundle(bundle)
-        bench = TriplaneBench(lambda _: record, studio.factories["triplane"])
+        bench = TriplaneBench(lambda _: record, decoder)
         return bench.render("", gains_of([ll, lh, hl, hh]), azimuth, elevation, int(size))
 
     button.click(

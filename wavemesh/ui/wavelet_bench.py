@@ -1,7 +1,7 @@
 """What the wavelet bench shows and does, without gradio: slices, energies, active sites, edits and what they change.
 
 Nothing here runs a network: an edit changes the coefficients of a finished run and decodes them again, which takes
-about a second at 128^3.
+about a second at 128^3. Heavy imports stay inside the functions: the page is laid out before torch is there.
 """
 
 from __future__ import annotations
@@ -10,37 +10,28 @@ import html
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
-import trimesh
 from jaxtyping import UInt8
 
 from wavemesh.errors import InputError
-from wavemesh.geometry.camera import Camera
-from wavemesh.geometry.deviation import Surface
-from wavemesh.geometry.isosurface import sdf_to_mesh
-from wavemesh.pipelines.record import RunRecord
-from wavemesh.rendering import Light, RaycastRenderer
-from wavemesh.rendering.turntable import CLAY
 from wavemesh.ui.colours import diverging
+from wavemesh.ui.painting import clay, lamp
 from wavemesh.ui.pictures import Number
-from wavemesh.wavelets.editing import (
-    BANDS,
-    Band,
-    active_points,
-    band_slice,
-    energies,
-    thresholded,
-    with_details_of,
-    with_gains,
-    without_details,
-)
-from wavemesh.wavelets.sparse import SparseCoefficients
+from wavemesh.wavelets.bands import BANDS, Band
+
+if TYPE_CHECKING:
+    import trimesh
+
+    from wavemesh.geometry.deviation import Surface
+    from wavemesh.pipelines.record import RunRecord
+    from wavemesh.rendering import RaycastRenderer
+    from wavemesh.wavelets.sparse import SparseCoefficients
 
 SLICE_SIDE = 256
 PICTURE_SIDE = 360
 MAX_POINTS = 8000
-_LAMP = Light(direction=(-0.5, 0.7, 0.9), diffuse=0.72, sky=0.22, ambient=0.12, follows_camera=True)
 _LEAST_CHANGE = 0.005  # world units; a scale finer than this would show rounding
 
 
@@ -60,16 +51,18 @@ class Edit:
 
     def applied(self, coefficients: SparseCoefficients, other: SparseCoefficients | None = None) -> SparseCoefficients:
         """The edited coefficients; InputError where details of another run are wanted but there is none."""
+        from wavemesh.wavelets import editing
+
         if len(self.gains) != len(BANDS):
             raise InputError(f"There are {len(BANDS)} bands, so as many gains are needed, not {len(self.gains)}.")
         if self.taken:
             if other is None:
                 raise InputError("Choose the run whose details should be taken.")
-            coefficients = with_details_of(coefficients, other, self.taken)
+            coefficients = editing.with_details_of(coefficients, other, self.taken)
         for level in self.muted:
-            coefficients = without_details(coefficients, level)
-        coefficients = thresholded(coefficients, self.threshold, self.threshold_mode)
-        return with_gains(coefficients, dict(zip(BANDS, self.gains, strict=True)))
+            coefficients = editing.without_details(coefficients, level)
+        coefficients = editing.thresholded(coefficients, self.threshold, self.threshold_mode)
+        return editing.with_gains(coefficients, dict(zip(BANDS, self.gains, strict=True)))
 
 
 def band_gains(levels: Sequence[Number], bands: Sequence[Number]) -> tuple[float, ...]:
@@ -98,16 +91,22 @@ class Decoded:
     @cached_property
     def mesh(self) -> trimesh.Trimesh:
         """The surface; InputError where there is none."""
+        from wavemesh.geometry.isosurface import sdf_to_mesh
+
         return sdf_to_mesh(self.coefficients.to_sdf().numpy())
 
     @cached_property
     def surface(self) -> Surface:
         """For distances to it."""
+        from wavemesh.geometry.deviation import Surface
+
         return Surface(self.mesh)
 
     @cached_property
     def renderer(self) -> RaycastRenderer:
         """For pictures of it."""
+        from wavemesh.rendering import RaycastRenderer
+
         return RaycastRenderer(self.mesh)
 
 
@@ -118,6 +117,10 @@ class Comparison:
     """
 
     def __init__(self, before: Decoded, after: Decoded) -> None:
+        import trimesh
+
+        from wavemesh.rendering import RaycastRenderer
+
         self.before, self.after = before, after
         same = before is after
         vertices = np.asarray(after.mesh.vertices)
@@ -135,12 +138,14 @@ class Comparison:
 
         rough: with jagged edges, four times as fast, while the camera moves.
         """
+        from wavemesh.geometry.camera import Camera
+
         camera, rays = Camera(float(azimuth_deg), float(elevation_deg)), 1 if rough else 2
         before, after = (
-            shape.renderer.view(camera, size, light=_LAMP, supersample=rays, colour=CLAY).rgba
+            shape.renderer.view(camera, size, light=lamp(), supersample=rays, colour=clay()).rgba
             for shape in (self.before, self.after)
         )
-        return [before, after, self._painted.view(camera, size, light=_LAMP, supersample=rays).rgba]
+        return [before, after, self._painted.view(camera, size, light=lamp(), supersample=rays).rgba]
 
     @property
     def facts(self) -> str:
@@ -186,6 +191,8 @@ def slice_pictures(
     down (from above), across z x to the right and y up (from the front). A band whose mean is not zero, such as the
     approximation, is shown as it is: zero is grey.
     """
+    from wavemesh.wavelets.editing import band_slice
+
     across = [band_slice(coefficients, band, axis, float(positions[axis])).float().numpy() for axis in range(3)]
     # One scale for all three, from the whole range that they show; the band's own outliers would hide the rest.
     shown = np.abs(np.concatenate([values.reshape(-1) for values in across]))
@@ -196,6 +203,8 @@ def slice_pictures(
 
 def energy_html(before: SparseCoefficients, after: SparseCoefficients | None = None) -> str:
     """A table of the energy in every band, as bars on a logarithmic scale; with a second set, both."""
+    from wavemesh.wavelets.editing import energies
+
     first, second = energies(before), energies(after) if after is not None else None
     top = max(max(first.values()), max((second or first).values()), 1e-12)
     # The approximation holds nearly all; the bars begin a little below the weakest band of the run.
@@ -213,6 +222,8 @@ def energy_html(before: SparseCoefficients, after: SparseCoefficients | None = N
 
 def strongest_sites(coefficients: SparseCoefficients) -> tuple[np.ndarray, np.ndarray]:
     """Positions (m, 3) and strengths (m,) of the strongest fine sites, not more than a browser can turn smoothly."""
+    from wavemesh.wavelets.editing import active_points
+
     points, strength = active_points(coefficients, MAX_POINTS)
     return points.numpy(), strength.numpy()
 

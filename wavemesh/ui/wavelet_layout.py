@@ -6,16 +6,15 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from wavemesh.wavelets.editing import BANDS, Band
+from wavemesh.ui.finished import nothing_to_inspect
+from wavemesh.wavelets.bands import BANDS, Band
 
 _DETAIL_BANDS = BANDS[1:]
 _HELP = """A run ends with the **wavelet coefficients** of a signed distance field: an approximation at 32³, and the
 details that turn it into 64³ (level 2) and then into 128³ (level 1, kept only at the sites near the surface). A band's
 name says what it holds along x, y and z: **a** is the smooth part, **d** the detail. So *dad* changes along x and z
 and is smooth along y."""
-EMPTY = """<div class="wm-empty wm-empty-small"><div><p>No run yet.</p>
-<p class="wm-note">Make a mesh in the tab Generate; its wavelet coefficients can be seen and changed here.</p></div>
-</div>"""
+EMPTY = nothing_to_inspect("Its wavelet coefficients can be seen and changed here.")
 
 
 class Controls(NamedTuple):

@@ -11,6 +11,7 @@ from wavemesh.ui.bench_api import add_wavelet_api
 from wavemesh.ui.colours import legend
 from wavemesh.ui.downloads import download_on_demand
 from wavemesh.ui.export import export_mesh
+from wavemesh.ui.finished import let_go
 from wavemesh.ui.handlers import Studio
 from wavemesh.ui.notices import explained
 from wavemesh.ui.pictures import Number
@@ -33,7 +34,7 @@ from wavemesh.ui.wavelet_layout import (
     subbands,
 )
 from wavemesh.ui.workspace import KEPT_S, new_result_folder
-from wavemesh.wavelets.editing import BANDS, Band
+from wavemesh.wavelets.bands import BANDS, Band
 
 _PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 # Decoding shares the processor with the model; what comes faster than it is done is worth only its last.
@@ -96,7 +97,7 @@ def wavelet_tab(studio: Studio, finished_run: gr.State) -> None:
             return [gr.skip()] * (len(shown) + len(controls.flat()) + 3)
         known = _with_run(known, folder, studio)
         if studio.record(folder).coefficients is None:
-            note = EMPTY.replace("No run yet.", "The last run was one of the triplane.")
+            note = EMPTY.replace("No run to inspect yet.", "The last run was one of the triplane.")
             return [known, gr.update(value=note, visible=True), gr.update(visible=False)] + [gr.skip()] * (
                 len(shown) + len(controls.flat())
             )
@@ -141,12 +142,14 @@ def wavelet_tab(studio: Studio, finished_run: gr.State) -> None:
         mesh = bench.comparison(*now).after.mesh
         return export_mesh(mesh, new_result_folder(studio.workspace), "edited-mesh")[".glb"]
 
+    forget, gone = let_go(empty, body, opened, EMPTY)
     tab.select(
         open_run,
         [finished_run, opened, runs, *view, *sights],
         [runs, empty, body, *controls.flat(), *shown],
         **_PRIVATE,
-    )
+    ).then(forget, finished_run, gone, **_PRIVATE)
+    finished_run.change(forget, finished_run, gone, **_PRIVATE)
     # While a slider moves as well: what comes while a shape is decoded waits, and only its last is done.
     for control in controls.flat():
         control.input(edit, [opened, *controls.flat(), *view, *sights], shown, **_PRIVATE, **_BUSY)

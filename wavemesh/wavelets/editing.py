@@ -8,33 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from wavemesh.errors import InputError
-from wavemesh.wavelets.sparse import LEVELS, SparseCoefficients, scatter_sites
-from wavemesh.wavelets.transform import DETAIL_KEYS_3D
-
-APPROXIMATION = "aaa"
-AXES = "xyz"
-
-
-class Band(NamedTuple):
-    """One subband: its level (1 is the finest) and a letter per axis x, y, z, `a` for low and `d` for high pass."""
-
-    level: int
-    key: str
-
-    @property
-    def label(self) -> str:
-        """How the band is written, such as "2 dad"."""
-        return f"{self.level} {self.key}"
-
-
-BANDS = (Band(LEVELS, APPROXIMATION), *[Band(level, key) for level in range(LEVELS, 0, -1) for key in DETAIL_KEYS_3D])
+from wavemesh.wavelets.bands import APPROXIMATION, BANDS, DETAIL_KEYS_3D, LEVELS, Band
+from wavemesh.wavelets.sparse import SparseCoefficients, scatter_sites
 
 
 def band_values(coefficients: SparseCoefficients, band: Band) -> Float[Tensor, "n n n"]:

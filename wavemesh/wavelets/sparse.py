@@ -18,10 +18,10 @@ from torch.nn import functional
 
 from wavemesh.errors import InputError
 from wavemesh.sparse.tensor import SparseTensor
+from wavemesh.wavelets.bands import LEVELS
 from wavemesh.wavelets.filters import Bank, get_bank
 from wavemesh.wavelets.transform import Pyramid, field_scale, idwt3d, wavedec3d, waverec3d
 
-LEVELS = 2
 RULES = ("active", "threshold")
 
 
@@ -76,7 +76,7 @@ class SparseCoefficients:
     """The two-level pyramid of one SDF: coarse bands dense, the finest details at their sites only.
 
     approximation: (1, n/4, n/4, n/4). details_coarse: (7, n/4, n/4, n/4). coords: (m, 3) int64 sites on the (n/2)^3
-    grid, unique and in lexicographic order. features: (m, 7), bands as in `transform.DETAIL_KEYS_3D`. bank: name.
+    grid, unique and in lexicographic order. features: (m, 7), bands as in `bands.DETAIL_KEYS_3D`. bank: name.
     resolution: n.
     """
 

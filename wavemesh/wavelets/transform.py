@@ -21,11 +21,6 @@ from wavemesh.errors import InputError
 from wavemesh.wavelets import polyphase
 from wavemesh.wavelets.filters import Bank, FilterPair, get_bank
 
-# The detail bands in the order in which they are stacked: a letter per axis, as PyWavelets writes them.
-# In 2D this is PyWavelets' (cH, cV, cD), which the triplane system calls (LH, HL, HH).
-DETAIL_KEYS_3D = ("aad", "ada", "add", "daa", "dad", "dda", "ddd")
-DETAIL_KEYS_2D = ("da", "ad", "dd")
-
 
 @dataclass
 class Pyramid:
