@@ -46,7 +46,12 @@ class BallPipeline:
         ll, _ = self.model.analyse(planes)
         sdf = self.model.renderer.sdf_grid(planes, 64)[0].detach().numpy()
         return SimpleNamespace(
-            sdf=sdf, mesh=sdf_mesh(sdf), triplane_ll=ll[0].numpy(), triplane_highres=planes[0].numpy(), settings=options
+            sdf=sdf,
+            mesh=sdf_mesh(sdf),
+            triplane_ll=ll[0].numpy(),
+            triplane_highres=planes[0].numpy(),
+            views=[],
+            settings=options,
         )
 
 

@@ -17,9 +17,9 @@ def points() -> torch.Tensor:
     return grid_points(N).view(N, N, N, 3)
 
 
-def box(*half: float) -> torch.Tensor:
+def box(*half: float, truncation: float = TRUNCATION) -> torch.Tensor:
     """The truncated field of a box around the origin (its faces' distance)."""
-    return (points().abs() - torch.tensor(half)).amax(dim=-1).clamp(-TRUNCATION, TRUNCATION)
+    return (points().abs() - torch.tensor(half)).amax(dim=-1).clamp(-truncation, truncation)
 
 
 def silhouettes(masks: list[torch.Tensor], cameras: list[Camera], shift_cells: float = 0.0) -> Silhouettes:
@@ -47,7 +47,7 @@ def hits(field: torch.Tensor, camera: Camera) -> torch.Tensor:
 def test_what_lies_outside_the_silhouette_is_carved_away() -> None:
     mask = bar(slice(24, 40), slice(16, 48))
     given = silhouettes([mask], [Camera(0.0, 0.0)])
-    whole = box(0.4, 0.4, 0.4)
+    whole = box(0.4, 0.4, 0.4, truncation=1.0)  # predictions are not clipped
     field = given.imposed(whole)
     shown = hits(field, Camera(0.0, 0.0))
     assert (field[given.hull >= RADIUS * CELL] > 0).all()
@@ -119,3 +119,9 @@ def test_the_distance_to_a_hull_is_exact_along_the_axes() -> None:
     near = expected.abs() < TRUNCATION - CELL
     torch.testing.assert_close(field[near], expected[near], atol=1e-6, rtol=0)
     assert torch.equal(field < 0, expected < 0)
+
+
+def test_a_field_that_says_nothing_is_not_covered() -> None:
+    """As far as it is clipped everywhere: no place along a ray is better than another."""
+    given = silhouettes([bar(slice(24, 40), slice(16, 48))], [Camera(0.0, 0.0)])
+    assert (given.imposed(torch.full((N, N, N), TRUNCATION)) > 0).all()

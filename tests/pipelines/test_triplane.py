@@ -1,6 +1,7 @@
 """The triplane pipeline on a tiny random network: contract, reports, stopping, seeds, colours, pictures, errors."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -220,3 +221,20 @@ def test_bad_arguments(triplane_pipeline: TriplanePipeline, view: View, argument
 def test_weights_of_the_other_system_are_refused(weights_folder: Path) -> None:
     with pytest.raises(InputError, match="TriplaneConfig"):
         TriplanePipeline.from_pretrained(weights_folder)
+
+
+def test_a_mesh_is_smoothed_and_agrees_with_silhouettes_whose_cameras_fit(
+    triplane_pipeline: TriplanePipeline, view: View, ellipse: Image.Image
+) -> None:
+    renderer = triplane_pipeline.model.renderer
+    out = triplane_pipeline([view, View(ellipse, Camera(120.0, 20.0))], 1)
+    planes = torch.from_numpy(out.triplane_highres)[None]
+    with torch.inference_mode():
+        raw = renderer.sdf_grid(planes, module.MESH_RESOLUTION)[0].numpy()
+        free = module.surface_field(renderer, planes)
+        imposed = module.surface_field(renderer, planes, out.views)
+        guessed = module.surface_field(renderer, planes, [replace(each, estimated=True) for each in out.views])
+    assert np.array_equal(out.sdf, imposed)
+    assert np.array_equal(guessed, free)
+    assert not np.array_equal(imposed, free)
+    assert np.abs(np.diff(free, axis=0)).mean() < np.abs(np.diff(raw, axis=0)).mean()

@@ -30,6 +30,7 @@ from wavemesh.geometry.camera import stack_cameras
 from wavemesh.geometry.frame import TRUNCATION
 from wavemesh.models.triplane_autoencoder import TriplaneAutoencoder
 from wavemesh.models.wavelet_triplane import TriplaneConfig
+from wavemesh.pipelines.triplane import surface_field
 from wavemesh.rendering.volume import render_image
 
 RAY_SAMPLES, MORE_SAMPLES = 64, 32  # stratified, then where the first ones absorbed light
@@ -126,7 +127,15 @@ class TriplaneMethod:
         triplane = planes(sample)
         if triplane is None:
             return _empty()
-        return Prediction(self.model.renderer.sdf_grid(triplane, GRID)[0].float().cpu().numpy())
+        return Prediction(surface_field(self.model.renderer, triplane, resolution=GRID))
+
+    @torch.inference_mode()
+    def predict_lowpass(self, count: int, sample: EvaluationSample) -> Prediction:
+        """The field of the first `count` pictures' triplane without its details, made as the pipeline makes its own."""
+        output, triplane = self.output(count, True, sample), self.lowpass(count, sample)
+        if triplane is None:
+            return _empty()
+        return Prediction(surface_field(self.model.renderer, triplane, output.views, GRID))
 
     @torch.inference_mode()
     def draw(self, planes: Planes, sample: EvaluationSample, views: NovelViews) -> list[np.ndarray]:
@@ -163,7 +172,7 @@ def geometry_units(
     rows: list[tuple[str, int | None, Unit]] = []
     for count in views:
         if "known" in cameras:
-            lowpass = functools.partial(method.decode, functools.partial(method.lowpass, count))
+            lowpass = functools.partial(method.predict_lowpass, count)
             whole = functools.partial(method.predict, count, True)
             rows.append((LL_ONLY, count, Unit(f"triplane/{count}/known/ll", lowpass, mark)))
             rows.append((FULL, count, Unit(f"triplane/{count}/known", whole, mark)))

@@ -51,6 +51,11 @@ class PosedPictures:
     poses: Tensor
     intrinsics: Tensor
 
+    @property
+    def alpha(self) -> Float[Tensor, "b n 1 h w"]:
+        """The silhouettes."""
+        return self.images[:, :, -1:]
+
 
 def posed_pictures(
     images: Tensor, poses: Tensor | None = None, intrinsics: Tensor | None = None, colours: int = 3

@@ -6,7 +6,7 @@ the channels are reduced on the small feature map and only the reduced ones are 
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -33,7 +33,20 @@ def sample_maps(
     return F.grid_sample(flipped, grid, mode="bilinear", padding_mode=padding, align_corners=False)[:, :, 0]
 
 
-def soft_hull(features: ViewFeatures, points: Float[Tensor, "p 3"]) -> Float[Tensor, "b p"]:
+@runtime_checkable
+class MaskedViews(Protocol):
+    """Silhouettes (B, N, 1, H, W) in [0, 1] of posed views, as encoded views and posed pictures have them."""
+
+    poses: Tensor
+    intrinsics: Tensor
+
+    @property
+    def alpha(self) -> Tensor:
+        """The silhouettes."""
+        ...
+
+
+def soft_hull(features: MaskedViews, points: Float[Tensor, "p 3"]) -> Float[Tensor, "b p"]:
     """The least alpha that any picture shows at each point's projection: the visual hull, soft at its border.
 
     Beyond a picture's frame its border counts: where a silhouette touches the border everything further out may be

@@ -13,8 +13,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from wavemesh.models.multiview_encoder import ViewFeatures
-from wavemesh.models.projection import grid_points, soft_hull
+from wavemesh.models.projection import MaskedViews, grid_points, soft_hull
 from wavemesh.rendering.rays import camera_rays
 
 # Silhouettes that cut away more than half of a solid are more likely wrong than the solid is.
@@ -24,31 +23,32 @@ OPAQUE = 0.9
 # radius of what it is given.
 STEP, HULL_MARGIN, RADIUS = 0.75, 1.0, 0.65
 REACH = 3
+FLAT = 1e-3  # of the truncation
 
 
 class Silhouettes:
     """The silhouettes of one object, for fields of n^3 cells.
 
-    features: encoded views of a single object. resolution: n. truncation: of the fields, world units. shift_cells: how
+    views: of a single object. resolution: n. truncation: of the fields, world units. shift_cells: how
     far along all axes the field's values stand from the centres of its cells.
     """
 
-    def __init__(self, features: ViewFeatures, resolution: int, truncation: float, shift_cells: float = 0.0) -> None:
+    def __init__(self, views: MaskedViews, resolution: int, truncation: float, shift_cells: float = 0.0) -> None:
         self.truncation, self.cell = truncation, 2.0 / resolution
         self.shift = shift_cells * self.cell
-        inside = soft_hull(features, grid_points(resolution, shift_cells, features.poses.device))
+        inside = soft_hull(views, grid_points(resolution, shift_cells, views.poses.device))
         self.hull = hull_distance(inside.view(1, *(resolution,) * 3), truncation)[0]
-        parts = [self._candidates(features, view) for view in range(features.poses.shape[1])]
+        parts = [self._candidates(views, view) for view in range(views.poses.shape[1])]
         self.points: list[tuple[Tensor, Tensor]] = [part for part in parts if len(part[0])]
 
-    def _candidates(self, features: ViewFeatures, view: int) -> tuple[Float[Tensor, "r s 3"], Tensor]:
+    def _candidates(self, views: MaskedViews, view: int) -> tuple[Float[Tensor, "r s 3"], Tensor]:
         """Points along the rays through a view's opaque pixels, and which of them all views allow to be solid.
 
         The points are given in the frame of the field's cells.
         """
-        alpha, pose = features.alpha[0, view, 0], features.poses[0, view].float()
+        alpha, pose = views.alpha[0, view, 0], views.poses[0, view].float()
         pixels = (alpha.flatten() > OPAQUE).nonzero().flatten()
-        rays = camera_rays(pose, features.intrinsics[0, view].float(), alpha.shape[-1], pixels)
+        rays = camera_rays(pose, views.intrinsics[0, view].float(), alpha.shape[-1], pixels)
         distance, half = float(pose[:, 3].norm()), 3**0.5
         steps = torch.arange(distance - half, distance + half, STEP * self.cell, device=pose.device)
         points = rays.at(steps.expand(len(rays), -1)) - self.shift
@@ -69,9 +69,12 @@ class Silhouettes:
     def _covered(self, field: Tensor) -> Tensor:
         found = []
         for points, allowed in self.points:
-            least, place = sample_field(field, points).masked_fill(~allowed, torch.inf).min(dim=1)
-            missed = least > 0
-            found.append(points[missed, place[missed]])
+            values = sample_field(field, points)
+            least, place = values.masked_fill(~allowed, torch.inf).min(dim=1)
+            missed = (least > 0).nonzero().flatten()
+            # Where a field is the same all along a ray, it says nothing about where the object is.
+            told = values[missed].amax(dim=1) - least[missed] > FLAT * self.truncation
+            found.append(points[missed[told], place[missed[told]]])
         return with_balls(field, torch.cat(found), RADIUS * self.cell, self.truncation) if found else field
 
 

@@ -7,7 +7,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
+from jaxtyping import Float
+from scipy.ndimage import gaussian_filter
+from torch import Tensor
 
 from wavemesh.checkpoint import resolve
 from wavemesh.diffusion.samplers import SamplerStep
@@ -15,15 +19,18 @@ from wavemesh.errors import InputError
 from wavemesh.geometry.isosurface import sdf_to_mesh
 from wavemesh.geometry.texture import ColourAt
 from wavemesh.models.camera_head import CameraHead
-from wavemesh.models.coarse_triplane import CoarseTriplane
+from wavemesh.models.coarse_triplane import CoarseTriplane, posed_pictures
 from wavemesh.models.detail_diffusion import BANDS
 from wavemesh.models.precision import autocast
+from wavemesh.models.silhouettes import Silhouettes
+from wavemesh.models.triplane_renderer import TriplaneRenderer
 from wavemesh.models.wavelet_triplane import TriplaneSample, WaveletTriplaneDiffusion
 from wavemesh.pipelines.base import Callback, Pipeline, Run, resolve_device
 from wavemesh.pipelines.outputs import TriplaneOutput, triplane_colours
-from wavemesh.pipelines.views import PictureSource, PreparedView, View, network_tensors, prepare_views
+from wavemesh.pipelines.views import PictureSource, PreparedView, View, cameras_fit, network_tensors, prepare_views
 
 MESH_RESOLUTION = 128
+SMOOTHING = 1 / 64  # deviation of the Gaussian, world units: a cell of the mesh's grid
 REPORT_RESOLUTION = 64
 
 
@@ -77,6 +84,26 @@ class TriplanePipeline(Pipeline[WaveletTriplaneDiffusion]):
         return triplane_colours(self.model.renderer, sample.triplane[0])
 
 
+def surface_field(
+    renderer: TriplaneRenderer,
+    triplane: Float[Tensor, "1 3 c h w"],
+    views: Sequence[PreparedView] = (),
+    resolution: int | None = None,
+) -> Float[np.ndarray, "n n n"]:
+    """The truncated distances that a triplane's mesh is made of, at n = resolution (128 if None).
+
+    They are smoothed a little, since the planes' details are noisy, and made to agree with the silhouettes of the views
+    if their cameras fit together.
+    """
+    cells = MESH_RESOLUTION if resolution is None else resolution
+    field = gaussian_filter(renderer.sdf_grid(triplane, cells)[0].float().cpu().numpy(), SMOOTHING * cells / 2)
+    if views and cameras_fit(views):
+        pictures = posed_pictures(*network_tensors(views))
+        silhouettes = Silhouettes(pictures, cells, renderer.truncation)
+        field = silhouettes.imposed(torch.from_numpy(field)).numpy()
+    return field
+
+
 class _Run(Run):
     """One reconstruction by the triplane."""
 
@@ -101,7 +128,7 @@ class _Run(Run):
         sample = self.sample(views)
         renderer = self.model.renderer
         with self.timed("decode"):
-            sdf = renderer.sdf_grid(sample.triplane, MESH_RESOLUTION)[0].cpu().numpy()
+            sdf = surface_field(renderer, sample.triplane, views)
         with self.timed("surface"):
             mesh = sdf_to_mesh(sdf)
         with self.timed("colour"):

@@ -161,6 +161,11 @@ def network_tensors(views: Sequence[PreparedView]) -> tuple[Tensor, Tensor, Tens
     return images[None], poses[None], intrinsics[None]
 
 
+def cameras_fit(views: Sequence[PreparedView]) -> bool:
+    """Whether the silhouettes may be laid over each other: cameras estimated one by one may be quarter turns apart."""
+    return len(views) == 1 or not any(view.estimated for view in views)
+
+
 def as_views(images: Sequence[Any], cameras: Sequence[Camera | None] | None) -> list[View]:
     """Views from pictures and cameras; raises InputError where their numbers differ."""
     if cameras is not None and len(cameras) != len(images):

@@ -25,7 +25,7 @@ from wavemesh.models.wavemesh import WaveMeshModel
 from wavemesh.pipelines.base import Callback, Pipeline, Run, resolve_device
 from wavemesh.pipelines.outputs import WaveMeshOutput
 from wavemesh.pipelines.triplane import TriplanePipeline
-from wavemesh.pipelines.views import PictureSource, PreparedView, View, network_tensors, prepare_views
+from wavemesh.pipelines.views import PictureSource, PreparedView, View, cameras_fit, network_tensors, prepare_views
 from wavemesh.sparse.tensor import SparseTensor
 from wavemesh.wavelets.sparse import SparseCoefficients
 
@@ -140,8 +140,7 @@ class _Run(Run):
                 images, poses, intrinsics = (tensor.to(self.device) for tensor in network_tensors(views))
                 features = self.model.encoder.encode(images, poses, intrinsics)
             with self.timed("coarse"):
-                known = len(views) == 1 or not any(view.estimated for view in views)
-                bands = self.coarse(features, known)
+                bands = self.coarse(features, cameras_fit(views))
             with self.timed("detail"):
                 coords, details = self.detail(features, bands)
         with self.timed("decode"):
@@ -163,16 +162,16 @@ class _Run(Run):
         coefficients = self.coefficients(bands, details, coords)
         return WaveMeshOutput(mesh, sdf, coefficients, views, self.timings, settings, self.stopped)
 
-    def coarse(self, features: ViewFeatures, known: bool) -> Tensor:
+    def coarse(self, features: ViewFeatures, fitting: bool) -> Tensor:
         """Scaled coarse bands (1, 8, n, n, n) by diffusion from noise.
 
-        known: whether the pictures' cameras fit together. Then every predicted shape is made to agree with their
-        silhouettes; estimated ones may be quarter turns apart.
+        fitting: whether the pictures' cameras fit together, so that every predicted shape is made to agree with their
+        silhouettes.
         """
         model, coarse = self.model, self.model.coarse
         condition = coarse.condition(features)
         agree: Callable[[Tensor], Tensor] | None = None
-        if known and coarse.conditioning == "projective":
+        if fitting and coarse.conditioning == "projective":
             agree = functools.partial(model.consistent, silhouettes=model.silhouettes(features))
         context = (condition.sites.unsqueeze(0), condition.context, condition.keep)
 

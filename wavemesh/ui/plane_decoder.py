@@ -51,12 +51,12 @@ def _surface(pipeline: Callable[[], Any], planes: torch.Tensor, resolution: int)
     from wavemesh.geometry.isosurface import sdf_to_mesh
     from wavemesh.geometry.texture import vertex_colours
     from wavemesh.pipelines.outputs import triplane_colours
+    from wavemesh.pipelines.triplane import surface_field
 
     renderer = pipeline().model.renderer
     with torch.inference_mode():
         planes = planes.to(next(renderer.parameters()).device)
-        sdf = renderer.sdf_grid(planes[None], resolution)[0].float().cpu().numpy()
-        mesh = sdf_to_mesh(sdf)
+        mesh = sdf_to_mesh(surface_field(renderer, planes[None], resolution=resolution))
         mesh.visual.vertex_colors = vertex_colours(mesh, triplane_colours(renderer, planes))
     return mesh
 
