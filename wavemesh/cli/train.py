@@ -45,6 +45,8 @@ def run(args: argparse.Namespace) -> None:
     """Train, export if asked to, and say how it ended."""
     check_writable(args.output / "losses.jsonl")
 
+    from accelerate import PartialState
+
     from wavemesh.errors import InputError
     from wavemesh.training.loop import export, train
     from wavemesh.training.presets import build_task, get_preset
@@ -69,6 +71,8 @@ def run(args: argparse.Namespace) -> None:
     result = train(task, loop)
     if result.stopped_by == "not finite":
         raise InputError(result.message)
+    if not PartialState().is_main_process:
+        return
     if args.export is not None:
         export(task, args.output, args.export)
     sys.stdout.write(f"{args.output}: step {result.step} of {loop.total_steps}, {result.stopped_by}\n")

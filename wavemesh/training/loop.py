@@ -1,12 +1,14 @@
 """The training loop that every system shares: optimizer, precision, averaging, snapshots, logs and clean stops.
 
 A system implements `Task` (its model, its batches, its loss) and `train` does the rest. `accelerate` places the model,
-autocasts and synchronises gradients (`accelerate launch` works), but the order of the data belongs to the task, so that
-a run that was stopped at any step goes on with exactly the losses of an unbroken one.
+autocasts and synchronises gradients, under `torchrun` among processes: W of them do what one does that accumulates W
+batches. The order of the data belongs to the task, so that a run that was stopped at any step goes on with exactly the
+losses of an unbroken one.
 """
 
 import contextlib
 import copy
+import itertools
 import logging
 import math
 import time
@@ -154,10 +156,9 @@ class _Run:
         self.accelerator = _accelerator(config, self.out_dir)
         if self.accelerator.device.type == "cpu":
             keep_freed_memory()
-        process = self.accelerator.process_index
-        # Process 0 sees the data of a run on one process; the others must not see the same.
-        self.seed = config.seed + 1_000_003 * process
-        set_seed(self.seed)
+        self.rank, self.ranks = self.accelerator.process_index, self.accelerator.num_processes
+        self.step = 0
+        self._set_seed()
         if config.init_from is not None:
             _warm_start(task, Path(config.init_from))
         groups = _with_weight_decay(task.parameter_groups(config.learning_rate), config.weight_decay)
@@ -171,7 +172,6 @@ class _Run:
         self.parameters = [parameter for group in groups for parameter in group["params"]]
         self.ema = ExponentialMovingAverage(task.model, config.ema_decay)
         self.generator = torch.Generator(device=self.accelerator.device)
-        self.step = 0
         self.trained_s = 0.0
 
     def restore(self, resume: bool) -> None:
@@ -193,7 +193,7 @@ class _Run:
         if self.accelerator.is_main_process:
             restore_random_state(state["random"])
         else:
-            set_seed(self.seed + self.step)
+            self._set_seed()
         logger.info("Resuming at step %d.", self.step)
 
     def open(self) -> None:
@@ -208,7 +208,7 @@ class _Run:
         """Run steps until there is a reason to stop, save, and say which it was."""
         config = self.config
         losses: deque[float] = deque(maxlen=_HISTORY)
-        batches = self.task.batches(self.seed, self.step * config.grad_accumulation)
+        batches = self.batches()
         reason, message = "finished", ""
         while self.step < config.total_steps:
             outcome = self.one_step(batches)
@@ -231,6 +231,16 @@ class _Run:
         self.save()
         return TrainResult(self.step, list(losses), reason, message)
 
+    def batches(self) -> Iterator[Any]:
+        """This process's batches from here on.
+
+        The processes take turns, so that W of them see in a step what one of them sees in W accumulated batches.
+        """
+        start, seed = self.step * self.config.grad_accumulation, self.config.seed
+        if self.ranks == 1:
+            return self.task.batches(seed, start)
+        return (next(self.task.batches(seed, number * self.ranks + self.rank)) for number in itertools.count(start))
+
     def one_step(self, batches: Iterator[Any]) -> _StepOutcome | None:
         """Update the model on the next batches; None, and no weight is changed, if the loss is not finite."""
         accelerator, config = self.accelerator, self.config
@@ -242,7 +252,8 @@ class _Run:
         for part in range(config.grad_accumulation):
             batch = send_to_device(next(batches), accelerator.device, non_blocking=True)
             # Seeded by the step and not carried on, so that a resumed run draws what the unbroken one would.
-            self.generator.manual_seed(hash((self.seed, self.step, part)) & 0x7FFFFFFF)
+            number = part * self.ranks + self.rank
+            self.generator.manual_seed(hash((config.seed, self.step, number)) & 0x7FFFFFFF)
             last = part == config.grad_accumulation - 1
             with contextlib.nullcontext() if last else accelerator.no_sync(self.loss_module):
                 loss, part_metrics = self.loss_module(batch, self.generator)
@@ -251,6 +262,8 @@ class _Run:
             for name, value in part_metrics.items():
                 metrics.setdefault(name, []).append(value)
         norm = accelerator.clip_grad_norm_(self.parameters, config.clip_norm)
+        if self.ranks > 1:
+            total = accelerator.reduce(total, reduction="mean")
         loss_value, norm_value = torch.stack([total, norm.detach().float()]).tolist()
         # With fp16 a gradient that overflows is skipped by the scaler, which then lowers its scale.
         usable_gradient = math.isfinite(norm_value) or accelerator.scaler is not None
@@ -295,6 +308,10 @@ class _Run:
         }
         save_snapshot(self.out_dir / SNAPSHOTS, self.step, state)
         self.saved_at, self.saved_step = time.monotonic(), self.step
+
+    def _set_seed(self) -> None:
+        """Seed the global generators, which dropout draws from: anew at each start, and apart in each process."""
+        set_seed(self.config.seed + self.step + 1_000_003 * self.rank)
 
     def _agree(self, *flags: bool) -> tuple[bool, ...]:
         """Each flag, true if it is true in any process: all must leave the loop at the same step."""
