@@ -47,10 +47,10 @@ class FakeTriplanePipeline:
 
 
 @pytest.fixture
-def studio(studio: Studio, pipeline: Any) -> Studio:
+def studio(studio: Studio, pipeline: Any, examples_folder: Path) -> Studio:
     """The studio of the other tests, with a second method."""
-    studio.factories["triplane"] = lambda: FakeTriplanePipeline(pipeline)
-    return studio
+    others = {"triplane": lambda: FakeTriplanePipeline(pipeline)}
+    return Studio(lambda: pipeline, studio.workspace, examples_folder, studio.defaults, others)
 
 
 @pytest.fixture
