@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from wavemesh.geometry.frame import BOX_SIDE
 from wavemesh.geometry.procedural.materials import Paint
 from wavemesh.geometry.procedural.primitive import (
     AROUND,
@@ -26,7 +27,6 @@ from wavemesh.geometry.procedural.primitive import (
     rotation_towards,
 )
 from wavemesh.geometry.procedural.solids import MAX_VERTICES, Kind, Role, Solids
-from wavemesh.geometry.sdf import BOX_SIDE
 
 
 class Builder:

@@ -17,9 +17,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from wavemesh.errors import InputError
+from wavemesh.geometry.frame import TRUNCATION
 from wavemesh.geometry.procedural.blocks import SurfaceBlocks, surface_blocks
 from wavemesh.geometry.procedural.solids import Role, Solids
-from wavemesh.geometry.sdf import TRUNCATION
 
 BLOCK = 4
 _PROBE = 1e-3  # world units, for gradients
