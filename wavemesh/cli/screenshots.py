@@ -36,6 +36,8 @@ CONTENT = {
 }
 SETTLE_MS = 2500  # plots and the 3D viewer draw after their data is there
 _WAIT_MS = 600_000  # somebody else may be using the processor
+# On a phone gradio keeps some of them in a menu; their hidden buttons act all the same.
+_TABS = "#tabs .tab-container [role=tab], #tabs .overflow-dropdown button"
 _IMAGES_THERE = """() => [...document.images].filter((image) => image.offsetParent)
     .every((image) => image.complete && image.naturalWidth > 0)"""
 
@@ -97,8 +99,7 @@ def photograph(browser: Any, address: str, name: str, width: int, folder: Path) 
     page.wait_for_selector("#card-0 img")
     page.wait_for_selector("#mesh canvas")
     _save(page, folder / f"visit-{name}.webp")
-    tabs = page.locator("#tabs [role=tab]")
-    titles = dict.fromkeys(tabs.nth(index).inner_text().strip() for index in range(tabs.count()))
+    titles = dict.fromkeys(text.strip() for text in page.locator(_TABS).all_text_contents())
     _generate(page)
     for title in filter(None, titles):
         if title == "Triplane":
@@ -127,8 +128,7 @@ def _generate(page: Any) -> None:
 
 def _show(page: Any, title: str) -> None:
     """Open a tab and wait for what it shows of the run."""
-    # On a phone gradio keeps some tabs in a menu; the hidden button acts all the same.
-    page.get_by_role("tab", name=title, exact=True, include_hidden=True).first.dispatch_event("click")
+    page.locator(_TABS).filter(has_text=title).first.dispatch_event("click")
     for selector in CONTENT[title]:
         page.wait_for_selector(selector)
 
