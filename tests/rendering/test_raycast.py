@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pytest
 import trimesh
@@ -62,17 +60,23 @@ def test_a_small_ball_appears_where_the_camera_projects_it(camera: Camera, point
     radius = 0.06
     ball = trimesh.creation.icosphere(subdivisions=3, radius=radius)
     ball.apply_translation(point)
-    ndc, depth = camera.project(np.array([point]))
+    ndc, _ = camera.project(np.array([point]))
     view = raycast_view(ball, camera, 128)
     alpha = view.rgba[..., 3] / 255.0
     rows, columns = np.mgrid[:128, :128] + 0.5
     centre = np.array([(columns * alpha).sum(), (rows * alpha).sum()]) / alpha.sum()
     expected = np.array([(ndc[0, 0] + 1) / 2 * 128, (1 - ndc[0, 1]) / 2 * 128])
     assert np.abs(centre - expected).max() < 0.25
-    # The pixel centre that is nearest to the ball's nearest point misses it by half a pixel's diagonal at most.
-    missed = math.sqrt(2) * depth[0] * math.tan(math.radians(camera.fov_deg / 2)) / 128
-    nearest = view.depth[np.isfinite(view.depth)].min()
-    assert depth[0] - radius - 1e-3 < nearest < depth[0] - math.sqrt(radius**2 - missed**2) + 1e-3
+    # The ball is a few pixels wide, so the nearest depth that is seen is that of the rays through pixel centres.
+    origins, directions = camera.rays(128)
+    away = origins - np.array(point)
+    half_b = (away * directions).sum(-1)
+    discriminant = half_b**2 - (away**2).sum(-1) + radius**2
+    distance = -half_b - np.sqrt(np.maximum(discriminant, 0))
+    along_axis = distance * -(directions @ camera.camera_to_world()[:, 2])
+    nearest = along_axis[discriminant > 0].min()
+    depth = RaycastRenderer(ball).view(camera, 128, supersample=1).depth
+    assert depth[np.isfinite(depth)].min() == pytest.approx(nearest, abs=0.005)
 
 
 def test_depth_and_normals_of_a_sphere_equal_the_formula() -> None:
