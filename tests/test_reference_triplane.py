@@ -219,7 +219,7 @@ def test_add_diffusion(small: WaveletTriplaneDiffusion, dataloader: list[tuple[T
 
     def diffusion_training_step(model: WaveletTriplaneDiffusion, triplane_LL: Tensor, targets: Tensor) -> Tensor:
         with torch.no_grad():
-            coarse = CoarseTriplane(triplane_LL, model.coarse_gen.planes(images).features)
+            coarse = CoarseTriplane(triplane_LL, model.planes(images).features)
         x_0 = targets.repeat(1, 1, 3, 1, 1) * 5.0
         noise = torch.randn(x_0.shape, generator=torch.Generator().manual_seed(0))
         t = torch.full((2,), model.diffusion.timesteps - 1)

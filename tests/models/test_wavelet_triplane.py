@@ -59,7 +59,7 @@ def test_the_outputs_belong_together(tiny: WaveletTriplaneDiffusion) -> None:
     expected = tiny.renderer.render_volume(outputs["triplane_highres"], 8, 6, Camera(0.0, 15.0))
     torch.testing.assert_close(outputs["rendered_image"], expected, atol=1e-5, rtol=1e-4)
     # The details are stored in units of the bands, not of their deviations.
-    coarse = tiny.coarse_gen.planes(**given)
+    coarse = tiny.planes(**given)
     raw = tiny.denoise(torch.zeros(1, 3, 12, 16, 16), torch.tensor([999]), coarse)
     scale = torch.tensor([0.3] * 4 + [0.2] * 4 + [0.1] * 4).view(1, 1, 12, 1, 1)
     torch.testing.assert_close(outputs["triplane_details"], -raw * scale)
@@ -113,7 +113,7 @@ def test_callbacks_see_every_step_and_may_stop(tiny: WaveletTriplaneDiffusion) -
 
 def test_guidance_goes_away_from_what_ll_alone_suggests(tiny: WaveletTriplaneDiffusion) -> None:
     given = views()
-    coarse = tiny.coarse_gen.planes(**given)
+    coarse = tiny.planes(**given)
     blind = CoarseTriplane(coarse.ll, torch.zeros_like(coarse.features))
     seeing, without = tiny.mean_details(coarse), tiny.mean_details(blind)
     guided = tiny.sample(**given, steps=1, guidance_scale=2.5).details

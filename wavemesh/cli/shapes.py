@@ -139,7 +139,7 @@ def triplane_stages(model: WaveletTriplaneDiffusion, num_views: int) -> Iterator
     images, poses, intrinsics = _noise(num_views, model.config.image_size)
     yield "pictures", images.shape
     yield "poses", poses.shape
-    coarse = model.coarse_gen.planes(images, poses, intrinsics)
+    coarse = model.planes(images, poses, intrinsics)
     yield "coarse features for the details", coarse.features.shape
     outputs = model(images, return_intermediate=True, poses=poses, intrinsics=intrinsics)
     details = outputs["triplane_details"]

@@ -34,7 +34,7 @@ from wavemesh.geometry.raycast import RayCaster
 from wavemesh.models.projection import sample_maps
 
 FORMAT = 1
-NUM_POINTS = 16_384  # a shape's surface passes through about as many cells of a 64^3 grid
+NUM_POINTS = 32_768  # a shape's surface passes through about twice as many cells of a 128^3 grid
 GREY = 0.67
 _SLACK = 0.03  # world units: a point lies on the surface that would hide it
 _LEAST_COSINE = 0.05

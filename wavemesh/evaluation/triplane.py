@@ -112,7 +112,7 @@ class TriplaneMethod:
             raise InputError("These weights of the triplane system have no autoencoder.")
         index = [shapes.keys.index(sample.key)]
         coloured, sdf = open_colours(shapes), shapes.sdf(index)
-        volume = colour_volume(coloured.points(index), coloured.colours(index), sdf.shape[-1] // 2)
+        volume = colour_volume(coloured.points(index), coloured.colours(index), sdf.shape[-1])
         bands = self.autoencoder(sdf.to(self.device), volume.to(self.device))
         return bands.triplane() if details else self._without_details(bands.ll)
 

@@ -42,7 +42,9 @@ class PlaneBands:
 
 
 class TriplaneAutoencoder(nn.Module):
-    """Distance grid (B, 2 n, 2 n, 2 n) and colour volume (B, 4, n, n, n) to the bands of a triplane.
+    """Distance grid (B, 2 n, 2 n, 2 n) and colour volume (B, 4, 2 n, 2 n, 2 n) to the bands of a triplane.
+
+    Both come in cells of half LL's, since what comes in LL's own cells leaves nothing for the details to carry.
 
     triplane_channels: C. resolution: n, of the bands, a multiple of 2. truncation: of the distance grid, world units.
     width: channels at resolution n, four for each of the triplane's if None; half the resolution has twice as many.
@@ -67,7 +69,7 @@ class TriplaneAutoencoder(nn.Module):
         self.triplane_channels, self.resolution, self.truncation = triplane_channels, resolution, truncation
         self.checkpointing = checkpointing
         # Each plane folds another axis away, so each has its own map; its bias tells the planes apart.
-        folded = resolution * (SUBCELLS + COLOUR_CHANNELS)
+        folded = resolution * SUBCELLS * (1 + COLOUR_CHANNELS)
         self.reduce = nn.ModuleList(nn.Linear(folded, width) for _ in range(PLANES))
         self.block_in, self.block_out = PlaneBlock(width, mix=True), PlaneBlock(width, mix=True)
         self.down = nn.Conv2d(width, 2 * width, 3, stride=2, padding=1)
@@ -82,8 +84,10 @@ class TriplaneAutoencoder(nn.Module):
         Raises InputError for other shapes.
         """
         self._check(sdf, colours)
-        volume = torch.cat([self._cells(sdf), colours.permute(0, 2, 3, 4, 1).to(torch.bfloat16)], dim=-1)
-        volume = volume if torch.is_autocast_enabled(sdf.device.type) else volume.to(self.up.weight.dtype)
+        # Half precision moves half as much memory, and distances and colours come in 255 steps.
+        reduced = torch.is_autocast_enabled(sdf.device.type)
+        volume = torch.cat([sdf.unsqueeze(1) / self.truncation, colours], dim=1)
+        volume = self._cells(volume.to(torch.bfloat16 if reduced else self.up.weight.dtype))
         planes = [reduce(folded) for reduce, folded in zip(self.reduce, fold_volume(volume), strict=True)]
         # Channels last in memory, as the convolutions want them.
         x = fold_planes(torch.stack(planes, dim=1).permute(0, 1, 4, 2, 3))
@@ -97,11 +101,11 @@ class TriplaneAutoencoder(nn.Module):
         channels = self.triplane_channels
         return PlaneBands(LL_BOUND * raw[:, :, :channels], DETAIL_BOUND * raw[:, :, channels:])
 
-    def _cells(self, sdf: Float[Tensor, "b m m m"]) -> Float[Tensor, "b n n n c"]:
-        """The eight distances in each cell, in truncations; half precision will do, since they come in 255 steps."""
-        batch, n = len(sdf), self.resolution
-        scaled = (sdf / self.truncation).to(torch.bfloat16).reshape(batch, n, 2, n, 2, n, 2)
-        return scaled.permute(0, 1, 3, 5, 2, 4, 6).flatten(4)
+    def _cells(self, volume: Float[Tensor, "b c m m m"]) -> Float[Tensor, "b n n n c8"]:
+        """What is in each of the bands' cells, its eight parts side by side."""
+        n = self.resolution
+        parts = volume.unflatten(4, (n, 2)).unflatten(3, (n, 2)).unflatten(2, (n, 2))
+        return parts.permute(0, 2, 4, 6, 1, 3, 5, 7).flatten(4)
 
     def _run(self, block: nn.Module, x: Tensor) -> Tensor:
         return run_block(block, x, checkpointing=self.checkpointing)
@@ -111,6 +115,6 @@ class TriplaneAutoencoder(nn.Module):
         if tuple(sdf.shape) != (batch, 2 * n, 2 * n, 2 * n):
             expected = f"(B, {2 * n}, {2 * n}, {2 * n})"
             raise InputError(f"The distance grids must have the shape {expected}, not {tuple(sdf.shape)}.")
-        if tuple(colours.shape) != (batch, COLOUR_CHANNELS, n, n, n):
-            expected = str((batch, COLOUR_CHANNELS, n, n, n))
+        if tuple(colours.shape) != (batch, COLOUR_CHANNELS, 2 * n, 2 * n, 2 * n):
+            expected = str((batch, COLOUR_CHANNELS, 2 * n, 2 * n, 2 * n))
             raise InputError(f"The colour volumes must have the shape {expected}, not {tuple(colours.shape)}.")

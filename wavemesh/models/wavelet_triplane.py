@@ -1,7 +1,8 @@
 """Wavelet Triplane Diffusion as one module: pictures to a triplane to colours, density and pictures from anywhere.
 
-    pictures -> CoarseTriplaneGen -> LL band (B, 3, C, 64, 64) -> DetailDiffusion -> details (B, 3, 3 C, 64, 64)
-             -> inverse Haar transform -> triplane (B, 3, C, 128, 128) -> TriplaneRenderer
+    pictures -> CoarseTriplaneGen -> LL band (B, 3, C, 64, 64), its surface painted with the pictures
+             -> DetailDiffusion -> details (B, 3, 3 C, 64, 64) -> inverse Haar transform
+             -> triplane (B, 3, C, 128, 128) -> TriplaneRenderer
 
 `forward` is one pass with the details predicted at the last timestep, which with velocity prediction and zero terminal
 SNR is their mean: differentiable from the rendered picture to the input. `sample` runs the diffusion.
@@ -25,6 +26,7 @@ from wavemesh.diffusion.samplers import Callback, sample
 from wavemesh.errors import InputError
 from wavemesh.models.coarse_triplane import CoarseTriplane, CoarseTriplaneGen, posed_pictures
 from wavemesh.models.detail_diffusion import BANDS, DetailDiffusion
+from wavemesh.models.painted_surface import PAINTED_CHANNELS, painted_planes
 from wavemesh.models.planes import PLANES, fold_planes, unfold_planes
 from wavemesh.models.triplane_renderer import TRUNCATION, TriplaneRenderer
 from wavemesh.models.wavemesh import DiffusionConfig
@@ -123,7 +125,7 @@ class WaveletTriplaneDiffusion(nn.Module):
         self.detail_diffusion = DetailDiffusion(
             triplane_channels=channels,
             time_embed_dim=config.time_embed_dim,
-            feature_channels=self.coarse_gen.feature_channels,
+            feature_channels=self.coarse_gen.feature_channels + PAINTED_CHANNELS,
             width=config.width,
             signal=self.diffusion.schedule.signal,
             checkpointing=checkpointing,
@@ -155,7 +157,7 @@ class WaveletTriplaneDiffusion(nn.Module):
         `models.coarse_triplane.posed_pictures`. num_samples: on each ray.
         """
         pictures = posed_pictures(images, poses, intrinsics)
-        coarse = self.coarse_gen.planes(pictures.images, pictures.poses, pictures.intrinsics)
+        coarse = self.planes(pictures.images, pictures.poses, pictures.intrinsics)
         details = self.mean_details(coarse)
         triplane = self.reconstruct(coarse.ll, details)
         rendered = self.renderer.render_volume(
@@ -174,6 +176,18 @@ class WaveletTriplaneDiffusion(nn.Module):
             "triplane_highres": triplane,
             "rendered_image": rendered,
         }
+
+    def planes(self, images: Tensor, poses: Tensor | None = None, intrinsics: Tensor | None = None) -> CoarseTriplane:
+        """The LL band and all that the detail stage is told: the coarse stage's features and the painted surface of LL.
+
+        Arguments as for `forward`. The painted surface passes no gradient on.
+        """
+        coarse = self.coarse_gen.planes(images, poses, intrinsics)
+        with torch.no_grad(), torch.autocast(coarse.ll.device.type, enabled=False):
+            # LL alone is a triplane of twice the band's resolution in which four cells each are half of LL's.
+            field = self.renderer.sdf_grid(coarse.ll / 2.0, coarse.ll.shape[-1])
+            painted = painted_planes(field, posed_pictures(images, poses, intrinsics))
+        return CoarseTriplane(coarse.ll, torch.cat([coarse.features, painted.to(coarse.features.dtype)], dim=2))
 
     def denoise(
         self, x_t: Float[Tensor, "b 3 c n n"], t: Int[Tensor, " b"], coarse: CoarseTriplane
@@ -237,7 +251,7 @@ class WaveletTriplaneDiffusion(nn.Module):
         True stops and keeps them. on_coarse: gets the coarse stage's planes before the first step. images, poses,
         intrinsics: as for `forward`.
         """
-        coarse = self.coarse_gen.planes(images, poses, intrinsics)
+        coarse = self.planes(images, poses, intrinsics)
         if on_coarse is not None:
             on_coarse(coarse)
         details = self.sample_details(coarse, steps, guidance_scale, sampler, generator, callback, guidance_interval)

@@ -153,7 +153,7 @@ class _Run(Run):
         with autocast(self.device):
             with self.timed("coarse"):
                 images, poses, intrinsics = (tensor.to(self.device) for tensor in network_tensors(views))
-                coarse = self.model.coarse_gen.planes(images, poses, intrinsics)
+                coarse = self.model.planes(images, poses, intrinsics)
             with self.timed("triplane"):
                 details = self.model.sample_details(
                     coarse,

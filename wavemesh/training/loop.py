@@ -50,7 +50,10 @@ _HISTORY = 200
 
 @runtime_checkable
 class Task(Protocol):
-    """What a system gives the loop."""
+    """What a system gives the loop.
+
+    A task may also have `may_be_new`, names of networks that the weights it is begun from need not hold.
+    """
 
     model: nn.Module  # everything trainable; the loop moves it to the device
 
@@ -369,10 +372,12 @@ def _load_fitting(model: nn.Module, state: dict[str, Tensor], where: Path) -> No
 
 
 def _warm_start(task: Task, folder: Path) -> None:
-    """Copy exported weights into the task's model."""
+    """Copy exported weights into the task's model; networks in its `may_be_new` begin anew where there are none."""
     saved, _ = load_weights(folder)
     for name, target in task.weights(task.model).items():
         source = saved.get(name)
+        if source is None and name in getattr(task, "may_be_new", ()):
+            continue
         if source is None:
             raise InputError(f"The weights in {folder} have no network {name!r}, only {sorted(saved)}.")
         for key, tensor in target.items():

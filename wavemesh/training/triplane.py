@@ -4,8 +4,10 @@
     ... --preset triplane-detail --init WEIGHTS2 --export WEIGHTS3, then triplane-joint in the same way
 
 Coarse: pictures to the LL band that the autoencoder gives their shape. Detail: diffusion of the autoencoder's detail
-bands with the coarse stage frozen. Joint: both together, with patches of pictures rendered and compared. Every stage is
-also judged by the field that its triplanes decode to, since errors of the planes do not all matter alike.
+bands with the coarse stage frozen. Joint: both together. Every stage is also judged by the field that its triplanes
+decode to, since errors of the planes do not all matter alike, and those with details by rendered patches of a view that
+was not given. Where LL is learned together with the details, the renderer stays as it is: otherwise both learn to do
+without them.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from wavemesh.checkpoint import load_weights
 from wavemesh.config import from_dict
 from wavemesh.data.colours import colour_volume, open_colours
 from wavemesh.data.dataset import PreparedShapes
@@ -41,15 +44,15 @@ from wavemesh.training.triplane_autoencoder import (
 )
 from wavemesh.training.triplane_batches import FieldLosses, TriplaneOptions, draw_samples, field_losses_at
 
-MAX_LL_NOISE = 0.15  # of the LL band's deviation
-TRUE_LL_SHARE = 0.3
 RECONSTRUCTION_WEIGHT = 0.1
+DISSIMILARITY_WEIGHT = 0.25
+DISSIMILARITY_WINDOW = 7  # pixels
 
 
 class CoarseTriplaneTask(TriplaneTask):
     """The coarse generator: L1 to the autoencoder's LL band, and losses of the field that LL alone decodes to."""
 
-    parts = {"coarse_gen": 1.0}
+    parts = ("coarse_gen",)
 
     def loss(self, batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, dict[str, Any]]:
         """L1 of the band plus the losses at points."""
@@ -69,61 +72,45 @@ class CoarseTriplaneTask(TriplaneTask):
 
 
 class DetailTriplaneTask(TriplaneTask):
-    """The detail diffusion, with the coarse generator frozen."""
+    """The detail diffusion and the renderer, with the coarse generator frozen, and patches of a view not given.
 
-    parts = {"detail_diffusion": 1.0}
+    Some objects are decoded without details, so that LL alone goes on giving a shape.
+    """
 
-    def loss(self, batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, dict[str, Any]]:
-        """Diffusion loss of the scaled details plus the losses at points of the predicted clean triplane."""
-        system, options = self.model.system, self.options
-        with torch.no_grad():
-            target = target_bands(self.model, batch)
-            coarse = system.coarse_gen.planes(batch["images"], batch["poses"], batch["intrinsics"])
-            true = drop_mask(len(coarse.ll), TRUE_LL_SHARE, generator, coarse.ll.device).view(-1, 1, 1, 1, 1)
-            ll = torch.where(true, target.ll, coarse.ll)
-            seen = ll + _small_noise(ll, generator)
-        guess = diffuse_details(self, target, CoarseTriplane(seen, coarse.features), generator)
-        triplane = PlaneBands(ll, guess.details).triplane()
-        losses = field_losses_at(system.renderer, triplane, draw_samples(batch, options.points, generator))
-        loss = guess.step.loss + options.field_weight * losses.total(options.colour_weight).mean()
-        return loss, {"diffusion": guess.step.loss.detach(), **named(losses)}
-
-    def sample_pictures(self, ema_model: nn.Module) -> dict[str, np.ndarray]:
-        """A picture, the one-pass rendering, and that of the autoencoder, for four training shapes."""
-        return {"detail": _preview(self, ema_model, details=True)}
-
-
-class JointTriplaneTask(TriplaneTask):
-    """Coarse generator, detail diffusion and renderer together, with patches of a view that was not given."""
-
-    parts = {"coarse_gen": 1.0, "detail_diffusion": 1.0, "renderer": 0.1}
+    parts = ("detail_diffusion", "renderer")
     extra_views = 1
 
     def loss(self, batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, dict[str, Any]]:
-        """Diffusion, reconstruction of LL, field and rendering losses of one pass."""
-        system, options = self.model.system, self.options
+        """Diffusion loss of the scaled details, and the field and rendering losses of the predicted clean triplane."""
+        options = self.options
         with torch.no_grad():
             target = target_bands(self.model, batch)
-        given = {name: batch[name][:, : -self.extra_views] for name in ("images", "poses", "intrinsics")}
-        coarse = system.coarse_gen.planes(given["images"], given["poses"], given["intrinsics"])
-        band = (coarse.ll - target.ll).abs().mean()
+            coarse = self.model.system.planes(**self.given(batch))
         guess = diffuse_details(self, target, coarse, generator)
-        triplane = PlaneBands(coarse.ll, guess.details).triplane()
-        losses = field_losses_at(system.renderer, triplane, draw_samples(batch, options.points, generator))
+        keep = ~drop_mask(len(coarse.ll), options.drop_details, generator, coarse.ll.device)
+        triplane = PlaneBands(coarse.ll, guess.details).triplane(keep.float())
+        decoded, metrics = self.decoded_loss(triplane, batch, generator)
+        loss = options.diffusion_weight * guess.step.loss + decoded
+        return loss, {"diffusion": guess.step.loss.detach(), **metrics}
+
+    def given(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The views that the networks get, as arguments."""
+        return {name: batch[name][:, : -self.extra_views] for name in ("images", "poses", "intrinsics")}
+
+    def decoded_loss(
+        self, triplane: Float[Tensor, "b 3 c h w"], batch: dict[str, Tensor], generator: torch.Generator
+    ) -> tuple[Tensor, dict[str, Any]]:
+        """The weighted losses of what a triplane decodes to, at points and in rendered patches."""
+        options = self.options
+        losses = field_losses_at(self.model.system.renderer, triplane, draw_samples(batch, options.points, generator))
         rendering = self.rendering_loss(triplane, batch, generator)
-        loss = (
-            guess.step.loss
-            + RECONSTRUCTION_WEIGHT * band
-            + options.field_weight * losses.total(options.colour_weight).mean()
-            + options.render_weight * rendering
-        )
-        metrics = {"diffusion": guess.step.loss.detach(), "band": band.detach(), "render": rendering.detach()}
-        return loss, {**metrics, **named(losses)}
+        total = options.field_weight * losses.total(options.colour_weight).mean() + options.render_weight * rendering
+        return total, {"render": rendering.detach(), **named(losses)}
 
     def rendering_loss(
         self, triplane: Float[Tensor, "b 3 c h w"], batch: dict[str, Tensor], generator: torch.Generator
     ) -> Float[Tensor, ""]:
-        """L1 of colour and opacity on random patches of each object's last view."""
+        """L1 of colour and opacity, and structural dissimilarity over white, on patches of each object's last view."""
         options, images = self.options, batch["images"][:, -1]
         patches = options.patches, options.patch_size
         pixels = torch.stack([patch_pixels(image[3], *patches, generator) for image in images])
@@ -134,10 +121,38 @@ class JointTriplaneTask(TriplaneTask):
             batch["poses"][:, -1],
             batch["intrinsics"][:, -1],
             options.ray_samples,
+            options.ray_samples // 2,
             generator=generator,
         )
-        truth = images.flatten(2).gather(2, pixels[:, None].expand(-1, 4, -1)).transpose(1, 2)
-        return (torch.cat([rgb, opacity[..., None]], dim=2) - truth).abs().mean()
+        truth = images.flatten(2).gather(2, pixels[:, None].expand(-1, 4, -1))
+        drawn = torch.cat([rgb, opacity[..., None]], dim=2).transpose(1, 2)
+        size = options.patch_size
+        whitened = (
+            (each[:, :3] + 1.0 - each[:, 3:]).unflatten(2, (options.patches, size, size)) for each in (drawn, truth)
+        )
+        unlike = dissimilarity(*(each.transpose(1, 2).flatten(0, 1) for each in whitened))
+        return (drawn - truth).abs().mean() + DISSIMILARITY_WEIGHT * unlike
+
+    def sample_pictures(self, ema_model: nn.Module) -> dict[str, np.ndarray]:
+        """A picture, the one-pass rendering, and that of the autoencoder, for four training shapes."""
+        return {"detail": _preview(self, ema_model, details=True)}
+
+
+class JointTriplaneTask(DetailTriplaneTask):
+    """Coarse generator and detail diffusion together."""
+
+    parts = ("coarse_gen", "detail_diffusion")
+
+    def loss(self, batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, dict[str, Any]]:
+        """Diffusion, reconstruction of LL, field and rendering losses of one pass."""
+        with torch.no_grad():
+            target = target_bands(self.model, batch)
+        coarse = self.model.system.planes(**self.given(batch))
+        band = (coarse.ll - target.ll).abs().mean()
+        guess = diffuse_details(self, target, coarse, generator)
+        decoded, metrics = self.decoded_loss(PlaneBands(coarse.ll, guess.details).triplane(), batch, generator)
+        loss = self.options.diffusion_weight * guess.step.loss + RECONSTRUCTION_WEIGHT * band + decoded
+        return loss, {"diffusion": guess.step.loss.detach(), "band": band.detach(), **metrics}
 
     def sample_pictures(self, ema_model: nn.Module) -> dict[str, np.ndarray]:
         """A picture, the one-pass rendering, and that of the autoencoder, for four training shapes."""
@@ -196,12 +211,18 @@ def patch_pixels(alpha: Float[Tensor, "h w"], count: int, size: int, generator: 
     return (rows[:, :, None] * width + columns[:, None, :]).flatten()
 
 
-def _small_noise(ll: Tensor, generator: torch.Generator) -> Tensor:
-    """Noise of up to a share of the band's deviation, most often little: at inference the band is not the truth."""
-    shape = (len(ll), *(1,) * (ll.ndim - 1))
-    level = torch.rand(shape, generator=generator, device=generator.device).to(ll.device).square()
-    noise = torch.randn(ll.shape, generator=generator, device=generator.device).to(ll.device)
-    return MAX_LL_NOISE * level * ll.std() * noise
+def dissimilarity(first: Float[Tensor, "n c h w"], second: Float[Tensor, "n c h w"]) -> Float[Tensor, ""]:
+    """Half of one minus the structural similarity (Wang et al. 2004) of pictures in [0, 1], with square windows."""
+
+    def mean(values: Tensor) -> Tensor:
+        return F.avg_pool2d(values, min(DISSIMILARITY_WINDOW, *values.shape[-2:]), stride=1)
+
+    mean_1, mean_2 = mean(first), mean(second)
+    covariance = mean(first * second) - mean_1 * mean_2
+    variances = mean(first.square()) - mean_1.square() + mean(second.square()) - mean_2.square()
+    alike = (2.0 * mean_1 * mean_2 + 0.01**2) * (2.0 * covariance + 0.03**2)
+    alike = alike / ((mean_1.square() + mean_2.square() + 0.01**2) * (variances + 0.03**2))
+    return (0.5 - 0.5 * alike).mean()
 
 
 def named(losses: FieldLosses, suffix: str = "") -> dict[str, Tensor]:
@@ -220,7 +241,7 @@ def _preview(task: TriplaneTask, ema_model: nn.Module, details: bool) -> np.ndar
     device = next(model.parameters()).device
     batch = task.preview_batch(device)
     target = target_bands(model, batch)
-    coarse = model.system.coarse_gen.planes(batch["images"], batch["poses"], batch["intrinsics"])
+    coarse = model.system.planes(batch["images"], batch["poses"], batch["intrinsics"])
     none = torch.zeros_like(target.details)
     guess = model.system.mean_details(coarse) if details else none
     triplanes = PlaneBands(coarse.ll, guess).triplane(), target.triplane(None if details else none.new_zeros(len(none)))
@@ -239,7 +260,7 @@ def measure_detail_scale(
     """Root mean squares of the bands LH, HL, HH over (a sample of) the shapes of a split."""
     coloured, squares = open_colours(shapes), []
     for index in np.linspace(0, len(shapes) - 1, min(sample, len(shapes))).astype(int).tolist():
-        volume = colour_volume(coloured.points([index]), coloured.colours([index]), shapes.resolution // 2)
+        volume = colour_volume(coloured.points([index]), coloured.colours([index]), shapes.resolution)
         details = autoencoder(shapes.sdf([index]), volume).details
         squares.append(details.unflatten(2, (BANDS, -1)).square().mean(dim=(0, 1, 3, 4, 5)))
     scales = torch.stack(squares).mean(dim=0).sqrt().clamp_min(1e-4)
@@ -253,10 +274,14 @@ def build_triplane_task(
 
     Raises InputError where a stage after the first has nothing to begin from.
     """
+    if task == "triplane-autoencoder":
+        if init is None:
+            return AutoencoderTask(shapes, from_dict(TriplaneConfig, dict(model), fill_defaults=True), options)
+        return AutoencoderTask(
+            shapes, from_dict(TriplaneConfig, load_weights(init)[1], fill_defaults=True), options, True
+        )
     if init is None:
-        if task != "triplane-autoencoder":
-            raise InputError(f"The task {task} needs --init with the weights of the stage before it.")
-        return AutoencoderTask(shapes, from_dict(TriplaneConfig, dict(model), fill_defaults=True), options)
+        raise InputError(f"The task {task} needs --init with the weights of the stage before it.")
     parts = load_parts(init)
     config = parts.system.config
     if task == "triplane-detail":

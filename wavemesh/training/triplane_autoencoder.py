@@ -3,7 +3,8 @@
     python -m wavemesh train --preset triplane-autoencoder --data DATA -o RUN --export WEIGHTS
 
 The decoder that it trains is the renderer of the whole system. Exported weights hold every part of the system, trained
-yet or not, so that each stage begins from the folder of the one before.
+yet or not, so that each stage begins from the folder of the one before. With --init the renderer of those weights stays
+as it is, and so do the planes that it can read: an autoencoder for a system that is trained already.
 """
 
 from __future__ import annotations
@@ -79,12 +80,12 @@ def optimizer_groups(network: nn.Module, lr: float) -> list[dict[str, Any]]:
 class TriplaneTask(ABC):
     """What the tasks share: data, model, the parts that are trained and the weights that are written.
 
-    parts: names of the trained parts with their share of the learning rate. pictures: whether batches have views.
+    parts: names of the trained parts. pictures: whether batches have views.
     extra_views: views in a batch beyond those that are given to the networks.
     Raises InputError where the data set's resolution is not that of the model.
     """
 
-    parts: dict[str, float]
+    parts: tuple[str, ...]
     pictures = True
     extra_views = 0
 
@@ -108,10 +109,8 @@ class TriplaneTask(ABC):
         """Pictures by name of what the averaged model makes of four training shapes."""
 
     def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
-        """The trained parts, each at its share of the rate."""
-        return [
-            group for name, share in self.parts.items() for group in optimizer_groups(self.model.part(name), share * lr)
-        ]
+        """The parameters of the trained parts."""
+        return [group for name in self.parts for group in optimizer_groups(self.model.part(name), lr)]
 
     def batches(self, seed: int, start_step: int) -> Iterator[dict[str, Tensor]]:
         """Endless batches from a number on."""
@@ -133,8 +132,18 @@ class TriplaneTask(ABC):
 class AutoencoderTask(TriplaneTask):
     """Autoencoder and renderer: distances, signs and colours at points, of triplanes with and without their details."""
 
-    parts = {AUTOENCODER: 1.0, "renderer": 1.0}
     pictures = False
+    may_be_new = (AUTOENCODER,)
+
+    def __init__(
+        self,
+        data: str | Path | PreparedShapes,
+        config: TriplaneConfig,
+        options: TriplaneOptions,
+        keep_renderer: bool = False,
+    ) -> None:
+        self.parts = (AUTOENCODER,) if keep_renderer else (AUTOENCODER, "renderer")
+        super().__init__(data, config, options)
 
     def loss(self, batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, dict[str, Any]]:
         """Losses at points plus the regularisers of the planes."""

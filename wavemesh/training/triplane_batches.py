@@ -34,8 +34,9 @@ class TriplaneOptions(TaskOptions):
     points: of each of the three kinds a shape is asked at in a step: on the surface, near it, and anywhere.
     drop_details: share of the objects whose triplane is LL alone. colour_weight, variation_weight, detail_weight: of
     the colours' L1, the planes' total variation and the details' L1, against the distances' loss.
-    field_weight: of the losses at points where another loss comes first; render_weight: of the rendered patches, of
-    which each object has `patches` with `patch_size` squared rays, `ray_samples` on each.
+    diffusion_weight: of the diffusion loss. field_weight: of the losses at points where another loss comes first;
+    render_weight: of the rendered patches, of which each object has `patches` with `patch_size` squared rays,
+    `ray_samples` on each and half as many more where they absorb light.
     """
 
     points: int = 2048
@@ -43,17 +44,18 @@ class TriplaneOptions(TaskOptions):
     colour_weight: float = 2.0
     variation_weight: float = 1e-2
     detail_weight: float = 3e-4
+    diffusion_weight: float = 0.5
     field_weight: float = 0.5
-    render_weight: float = 0.5
-    patches: int = 2
-    patch_size: int = 12
+    render_weight: float = 2.0
+    patches: int = 3
+    patch_size: int = 16
     ray_samples: int = 32
 
 
 class TriplaneBatches(ShapeBatches):
     """Endless batches of coloured shapes with posed pictures, each determined by the seed and its number.
 
-    A batch holds sdf (B, n, n, n), volume (B, 4, n / 2, n / 2, n / 2), points (B, P, 3), their colours (B, P, 3), and,
+    A batch holds sdf (B, n, n, n), volume (B, 4, n, n, n), points (B, P, 3), their colours (B, P, 3), and,
     with pictures, images (B, N, 4, h, w), poses and intrinsics. extra_views: drawn on top of the number of given ones.
     """
 
@@ -87,7 +89,7 @@ class TriplaneBatches(ShapeBatches):
             if views is not None and images is not None:
                 views["images"] = imperfect_masks(images, generator, self.options.mask_chance)
                 views = _turned_views(views, moves)
-        volume = colour_volume(points, colours, self.shapes.resolution // 2)
+        volume = colour_volume(points, colours, self.shapes.resolution)
         batch = {"sdf": codes.float() * SDF_SCALE, "volume": volume, "points": points, "colours": colours}
         return batch if views is None else {**batch, **views}
 

@@ -62,7 +62,7 @@ def run_gate(
     scores: list[tuple[BandScores, BandScores]] = []
     for index in np.linspace(0, len(shapes) - 1, count).astype(int).tolist():
         sdf, points, colours = shapes.sdf([index]), coloured.points([index]), coloured.colours([index])
-        bands = autoencoder(sdf, colour_volume(points, colours, shapes.resolution // 2))
+        bands = autoencoder(sdf, colour_volume(points, colours, shapes.resolution))
         lowpass, whole = (
             score_triplane(renderer, planes, sdf, points, colours)
             for planes in (bands.triplane(sdf.new_zeros(1)), bands.triplane())
