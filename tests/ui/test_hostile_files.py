@@ -209,7 +209,7 @@ def sentence(client: Client, endpoint: str, **arguments: Any) -> str:
     with pytest.raises(AppError) as error:
         client.predict(api_name=endpoint, **arguments)
     words = str(error.value)
-    assert re.fullmatch(r"[A-Z'‘“].{15,400}\.", words), words
+    assert re.fullmatch(r".{15,400}\.", words), words
     assert "Traceback" not in words
     return words
 

@@ -97,6 +97,8 @@ def _child(path: Path, out: Path) -> None:
     faces = np.asarray(mesh.faces)
     if len(faces) == 0 or faces.min() < 0 or faces.max() >= len(mesh.vertices):
         raise InputError(f"The mesh in {path.name!r:.80} has no faces, or faces without vertices.")
+    if not np.isfinite(mesh.vertices[faces]).all():
+        raise InputError(f"The mesh in {path.name!r:.80} has vertices that are not finite.")
     visual = mesh.visual
     if isinstance(visual, TextureVisuals):
         materials = getattr(visual.material, "materials", None)
