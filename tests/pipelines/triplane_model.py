@@ -9,7 +9,7 @@ TINY_TRIPLANE = TriplaneConfig(
 )
 
 
-def tiny_triplane(seed: int = 0) -> WaveletTriplaneDiffusion:
+def tiny_triplane(seed: int = 3) -> WaveletTriplaneDiffusion:
     """Random weights; the layers that start at zero are drawn as well, so that there is a surface and noise counts."""
     torch.manual_seed(seed)
     model = WaveletTriplaneDiffusion(config=TINY_TRIPLANE)
