@@ -151,7 +151,7 @@ def test_the_bundled_camera_head_serves_weights_without_one(
 
 
 def test_the_mesh_has_the_colours_of_the_triplane(triplane_pipeline: TriplanePipeline, view: View) -> None:
-    out = triplane_pipeline([view], 1)
+    out = triplane_pipeline([view], 1, colours="triplane")
     points = torch.from_numpy(np.asarray(out.mesh.vertices, dtype=np.float32)).clamp(-1.0, 1.0)[None]
     with torch.no_grad():
         rgb, _ = triplane_pipeline.model.renderer(torch.from_numpy(out.triplane_highres)[None], points)
@@ -169,6 +169,8 @@ def test_the_pictures_colour_what_they_see_if_asked(triplane_pipeline: TriplaneP
     assert np.median(np.abs(views[:, :3].astype(int) - (220, 40, 40))) <= 1
     assert of_picture.sum() > 50
     assert of_triplane.sum() > 50
+    default = np.asarray(triplane_pipeline([view], 1).mesh.visual.vertex_colors)
+    np.testing.assert_array_equal(default, mixed)
 
 
 def test_a_ball_is_rendered_where_it_is() -> None:

@@ -89,7 +89,7 @@ def build_controls() -> tuple[Controls, gr.Button, gr.Row]:
         with gr.Row():
             threshold = gr.Slider(
                 0, 0.1, 0, step=0.001, label="Threshold", info="Details smaller than this are removed.", buttons=[],
-                min_width=150, elem_id="threshold",
+                min_width=150, elem_id="gains-threshold",
             )  # fmt: skip
             mode = gr.Radio(
                 [("Hard", "hard"), ("Soft", "soft")], value="hard", label="How", min_width=130,
