@@ -209,7 +209,8 @@ def sentence(client: Client, endpoint: str, **arguments: Any) -> str:
     with pytest.raises(AppError) as error:
         client.predict(api_name=endpoint, **arguments)
     words = str(error.value)
-    assert re.fullmatch(r".{15,400}\.", words), words
+    # A sentence begins with a capital, a quotation mark, or the name of the file that it is about.
+    assert re.fullmatch(r"(?:[A-Z'‘“]|\S+\.\w+ ).{15,400}\.", words), words
     assert "Traceback" not in words
     return words
 
