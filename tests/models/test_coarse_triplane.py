@@ -7,7 +7,8 @@ import torch
 
 from wavemesh.errors import InputError
 from wavemesh.geometry.camera import Camera, stack_cameras
-from wavemesh.models.coarse_triplane import HULL_CELLS, CoarseTriplaneGen, posed_pictures
+from wavemesh.models.coarse_triplane import HULL_CELLS, CoarseTriplaneGen
+from wavemesh.models.posed_pictures import posed_pictures
 
 
 @pytest.fixture

@@ -8,7 +8,9 @@ import pywt
 import torch
 
 from wavemesh.errors import InputError
-from wavemesh.models.triplane_autoencoder import PlaneBands, TriplaneAutoencoder
+from wavemesh.models.colour_planes import COLOURS, colour_channels, colour_planes
+from wavemesh.models.plane_bands import PlaneBands
+from wavemesh.models.triplane_autoencoder import TriplaneAutoencoder
 
 N, C = 8, 2
 
@@ -70,15 +72,27 @@ def test_a_cell_of_the_volume_holds_its_eight_parts_of_every_channel(network: Tr
         torch.testing.assert_close(cells[0, x, y, z], block.flatten())
 
 
-def test_it_sees_every_part_of_shape_and_colour(network: TriplaneAutoencoder) -> None:
+def test_it_sees_every_part_of_the_shape(network: TriplaneAutoencoder) -> None:
     sdf, colours = _volume(1)
     sdf.requires_grad_()
-    colours.requires_grad_()
     bands = network(sdf, colours)
     (bands.ll.square().sum() + bands.details.square().sum()).backward()
-    for tensor in (sdf, colours):
-        assert tensor.grad is not None
-        assert float((tensor.grad != 0).float().mean()) > 0.99
+    assert sdf.grad is not None
+    assert float((sdf.grad != 0).float().mean()) > 0.99
+
+
+@pytest.mark.parametrize("channels", [C, 9])
+def test_it_sees_the_colours_and_nine_channels_hold_them_as_they_are(channels: int) -> None:
+    network = TriplaneAutoencoder(channels, resolution=N, width=8, blocks=1)
+    sdf, colours = _volume()
+    with torch.no_grad():
+        bands, others = network(sdf, colours), network(sdf, colours.flip(1) * 0.5)
+    assert bands.ll.shape == (2, 3, channels, N, N)
+    assert bands.details.shape == (2, 3, 3 * channels, N, N)
+    learned = slice(colour_channels(channels), None)
+    assert not torch.equal(bands.ll[:, :, learned], others.ll[:, :, learned])
+    if channels == 9:
+        torch.testing.assert_close(bands.triplane()[:, :, :COLOURS], colour_planes(sdf, colours))
 
 
 @pytest.mark.parametrize(

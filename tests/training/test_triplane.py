@@ -17,7 +17,7 @@ from wavemesh.config import to_dict
 from wavemesh.data import colours
 from wavemesh.data.dataset import PreparedShapes
 from wavemesh.errors import InputError
-from wavemesh.models.triplane_autoencoder import PlaneBands
+from wavemesh.models.plane_bands import PlaneBands
 from wavemesh.models.wavelet_triplane import TriplaneConfig, WaveletTriplaneDiffusion
 from wavemesh.training import triplane
 from wavemesh.training.loop import export, train

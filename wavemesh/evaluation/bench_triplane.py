@@ -213,7 +213,7 @@ def ball(channels: int, radius: float = 0.6, resolution: int = 128) -> tuple[Tri
         first.bias[:2] = -gain * radius**2 * pair
         second.weight[:2, :2] = pair[:, None] * pair
         last.weight[0, :2] = pair
-        last.bias[1:] = torch.tensor([2.0, -1.0, -1.5])
+        last.bias[1:4] = torch.tensor([2.0, -1.0, -1.5])
     square = ((torch.arange(resolution) + 0.5) / resolution * 2.0 - 1.0).square()
     triplane = torch.zeros(1, 3, channels, resolution, resolution)
     triplane[0, 0, 0] = square[:, None] + square

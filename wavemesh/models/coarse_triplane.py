@@ -3,7 +3,8 @@
 A picture branch makes feature maps, every cell of a 32^3 grid looks up what each picture shows at its own projection
 (`models/projection.py`), the axis along each plane's normal is folded into channels, and residual blocks on the three
 planes, which exchange what they know, bring the result to 64^2. A network from picture to planes without that lookup
-could not know from where the picture was taken.
+could not know from where the picture was taken. At the finest level they also see the visual hull painted with the
+pictures (`models/painted_surface.py`), and the colours of LL begin from its paint.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from wavemesh.errors import InputError
-from wavemesh.geometry.camera import Camera, stack_cameras
 from wavemesh.models.blocks import resize_images
+from wavemesh.models.colour_planes import colour_bands
 from wavemesh.models.multiview_encoder import ViewFeatures
+from wavemesh.models.painted_surface import PAINTED_CHANNELS, painted_planes
 from wavemesh.models.planes import (
     PLANES,
     PlaneBlock,
@@ -30,81 +32,23 @@ from wavemesh.models.planes import (
     run_block,
     unfold_planes,
 )
+from wavemesh.models.posed_pictures import PosedPictures, posed_pictures
 from wavemesh.models.projection import ProjectiveFeatures, grid_points, soft_hull
 
 HULL_CELLS = 8
+RGB = 3
 
 
 @dataclass
 class CoarseTriplane:
-    """What the coarse stage knows: ll (B, 3, C, n, n), and features (B, 3, F, n, n) for the detail stage."""
+    """What the coarse stage knows: ll (B, 3, C, n, n), and features (B, 3, F, n, n) for the detail stage.
+
+    painted: the part of ll that are colours which the pictures show on their visual hull.
+    """
 
     ll: Tensor
     features: Tensor
-
-
-@dataclass
-class PosedPictures:
-    """Pictures (B, N, channels + alpha, H, W), poses (B, N, 3, 4) and intrinsics (B, N, 3), all of one device."""
-
-    images: Tensor
-    poses: Tensor
-    intrinsics: Tensor
-
-    @property
-    def alpha(self) -> Float[Tensor, "b n 1 h w"]:
-        """The silhouettes."""
-        return self.images[:, :, -1:]
-
-
-def posed_pictures(
-    images: Tensor, poses: Tensor | None = None, intrinsics: Tensor | None = None, colours: int = 3
-) -> PosedPictures:
-    """The pictures as N views of each of B objects with an alpha channel, and a camera for each.
-
-    images: (B, colours or colours + 1, H, W) or (B, N, ..., H, W), in [0, 1], colours premultiplied by the alpha in the
-    last channel; without it everything is foreground. poses: camera_to_world (B, N, 3, 4), or (B, 3, 4) for one view;
-    None: the default camera. intrinsics: (B, N, 3); None: the default field of view.
-    Raises InputError for other shapes and for values that are not finite.
-    """
-    shape = tuple(images.shape)
-    views = images.unsqueeze(1) if images.ndim == 4 else images
-    if views.ndim != 5 or views.shape[2] not in (colours, colours + 1) or 0 in views.shape:
-        raise InputError(
-            f"Pictures must have the shape (B, {colours} or {colours + 1}, H, W) or (B, N, {colours} or {colours + 1}, "
-            f"H, W), not {shape}."
-        )
-    _require_finite(images, "The pictures")
-    batch, count = views.shape[:2]
-    if views.shape[2] == colours:
-        views = torch.cat([views, torch.ones_like(views[:, :, :1])], dim=2)
-    default_pose, default_intrinsics = stack_cameras([Camera()])
-    if poses is None:
-        if count > 1:
-            raise InputError(f"{count} views of an object need poses; only a single view has a default camera.")
-        poses = default_pose.to(images.device).expand(batch, 1, 3, 4)
-    elif poses.ndim == 3 and count == 1:
-        poses = poses.unsqueeze(1)
-    if intrinsics is None:
-        intrinsics = default_intrinsics.to(images.device).expand(batch, count, 3)
-    elif intrinsics.ndim == 2 and count == 1:
-        intrinsics = intrinsics.unsqueeze(1)
-    if tuple(poses.shape) != (batch, count, 3, 4):
-        raise InputError(f"{batch} x {count} views need poses ({batch}, {count}, 3, 4), not {tuple(poses.shape)}.")
-    if tuple(intrinsics.shape) != (batch, count, 3):
-        raise InputError(
-            f"{batch} x {count} views need intrinsics ({batch}, {count}, 3), not {tuple(intrinsics.shape)}."
-        )
-    _require_finite(poses, "The poses")
-    _require_finite(intrinsics, "The intrinsics")
-    return PosedPictures(views, poses, intrinsics)
-
-
-def _require_finite(values: Tensor, what: str) -> None:
-    finite = torch.isfinite(values)
-    if not finite.all():
-        place = tuple((~finite).nonzero()[0].tolist())
-        raise InputError(f"{what} must be finite numbers, not {values[place].item()} at {place}.")
+    painted: Tensor
 
 
 class PictureBranch(nn.Module):
@@ -187,6 +131,7 @@ class CoarseTriplaneGen(nn.Module):
         self.low = nn.ModuleList([block(low), block(low)])
         self.up = nn.Conv2d(low, middle, 1)
         self.up_fine = nn.Conv2d(middle, fine, 1)
+        self.hull_paint = nn.Conv2d(PAINTED_CHANNELS, fine, 1) if input_channels == RGB else None
         self.norm_out = nn.GroupNorm(groups_of(fine), fine)
         self.conv_out = nn.Conv2d(fine, triplane_channels, 3, padding=1)
 
@@ -200,17 +145,25 @@ class CoarseTriplaneGen(nn.Module):
         """The LL band and the plane features. See `posed_pictures` for the arguments."""
         pictures = posed_pictures(images, poses, intrinsics, self.input_channels)
         features = self.encode(pictures)
+        hull = self.hull(features)
         condition = F.gelu(features.global_features.mean(dim=1)).repeat_interleave(PLANES, dim=0)
-        x = self._run(self.block_in, self.lift(features), condition)
+        x = self._run(self.block_in, self.lift(features, hull), condition)
         low = self.down(x)
         for block in self.low:
             low = self._run(block, low, condition)
         x = x + F.interpolate(self.up(low), scale_factor=2, mode="nearest")
         x = self._run(self.block_out, x, condition)
         x = F.interpolate(self.up_fine(x), scale_factor=2, mode="nearest")
+        painted = None
+        if self.hull_paint is not None:
+            with torch.autocast(x.device.type, enabled=False):
+                paint = painted_planes(0.5 - hull, pictures, hull)
+                painted = colour_bands(paint.colours, self.triplane_channels).ll
+            x = x + self.hull_paint(fold_planes(paint.features))
         x = self._run(self.block_fine, x, condition)
-        ll = self.conv_out(F.gelu(self.norm_out(x))).float()
-        return CoarseTriplane(unfold_planes(ll), unfold_planes(x))
+        correction = unfold_planes(self.conv_out(F.gelu(self.norm_out(x))).float())
+        painted = torch.zeros_like(correction) if painted is None else painted
+        return CoarseTriplane(painted + correction, unfold_planes(x), painted)
 
     def encode(self, pictures: PosedPictures) -> ViewFeatures:
         """Feature maps and a vector of every picture, in the form that the projection reads."""
@@ -227,13 +180,17 @@ class CoarseTriplaneGen(nn.Module):
             intrinsics=pictures.intrinsics,
         )
 
-    def lift(self, features: ViewFeatures) -> Float[Tensor, "bp c m m"]:
+    @torch.no_grad()
+    def hull(self, features: ViewFeatures) -> Float[Tensor, "b n n n"]:
+        """The visual hull of the pictures at the cells' centres, in [0, 1]."""
+        n = self.resolution
+        return soft_hull(features, self.hull_points).view(-1, n, n, n)
+
+    def lift(self, features: ViewFeatures, hull: Float[Tensor, "b n n n"]) -> Float[Tensor, "bp c m m"]:
         """The planes at half resolution, from what the pictures show at every cell and from their visual hull."""
         batch, n = len(features.poses), self.resolution // 2
         sampled = self.project(features, self.lift_points).view(batch, n, n, n, -1)
-        with torch.no_grad():
-            hull = soft_hull(features, self.hull_points).view(batch, n, 2, n, 2, n, 2) * 2.0 - 1.0
-        cells = hull.permute(0, 1, 3, 5, 2, 4, 6).flatten(4)
+        cells = (hull * 2.0 - 1.0).view(batch, n, 2, n, 2, n, 2).permute(0, 1, 3, 5, 2, 4, 6).flatten(4)
         volume = torch.cat([sampled, cells.to(sampled.dtype)], dim=-1)
         planes = [reduce(folded) for reduce, folded in zip(self.reduce, fold_volume(volume), strict=True)]
         # Channels last in memory, as the convolutions want them.

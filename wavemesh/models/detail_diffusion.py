@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from wavemesh.errors import InputError
 from wavemesh.models.blocks import TimeEmbedding
 from wavemesh.models.denoiser import weighed
+from wavemesh.models.plane_bands import BANDS
 from wavemesh.models.planes import AdaptiveGroupNorm, PlaneBlock, base_width, groups_of, multiple_of_8, run_block
 
-BANDS = 3
 _OCTAVES = 4
 
 

@@ -2,13 +2,12 @@
 
 Solving for a triplane per shape costs orders of magnitude more and gives planes that a diffusion model cannot learn.
 A feed-forward encoder, trained together with the shared decoder (`TriplaneRenderer`), places similar shapes on similar
-planes. 3D convolutions are too expensive for a CPU: the volume is folded onto each plane, its normal axis in the
-channels, and residual blocks on the planes do the rest.
+planes. 3D convolutions are too expensive for a CPU: the distances are folded onto each plane, their normal axis in the
+channels, and residual blocks on the planes do the rest. Colours are not learned: some channels of the triplane are
+those of the surface as it is seen along each plane's normal (`models/colour_planes.py`).
 """
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -16,29 +15,15 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from wavemesh.errors import InputError
+from wavemesh.models.colour_planes import COLOURS, colour_bands, colour_channels, colour_planes
+from wavemesh.models.plane_bands import BANDS, PlaneBands
 from wavemesh.models.planes import PLANES, PlaneBlock, fold_planes, fold_volume, groups_of, run_block, unfold_planes
-from wavemesh.wavelets.transform import idwt2d
 
 SUBCELLS = 8
 COLOUR_CHANNELS = 4
-LL_BOUND = 2.0  # LL carries a factor 2: planes made of it alone lie between -1 and 1
+# Of the learned channels.
+LL_BOUND = 2.0
 DETAIL_BOUND = 1.0
-
-
-@dataclass
-class PlaneBands:
-    """Haar bands of the three planes: ll (B, 3, C, n, n) in [-2, 2], details (B, 3, 3 C, n, n) in [-1, 1].
-
-    The details are LH, HL, HH stacked, as everywhere in the triplane system.
-    """
-
-    ll: Tensor
-    details: Tensor
-
-    def triplane(self, keep: Float[Tensor, "b"] | None = None) -> Float[Tensor, "b 3 c h w"]:
-        """The triplane (B, 3, C, 2 n, 2 n). keep: share of the details to use for each object; None for all."""
-        details = self.details if keep is None else self.details * keep.view(-1, 1, 1, 1, 1).to(self.details.dtype)
-        return unfold_planes(idwt2d(fold_planes(self.ll), fold_planes(details), "haar"))
 
 
 class TriplaneAutoencoder(nn.Module):
@@ -69,14 +54,15 @@ class TriplaneAutoencoder(nn.Module):
         self.triplane_channels, self.resolution, self.truncation = triplane_channels, resolution, truncation
         self.checkpointing = checkpointing
         # Each plane folds another axis away, so each has its own map; its bias tells the planes apart.
-        folded = resolution * SUBCELLS * (1 + COLOUR_CHANNELS)
-        self.reduce = nn.ModuleList(nn.Linear(folded, width) for _ in range(PLANES))
+        self.reduce = nn.ModuleList(nn.Linear(resolution * SUBCELLS, width) for _ in range(PLANES))
+        self.paint = nn.Conv2d(4 * COLOURS, width, 1)
         self.block_in, self.block_out = PlaneBlock(width, mix=True), PlaneBlock(width, mix=True)
         self.down = nn.Conv2d(width, 2 * width, 3, stride=2, padding=1)
         self.low = nn.ModuleList(PlaneBlock(2 * width, mix=True) for _ in range(blocks))
         self.up = nn.Conv2d(2 * width, width, 1)
         self.norm_out = nn.GroupNorm(groups_of(width), width)
-        self.conv_out = nn.Conv2d(width, 4 * triplane_channels, 3, padding=1)
+        learned = triplane_channels - colour_channels(triplane_channels)
+        self.conv_out = nn.Conv2d(width, (1 + BANDS) * learned, 3, padding=1)
 
     def forward(self, sdf: Tensor, colours: Tensor) -> PlaneBands:
         """The bands of truncated distances and of mean colours with their mask (see `data.colours.colour_volume`).
@@ -84,13 +70,14 @@ class TriplaneAutoencoder(nn.Module):
         Raises InputError for other shapes.
         """
         self._check(sdf, colours)
-        # Half precision moves half as much memory, and distances and colours come in 255 steps.
+        colours = colour_planes(sdf, colours)
+        # Half precision moves half as much memory, and distances come in 255 steps.
         reduced = torch.is_autocast_enabled(sdf.device.type)
-        volume = torch.cat([sdf.unsqueeze(1) / self.truncation, colours], dim=1)
-        volume = self._cells(volume.to(torch.bfloat16 if reduced else self.up.weight.dtype))
-        planes = [reduce(folded) for reduce, folded in zip(self.reduce, fold_volume(volume), strict=True)]
+        volume = (sdf.unsqueeze(1) / self.truncation).to(torch.bfloat16 if reduced else self.up.weight.dtype)
+        planes = [reduce(folded) for reduce, folded in zip(self.reduce, fold_volume(self._cells(volume)), strict=True)]
         # Channels last in memory, as the convolutions want them.
         x = fold_planes(torch.stack(planes, dim=1).permute(0, 1, 4, 2, 3))
+        x = x + self.paint(F.pixel_unshuffle(fold_planes(colours), 2))
         x = self._run(self.block_in, x)
         low = self.down(x)
         for block in self.low:
@@ -98,8 +85,12 @@ class TriplaneAutoencoder(nn.Module):
         x = x + F.interpolate(self.up(low), scale_factor=2, mode="nearest")
         x = self._run(self.block_out, x)
         raw = unfold_planes(torch.tanh(self.conv_out(F.gelu(self.norm_out(x))).float()))
-        channels = self.triplane_channels
-        return PlaneBands(LL_BOUND * raw[:, :, :channels], DETAIL_BOUND * raw[:, :, channels:])
+        raw = raw.unflatten(2, (1 + BANDS, -1))
+        bands = colour_bands(colours, self.triplane_channels)
+        first = colour_channels(self.triplane_channels)
+        bands.ll[:, :, first:] = LL_BOUND * raw[:, :, 0]
+        bands.details.unflatten(2, (BANDS, -1))[:, :, :, first:] = DETAIL_BOUND * raw[:, :, 1:]
+        return bands
 
     def _cells(self, volume: Float[Tensor, "b c m m m"]) -> Float[Tensor, "b n n n c8"]:
         """What is in each of the bands' cells, its eight parts side by side."""

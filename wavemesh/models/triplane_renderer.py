@@ -1,8 +1,10 @@
 """Stage four of the triplane system: a small network that decodes colour and density anywhere in a triplane.
 
-The features of a point, looked up on the three planes, go through a perceptron of two hidden layers that gives colour
-and a truncated signed distance; density follows from the distance by VolSDF (Yariv et al. 2021), so that one field
-serves pictures and mesh. The autoencoder that makes the training targets shares this decoder.
+The features of a point, looked up on the three planes, go through a perceptron of two hidden layers that gives a
+truncated signed distance, a colour, and how much to trust each of the colours that the planes themselves have there
+(`models/colour_planes.py`): the mean of all, so weighed, is the colour of the point. Density follows from the distance
+by VolSDF (Yariv et al. 2021), so that one field serves pictures and mesh. The autoencoder that makes the training
+targets shares this decoder.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from torch import Tensor, nn
 
 from wavemesh.errors import InputError
 from wavemesh.geometry.camera import Camera, stack_cameras
+from wavemesh.models.colour_planes import colour_channels
 from wavemesh.models.planes import PLANES
 from wavemesh.rendering.occupancy import OccupancyGrid
 from wavemesh.rendering.rays import camera_rays
@@ -58,12 +61,14 @@ class TriplaneRenderer(nn.Module):
         if triplane_channels < 1 or hidden_dim < 1:
             raise InputError(f"Channels and hidden width must be positive, not {triplane_channels} and {hidden_dim}.")
         self.triplane_channels, self.hidden_dim, self.truncation = triplane_channels, hidden_dim, truncation
+        # Colours that the planes have at a point.
+        self.candidates = PLANES * colour_channels(triplane_channels) // 3
         self.mlp = nn.Sequential(
             nn.Linear(PLANES * triplane_channels, hidden_dim),
             nn.SiLU(),
             nn.Linear(hidden_dim, hidden_dim),
             nn.SiLU(),
-            nn.Linear(hidden_dim, 4),
+            nn.Linear(hidden_dim, 4 + (1 + self.candidates if self.candidates else 0)),
         )
         self.log_beta = nn.Parameter(torch.tensor(math.log(INITIAL_BETA - LEAST_BETA)))
 
@@ -231,7 +236,19 @@ class TriplaneRenderer(nn.Module):
     def _decoded(self, features: Float[Tensor, "b n c"]) -> Decoded:
         raw = self.mlp(features)
         sdf = self._distance(raw)
-        return Decoded(torch.sigmoid(raw[..., 1:].float()), sdf, self.density(sdf))
+        return Decoded(self._colour(raw[..., 1:].float(), features), sdf, self.density(sdf))
+
+    def _colour(self, raw: Float[Tensor, "b n k"], features: Float[Tensor, "b n c"]) -> Float[Tensor, "b n 3"]:
+        """The perceptron's own colour, or its mean with the planes' colours."""
+        own = torch.sigmoid(raw[..., :3])
+        if not self.candidates:
+            return own
+        shares = torch.softmax(raw[..., 3:], dim=-1)
+        planes = features.unflatten(-1, (PLANES, self.triplane_channels))[
+            ..., : colour_channels(self.triplane_channels)
+        ]
+        colours = ((planes + 1.0) / 2.0).clamp(0.0, 1.0).flatten(-2).unflatten(-1, (self.candidates, 3))
+        return shares[..., :1] * own + (shares[..., 1:].unsqueeze(-1) * colours).sum(dim=-2)
 
     def _check(self, triplane: Tensor, coords: Tensor) -> None:
         self.check_triplane(triplane)

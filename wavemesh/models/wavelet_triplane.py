@@ -1,7 +1,8 @@
 """Wavelet Triplane Diffusion as one module: pictures to a triplane to colours, density and pictures from anywhere.
 
-    pictures -> CoarseTriplaneGen -> LL band (B, 3, C, 64, 64), its surface painted with the pictures
-             -> DetailDiffusion -> details (B, 3, 3 C, 64, 64) -> inverse Haar transform
+    pictures -> CoarseTriplaneGen -> LL band (B, 3, C, 64, 64), its own surface painted with the pictures
+             -> DetailDiffusion, beginning from the paint's own details
+             -> details (B, 3, 3 C, 64, 64) -> inverse Haar transform
              -> triplane (B, 3, C, 128, 128) -> TriplaneRenderer
 
 `forward` is one pass with the details predicted at the last timestep, which with velocity prediction and zero terminal
@@ -11,7 +12,7 @@ SNR is their mean: differentiable from the rendered picture to the input. `sampl
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -24,10 +25,13 @@ from wavemesh.diffusion import GaussianDiffusion
 from wavemesh.diffusion.guidance import Guidance
 from wavemesh.diffusion.samplers import Callback, sample
 from wavemesh.errors import InputError
-from wavemesh.models.coarse_triplane import CoarseTriplane, CoarseTriplaneGen, posed_pictures
-from wavemesh.models.detail_diffusion import BANDS, DetailDiffusion
+from wavemesh.models.coarse_triplane import CoarseTriplaneGen
+from wavemesh.models.colour_planes import colour_bands
+from wavemesh.models.detail_diffusion import DetailDiffusion
 from wavemesh.models.painted_surface import PAINTED_CHANNELS, painted_planes
+from wavemesh.models.plane_bands import BANDS
 from wavemesh.models.planes import PLANES, fold_planes, unfold_planes
+from wavemesh.models.posed_pictures import posed_pictures
 from wavemesh.models.triplane_renderer import TRUNCATION, TriplaneRenderer
 from wavemesh.models.wavemesh import DiffusionConfig
 from wavemesh.wavelets.transform import WaveletTransform
@@ -79,6 +83,20 @@ class TriplaneConfig:
             )
         if not all(0.0 < scale < float("inf") for scale in self.detail_scale):
             raise InputError(f"The detail scales must be positive numbers, not {self.detail_scale}.")
+
+
+@dataclass
+class DetailCondition:
+    """What the detail stage is told: ll (B, 3, C, n, n), features (B, 3, F, n, n), and what it begins from.
+
+    painted: details (B, 3, 3 C, n, n) of the colours that the pictures show on the surface at hand; the diffusion draws
+    the difference to them. field: that surface, as signed distances (B, n, n, n).
+    """
+
+    ll: Tensor
+    features: Tensor
+    painted: Tensor
+    field: Tensor
 
 
 @dataclass
@@ -177,8 +195,11 @@ class WaveletTriplaneDiffusion(nn.Module):
             "rendered_image": rendered,
         }
 
-    def planes(self, images: Tensor, poses: Tensor | None = None, intrinsics: Tensor | None = None) -> CoarseTriplane:
-        """The LL band and all that the detail stage is told: the coarse stage's features and the painted surface of LL.
+    def planes(self, images: Tensor, poses: Tensor | None = None, intrinsics: Tensor | None = None) -> DetailCondition:
+        """The LL band and all that the detail stage is told: the coarse stage's features and its painted surface.
+
+        LL has the coarse stage's corrections to what the pictures show on their hull. The surface that it decodes to is
+        closer to the object, so the hull's paint is replaced by that of this surface.
 
         Arguments as for `forward`. The painted surface passes no gradient on.
         """
@@ -186,17 +207,27 @@ class WaveletTriplaneDiffusion(nn.Module):
         with torch.no_grad(), torch.autocast(coarse.ll.device.type, enabled=False):
             # LL alone is a triplane of twice the band's resolution in which four cells each are half of LL's.
             field = self.renderer.sdf_grid(coarse.ll / 2.0, coarse.ll.shape[-1])
-            painted = painted_planes(field, posed_pictures(images, poses, intrinsics))
-        return CoarseTriplane(coarse.ll, torch.cat([coarse.features, painted.to(coarse.features.dtype)], dim=2))
+            paint = painted_planes(field, posed_pictures(images, poses, intrinsics))
+            painted = colour_bands(paint.colours, self.config.triplane_channels)
+        features = torch.cat([coarse.features, paint.features.to(coarse.features.dtype)], dim=2)
+        return DetailCondition(coarse.ll - coarse.painted + painted.ll, features, painted.details, field)
+
+    def diffused(self, details: Tensor, coarse: DetailCondition) -> Tensor:
+        """What the diffusion has as x_0 for details in units of the bands: their scaled difference to the paint's."""
+        return (details - coarse.painted) / self.detail_scale
+
+    def details(self, x_0: Tensor, coarse: DetailCondition) -> Float[Tensor, "b 3 c n n"]:
+        """The details in units of the bands that an x_0 of the diffusion stands for; the inverse of `diffused`."""
+        return coarse.painted + x_0 * self.detail_scale
 
     def denoise(
-        self, x_t: Float[Tensor, "b 3 c n n"], t: Int[Tensor, " b"], coarse: CoarseTriplane
+        self, x_t: Float[Tensor, "b 3 c n n"], t: Int[Tensor, " b"], coarse: DetailCondition
     ) -> Float[Tensor, "b 3 c n n"]:
         """The detail network's raw prediction for the noisy, scaled details of all planes at timesteps t (B,)."""
         planes = (fold_planes(x_t), t.repeat_interleave(PLANES), fold_planes(coarse.ll), fold_planes(coarse.features))
         return unfold_planes(self.detail_diffusion(*planes))
 
-    def mean_details(self, coarse: CoarseTriplane) -> Float[Tensor, "b 3 c n n"]:
+    def mean_details(self, coarse: DetailCondition) -> Float[Tensor, "b 3 c n n"]:
         """The details that one pass at the last timestep predicts, in units of the bands."""
         last = self.diffusion.timesteps - 1
         batch, _, channels, height, width = coarse.ll.shape
@@ -206,7 +237,7 @@ class WaveletTriplaneDiffusion(nn.Module):
         else:
             x_t = torch.randn(shape, generator=torch.Generator().manual_seed(FORWARD_SEED)).to(device)
         t = torch.full((batch,), last, device=device)
-        return self.diffusion.convert(self.denoise(x_t, t, coarse), x_t, t).x_0 * self.detail_scale
+        return self.details(self.diffusion.convert(self.denoise(x_t, t, coarse), x_t, t).x_0, coarse)
 
     def reconstruct(self, ll: Tensor, details: Tensor) -> Float[Tensor, "b 3 c h w"]:
         """The triplane (B, 3, C, 2 n, 2 n) of an LL band and details in units of the bands; the inverse Haar transform.
@@ -242,12 +273,12 @@ class WaveletTriplaneDiffusion(nn.Module):
         generator: torch.Generator | None = None,
         callback: Callback | None = None,
         guidance_interval: tuple[int, int] | None = None,
-        on_coarse: Callable[[CoarseTriplane], None] | None = None,
+        on_coarse: Callable[[DetailCondition], None] | None = None,
     ) -> TriplaneSample:
         """A triplane whose details are drawn by the diffusion.
 
         steps, guidance_scale, sampler: the configuration's where None. Guidance goes against the details that the LL
-        band alone suggests. callback: gets each step's `SamplerStep`, whose x_0 are details divided by `detail_scale`;
+        band alone suggests. callback: gets each step's `SamplerStep`, whose x_0 `details` turns into details;
         True stops and keeps them. on_coarse: gets the coarse stage's planes before the first step. images, poses,
         intrinsics: as for `forward`.
         """
@@ -260,7 +291,7 @@ class WaveletTriplaneDiffusion(nn.Module):
     @torch.no_grad()
     def sample_details(
         self,
-        coarse: CoarseTriplane,
+        coarse: DetailCondition,
         steps: int | None = None,
         guidance_scale: float | None = None,
         sampler: str | None = None,
@@ -270,7 +301,7 @@ class WaveletTriplaneDiffusion(nn.Module):
     ) -> Float[Tensor, "b 3 c n n"]:
         """Details (B, 3, 3 C, n, n) in units of the bands, drawn for the coarse stage's planes; see `sample`."""
         defaults = self.config.sampling
-        blind = CoarseTriplane(coarse.ll, torch.zeros_like(coarse.features))
+        blind = replace(coarse, features=torch.zeros_like(coarse.features))
         scale = defaults.guidance_scale if guidance_scale is None else guidance_scale
         guidance = Guidance(lambda x_t, t: self.denoise(x_t, t, blind), scale, guidance_interval)
         batch, planes, channels, *space = coarse.ll.shape
@@ -285,7 +316,7 @@ class WaveletTriplaneDiffusion(nn.Module):
             guidance=guidance,
             device=coarse.ll.device,
         )
-        return drawn * self.detail_scale
+        return self.details(drawn, coarse)
 
     def networks(self) -> dict[str, nn.Module]:
         """The parts that have weights, by the names that they are stored under."""

@@ -19,12 +19,12 @@ from wavemesh.errors import InputError
 from wavemesh.geometry.isosurface import sdf_to_mesh
 from wavemesh.geometry.texture import ColourAt
 from wavemesh.models.camera_head import CameraHead
-from wavemesh.models.coarse_triplane import CoarseTriplane, posed_pictures
-from wavemesh.models.detail_diffusion import BANDS
+from wavemesh.models.plane_bands import BANDS
+from wavemesh.models.posed_pictures import posed_pictures
 from wavemesh.models.precision import autocast
 from wavemesh.models.silhouettes import Silhouettes
 from wavemesh.models.triplane_renderer import TriplaneRenderer
-from wavemesh.models.wavelet_triplane import TriplaneSample, WaveletTriplaneDiffusion
+from wavemesh.models.wavelet_triplane import DetailCondition, TriplaneSample, WaveletTriplaneDiffusion
 from wavemesh.pipelines.base import Callback, Pipeline, Run, resolve_device
 from wavemesh.pipelines.outputs import TriplaneOutput, triplane_colours
 from wavemesh.pipelines.views import PictureSource, PreparedView, View, cameras_fit, network_tensors, prepare_views
@@ -165,10 +165,10 @@ class _Run(Run):
                 )
         return TriplaneSample(coarse.ll, details, self.model.reconstruct(coarse.ll, details))
 
-    def tell(self, coarse: CoarseTriplane, step: SamplerStep) -> bool:
+    def tell(self, coarse: DetailCondition, step: SamplerStep) -> bool:
         """Tell the callback about a step of the diffusion; True if it wants to stop."""
         with torch.autocast(self.device.type, enabled=False):
-            triplane = self.model.reconstruct(coarse.ll, step.x_0 * self.model.detail_scale)
+            triplane = self.model.reconstruct(coarse.ll, self.model.details(step.x_0, coarse))
             field = self.model.renderer.sdf_grid(triplane, REPORT_RESOLUTION)
         # Every site of the three detail bands is diffused: the planes are dense.
         return self.report("triplane", step, field, step.x_0[0, :, 0].numel())

@@ -4,7 +4,9 @@
     ... --preset triplane-detail --init WEIGHTS2 --export WEIGHTS3, then triplane-joint in the same way
 
 Coarse: pictures to the LL band that the autoencoder gives their shape. Detail: diffusion of the autoencoder's detail
-bands with the coarse stage frozen. Joint: both together. Every stage is also judged by the field that its triplanes
+bands with the coarse stage frozen. Joint: both together. The colours of the targets are those that more views than the
+given ones show on the surface that LL decodes to: on a surface that is a cell beside the true one the true planes'
+textures would be in the wrong places. Every stage is also judged by the field that its triplanes
 decode to, since errors of the planes do not all matter alike, and those with details by rendered patches of a view that
 was not given. Where LL is learned together with the details, the renderer stays as it is: otherwise both learn to do
 without them.
@@ -30,10 +32,12 @@ from wavemesh.data.dataset import PreparedShapes
 from wavemesh.diffusion.gaussian import TrainingStep
 from wavemesh.diffusion.guidance import drop_mask
 from wavemesh.errors import InputError
-from wavemesh.models.coarse_triplane import CoarseTriplane
-from wavemesh.models.detail_diffusion import BANDS
-from wavemesh.models.triplane_autoencoder import PlaneBands, TriplaneAutoencoder
-from wavemesh.models.wavelet_triplane import TriplaneConfig
+from wavemesh.models.colour_planes import colour_bands, colour_channels
+from wavemesh.models.painted_surface import painted_planes
+from wavemesh.models.plane_bands import BANDS, PlaneBands
+from wavemesh.models.posed_pictures import PosedPictures
+from wavemesh.models.triplane_autoencoder import TriplaneAutoencoder
+from wavemesh.models.wavelet_triplane import DetailCondition, TriplaneConfig
 from wavemesh.rendering import contact_sheet
 from wavemesh.training.triplane_autoencoder import (
     PREVIEW_PX,
@@ -45,25 +49,37 @@ from wavemesh.training.triplane_autoencoder import (
 from wavemesh.training.triplane_batches import FieldLosses, TriplaneOptions, draw_samples, field_losses_at
 
 RECONSTRUCTION_WEIGHT = 0.1
+EXTRA_VIEWS = 4  # of which the last is rendered
 DISSIMILARITY_WEIGHT = 0.25
+LEAST_SCALE = 1e-3  # of a detail channel
 DISSIMILARITY_WINDOW = 7  # pixels
 
 
-class CoarseTriplaneTask(TriplaneTask):
-    """The coarse generator: L1 to the autoencoder's LL band, and losses of the field that LL alone decodes to."""
+class ViewsTask(TriplaneTask):
+    """What the stages that see pictures share: a batch has more views than the networks are given."""
+
+    extra_views = EXTRA_VIEWS
+
+    def given(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The views that the networks get, as arguments."""
+        return {name: batch[name][:, : -self.extra_views] for name in ("images", "poses", "intrinsics")}
+
+
+class CoarseTriplaneTask(ViewsTask):
+    """The coarse generator: L1 to the target's LL band, and losses of the field that LL alone decodes to."""
 
     parts = ("coarse_gen",)
 
     def loss(self, batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, dict[str, Any]]:
         """L1 of the band plus the losses at points."""
-        target = target_bands(self.model, batch)
-        coarse = self.model.system.coarse_gen.planes(batch["images"], batch["poses"], batch["intrinsics"])
+        coarse = self.model.system.planes(**self.given(batch))
+        target = target_bands(self.model, batch, coarse)
         band = (coarse.ll - target.ll).abs().mean()
         triplane = PlaneBands(coarse.ll, torch.zeros_like(target.details)).triplane()
         samples = draw_samples(batch, self.options.points, generator)
         losses = field_losses_at(self.model.system.renderer, triplane, samples)
         loss = band + self.options.field_weight * losses.total(self.options.colour_weight).mean()
-        views = batch["images"].shape[1]
+        views = batch["images"].shape[1] - self.extra_views
         return loss, {"band": band.detach(), **named(losses, f"_{views}v")}
 
     def sample_pictures(self, ema_model: nn.Module) -> dict[str, np.ndarray]:
@@ -71,31 +87,26 @@ class CoarseTriplaneTask(TriplaneTask):
         return {"coarse": _preview(self, ema_model, details=False)}
 
 
-class DetailTriplaneTask(TriplaneTask):
+class DetailTriplaneTask(ViewsTask):
     """The detail diffusion and the renderer, with the coarse generator frozen, and patches of a view not given.
 
     Some objects are decoded without details, so that LL alone goes on giving a shape.
     """
 
     parts = ("detail_diffusion", "renderer")
-    extra_views = 1
 
     def loss(self, batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, dict[str, Any]]:
         """Diffusion loss of the scaled details, and the field and rendering losses of the predicted clean triplane."""
         options = self.options
         with torch.no_grad():
-            target = target_bands(self.model, batch)
             coarse = self.model.system.planes(**self.given(batch))
+            target = target_bands(self.model, batch, coarse)
         guess = diffuse_details(self, target, coarse, generator)
         keep = ~drop_mask(len(coarse.ll), options.drop_details, generator, coarse.ll.device)
         triplane = PlaneBands(coarse.ll, guess.details).triplane(keep.float())
         decoded, metrics = self.decoded_loss(triplane, batch, generator)
         loss = options.diffusion_weight * guess.step.loss + decoded
         return loss, {"diffusion": guess.step.loss.detach(), **metrics}
-
-    def given(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The views that the networks get, as arguments."""
-        return {name: batch[name][:, : -self.extra_views] for name in ("images", "poses", "intrinsics")}
 
     def decoded_loss(
         self, triplane: Float[Tensor, "b 3 c h w"], batch: dict[str, Tensor], generator: torch.Generator
@@ -145,9 +156,8 @@ class JointTriplaneTask(DetailTriplaneTask):
 
     def loss(self, batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, dict[str, Any]]:
         """Diffusion, reconstruction of LL, field and rendering losses of one pass."""
-        with torch.no_grad():
-            target = target_bands(self.model, batch)
         coarse = self.model.system.planes(**self.given(batch))
+        target = target_bands(self.model, batch, coarse)
         band = (coarse.ll - target.ll).abs().mean()
         guess = diffuse_details(self, target, coarse, generator)
         decoded, metrics = self.decoded_loss(PlaneBands(coarse.ll, guess.details).triplane(), batch, generator)
@@ -168,13 +178,22 @@ class DetailGuess:
 
 
 @torch.no_grad()
-def target_bands(model: nn.Module, batch: dict[str, Tensor]) -> PlaneBands:
-    """What the autoencoder makes of the batch."""
-    return model.autoencoder(batch["sdf"], batch["volume"])
+def target_bands(model: nn.Module, batch: dict[str, Tensor], coarse: DetailCondition) -> PlaneBands:
+    """What the autoencoder makes of the batch, with the colours that all its views show on the surface at hand."""
+    target: PlaneBands = model.autoencoder(batch["sdf"], batch["volume"])
+    channels = target.ll.shape[2]
+    colours = colour_channels(channels)
+    if colours:
+        pictures = PosedPictures(batch["images"], batch["poses"], batch["intrinsics"])
+        painted = colour_bands(painted_planes(coarse.field, pictures).colours, channels)
+        target.ll[:, :, :colours] = painted.ll[:, :, :colours]
+        mine, theirs = (each.details.unflatten(2, (BANDS, channels)) for each in (target, painted))
+        mine[:, :, :, :colours] = theirs[:, :, :, :colours]
+    return target
 
 
 def diffuse_details(
-    task: TriplaneTask, target: PlaneBands, coarse: CoarseTriplane, generator: torch.Generator
+    task: TriplaneTask, target: PlaneBands, coarse: DetailCondition, generator: torch.Generator
 ) -> DetailGuess:
     """One training step of the detail diffusion towards the target's details, given a coarse triplane.
 
@@ -183,14 +202,14 @@ def diffuse_details(
     system, options = task.model.system, task.options
     kept = ~drop_mask(len(target.ll), options.drop_prob, generator, target.ll.device)
     features = coarse.features * kept.view(-1, 1, 1, 1, 1).to(coarse.features.dtype)
-    seen = CoarseTriplane(coarse.ll, features)
+    seen = replace(coarse, features=features)
     step = system.diffusion.training_step(
         lambda x_t, t: system.denoise(x_t, t, seen),
-        target.details / system.detail_scale,
+        system.diffused(target.details, coarse),
         generator=generator,
         terminal_prob=options.terminal_prob,
     )
-    return DetailGuess(step, step.prediction.x_0 * system.detail_scale)
+    return DetailGuess(step, system.details(step.prediction.x_0, coarse))
 
 
 def patch_pixels(alpha: Float[Tensor, "h w"], count: int, size: int, generator: torch.Generator) -> Tensor:
@@ -235,13 +254,13 @@ def named(losses: FieldLosses, suffix: str = "") -> dict[str, Tensor]:
 
 
 @torch.inference_mode()
-def _preview(task: TriplaneTask, ema_model: nn.Module, details: bool) -> np.ndarray:
+def _preview(task: ViewsTask, ema_model: nn.Module, details: bool) -> np.ndarray:
     """Rows of a given picture, what the system makes of all given ones, and what the autoencoder makes."""
     model = ema_model.eval()
     device = next(model.parameters()).device
     batch = task.preview_batch(device)
-    target = target_bands(model, batch)
-    coarse = model.system.planes(batch["images"], batch["poses"], batch["intrinsics"])
+    coarse = model.system.planes(**task.given(batch))
+    target = model.autoencoder(batch["sdf"], batch["volume"])
     none = torch.zeros_like(target.details)
     guess = model.system.mean_details(coarse) if details else none
     triplanes = PlaneBands(coarse.ll, guess).triplane(), target.triplane(None if details else none.new_zeros(len(none)))
@@ -257,13 +276,13 @@ def _preview(task: TriplaneTask, ema_model: nn.Module, details: bool) -> np.ndar
 def measure_detail_scale(
     autoencoder: TriplaneAutoencoder, shapes: PreparedShapes, sample: int = 48
 ) -> tuple[float, ...]:
-    """Root mean squares of the bands LH, HL, HH over (a sample of) the shapes of a split."""
+    """Root mean squares of the 3 C detail channels over (a sample of) the shapes of a split."""
     coloured, squares = open_colours(shapes), []
     for index in np.linspace(0, len(shapes) - 1, min(sample, len(shapes))).astype(int).tolist():
         volume = colour_volume(coloured.points([index]), coloured.colours([index]), shapes.resolution)
         details = autoencoder(shapes.sdf([index]), volume).details
-        squares.append(details.unflatten(2, (BANDS, -1)).square().mean(dim=(0, 1, 3, 4, 5)))
-    scales = torch.stack(squares).mean(dim=0).sqrt().clamp_min(1e-4)
+        squares.append(details.square().mean(dim=(0, 1, 3, 4)))
+    scales = torch.stack(squares).mean(dim=0).sqrt().clamp_min(LEAST_SCALE)
     return tuple(float(f"{scale:.4g}") for scale in scales.tolist())
 
 
@@ -275,11 +294,8 @@ def build_triplane_task(
     Raises InputError where a stage after the first has nothing to begin from.
     """
     if task == "triplane-autoencoder":
-        if init is None:
-            return AutoencoderTask(shapes, from_dict(TriplaneConfig, dict(model), fill_defaults=True), options)
-        return AutoencoderTask(
-            shapes, from_dict(TriplaneConfig, load_weights(init)[1], fill_defaults=True), options, True
-        )
+        stored = dict(model) if init is None else load_weights(init)[1]
+        return AutoencoderTask(shapes, from_dict(TriplaneConfig, stored, fill_defaults=True), options)
     if init is None:
         raise InputError(f"The task {task} needs --init with the weights of the stage before it.")
     parts = load_parts(init)

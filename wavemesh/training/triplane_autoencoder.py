@@ -3,8 +3,8 @@
     python -m wavemesh train --preset triplane-autoencoder --data DATA -o RUN --export WEIGHTS
 
 The decoder that it trains is the renderer of the whole system. Exported weights hold every part of the system, trained
-yet or not, so that each stage begins from the folder of the one before. With --init the renderer of those weights stays
-as it is, and so do the planes that it can read: an autoencoder for a system that is trained already.
+yet or not, so that each stage begins from the folder of the one before. With --init autoencoder and renderer go on
+from those weights.
 """
 
 from __future__ import annotations
@@ -132,18 +132,9 @@ class TriplaneTask(ABC):
 class AutoencoderTask(TriplaneTask):
     """Autoencoder and renderer: distances, signs and colours at points, of triplanes with and without their details."""
 
+    parts = (AUTOENCODER, "renderer")
     pictures = False
     may_be_new = (AUTOENCODER,)
-
-    def __init__(
-        self,
-        data: str | Path | PreparedShapes,
-        config: TriplaneConfig,
-        options: TriplaneOptions,
-        keep_renderer: bool = False,
-    ) -> None:
-        self.parts = (AUTOENCODER,) if keep_renderer else (AUTOENCODER, "renderer")
-        super().__init__(data, config, options)
 
     def loss(self, batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, dict[str, Any]]:
         """Losses at points plus the regularisers of the planes."""
