@@ -6,6 +6,7 @@ large, tensors are small. The figures and the command line have tests of their o
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -14,7 +15,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from wavemesh import CoarseTriplaneGen, DetailDiffusion, TriplaneRenderer, WaveletTransform, WaveletTriplaneDiffusion
-from wavemesh.models.coarse_triplane import CoarseTriplane
 from wavemesh.models.wavelet_triplane import TriplaneConfig
 
 
@@ -219,7 +219,7 @@ def test_add_diffusion(small: WaveletTriplaneDiffusion, dataloader: list[tuple[T
 
     def diffusion_training_step(model: WaveletTriplaneDiffusion, triplane_LL: Tensor, targets: Tensor) -> Tensor:
         with torch.no_grad():
-            coarse = CoarseTriplane(triplane_LL, model.planes(images).features)
+            coarse = replace(model.planes(images), ll=triplane_LL)
         x_0 = targets.repeat(1, 1, 3, 1, 1) * 5.0
         noise = torch.randn(x_0.shape, generator=torch.Generator().manual_seed(0))
         t = torch.full((2,), model.diffusion.timesteps - 1)

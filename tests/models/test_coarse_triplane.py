@@ -72,7 +72,8 @@ def test_silhouettes_land_where_they_stand(tiny: CoarseTriplaneGen, side: str) -
         camera = Camera(0.0, 0.0, distance, math.degrees(2 * math.atan(1.0 / distance)))
         poses, intrinsics = stack_cameras([camera])
         pictures = posed_pictures(images, poses, intrinsics)
-        xy, xz, yz = tiny.lift(tiny.encode(pictures))[:, 0]
+        features = tiny.encode(pictures)
+        xy, xz, yz = tiny.lift(features, tiny.hull(features))[:, 0]
     low, high = slice(0, 3), slice(5, 8)
     # Rows of XY are y, its columns x; rows of XZ and YZ are z, their columns x and y.
     if side == "right":

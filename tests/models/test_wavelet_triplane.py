@@ -9,10 +9,10 @@ import torch
 from wavemesh.diffusion.samplers import SamplerStep
 from wavemesh.errors import InputError
 from wavemesh.geometry.camera import Camera, stack_cameras
-from wavemesh.models.coarse_triplane import CoarseTriplane, CoarseTriplaneGen
+from wavemesh.models.coarse_triplane import CoarseTriplaneGen
 from wavemesh.models.detail_diffusion import DetailDiffusion
 from wavemesh.models.triplane_renderer import TriplaneRenderer
-from wavemesh.models.wavelet_triplane import TriplaneConfig, WaveletTriplaneDiffusion
+from wavemesh.models.wavelet_triplane import DetailCondition, TriplaneConfig, WaveletTriplaneDiffusion
 from wavemesh.models.wavemesh import DiffusionConfig
 
 TINY = TriplaneConfig(4, 16, 32, width=8, time_embed_dim=16, condition_dim=8, detail_scale=(0.3, 0.2, 0.1))
@@ -99,7 +99,7 @@ def test_sampling_repeats_with_its_seed(tiny: WaveletTriplaneDiffusion) -> None:
 
 def test_callbacks_see_every_step_and_may_stop(tiny: WaveletTriplaneDiffusion) -> None:
     seen: list[SamplerStep] = []
-    planes: list[CoarseTriplane] = []
+    planes: list[DetailCondition] = []
 
     def stop_at_second(step: SamplerStep) -> bool:
         seen.append(step)
@@ -107,14 +107,14 @@ def test_callbacks_see_every_step_and_may_stop(tiny: WaveletTriplaneDiffusion) -
 
     drawn = tiny.sample(**views(), steps=5, callback=stop_at_second, on_coarse=planes.append)
     assert [step.step for step in seen] == [0, 1]
-    torch.testing.assert_close(drawn.details, seen[-1].x_0 * tiny.detail_scale)
+    torch.testing.assert_close(drawn.details, tiny.details(seen[-1].x_0, planes[0]))
     torch.testing.assert_close(drawn.ll, planes[0].ll)
 
 
 def test_guidance_goes_away_from_what_ll_alone_suggests(tiny: WaveletTriplaneDiffusion) -> None:
     given = views()
     coarse = tiny.planes(**given)
-    blind = CoarseTriplane(coarse.ll, torch.zeros_like(coarse.features))
+    blind = replace(coarse, features=torch.zeros_like(coarse.features))
     seeing, without = tiny.mean_details(coarse), tiny.mean_details(blind)
     guided = tiny.sample(**given, steps=1, guidance_scale=2.5).details
     torch.testing.assert_close(guided, without + 2.5 * (seeing - without), atol=1e-5, rtol=1e-3)

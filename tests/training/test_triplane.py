@@ -18,7 +18,7 @@ from wavemesh.data import colours
 from wavemesh.data.dataset import PreparedShapes
 from wavemesh.errors import InputError
 from wavemesh.models.plane_bands import PlaneBands
-from wavemesh.models.wavelet_triplane import TriplaneConfig, WaveletTriplaneDiffusion
+from wavemesh.models.wavelet_triplane import DetailCondition, TriplaneConfig, WaveletTriplaneDiffusion
 from wavemesh.training import triplane
 from wavemesh.training.loop import export, train
 from wavemesh.training.presets import PRESETS, build_task, get_preset
@@ -134,16 +134,17 @@ def test_a_perfect_detail_network_has_no_diffusion_loss_and_returns_the_details(
     task = build_triplane_task("triplane-detail", shapes, {}, OPTIONS, weights)
     system = task.model.system
     target = PlaneBands(torch.randn(2, 3, 2, 16, 16), 0.1 * torch.randn(2, 3, 6, 16, 16))
+    painted = 0.1 * torch.randn(2, 3, 6, 16, 16)
 
     def perfect(x_t: torch.Tensor, t: torch.Tensor, coarse: object) -> torch.Tensor:
         signal, noise = (
             each[t].view(-1, 1, 1, 1, 1) for each in (system.diffusion.schedule.signal, system.diffusion.schedule.noise)
         )
-        clean = target.details / system.detail_scale
+        clean = (target.details - painted) / system.detail_scale
         return signal * (x_t - signal * clean) / noise - noise * clean
 
     monkeypatch.setattr(system, "denoise", perfect)
-    coarse = triplane.CoarseTriplane(target.ll, torch.zeros(2, 3, 8, 16, 16))
+    coarse = DetailCondition(target.ll, torch.zeros(2, 3, 8, 16, 16), painted, torch.ones(2, 16, 16, 16))
     guess = triplane.diffuse_details(task, target, coarse, torch.Generator().manual_seed(0))
     assert float(guess.step.loss) < 1e-6
     torch.testing.assert_close(guess.details, target.details, atol=1e-4, rtol=1e-3)
@@ -157,7 +158,7 @@ def test_detail_scales_are_those_of_the_bands(shapes: PreparedShapes, weights: P
     volume = colours.colour_volume(opened.points(everything), opened.colours(everything), 32)
     with torch.no_grad():
         details = autoencoder(shapes.sdf(everything), volume).details
-    expected = [float(details[:, :, 2 * band : 2 * band + 2].square().mean().sqrt()) for band in range(3)]
+    expected = details.square().mean(dim=(0, 1, 3, 4)).sqrt()
     np.testing.assert_allclose(measured, expected, rtol=2e-3)
     task = build_triplane_task("triplane-detail", shapes, {}, OPTIONS, weights)
     assert task.settings.detail_scale == measured
@@ -207,7 +208,7 @@ def test_every_trained_parameter_is_in_one_group(shapes: PreparedShapes, weights
     assert rates[id(system.coarse_gen.block_in.conv_out.weight)] == (pytest.approx(8e-3), True)
 
 
-def test_an_autoencoder_begins_anew_for_a_renderer_that_stays(
+def test_an_autoencoder_may_begin_anew_beside_a_renderer_that_goes_on(
     shapes: PreparedShapes, weights: Path, tmp_path: Path
 ) -> None:
     parts, config = load_weights(weights)
@@ -221,7 +222,9 @@ def test_an_autoencoder_begins_anew_for_a_renderer_that_stays(
     assert "autoencoder" in stored
     for part, state in parts.items():
         for key, value in state.items():
-            torch.testing.assert_close(stored[part][key], value, rtol=0, atol=0)
+            # Two steps of a small rate away; the other parts are as they were.
+            atol = 0.05 if part == "renderer" else 0.0
+            torch.testing.assert_close(stored[part][key], value, rtol=0, atol=atol)
     assert isinstance(
         build_triplane_task("triplane-detail", shapes, {}, OPTIONS, tmp_path / "both"), DetailTriplaneTask
     )

@@ -138,7 +138,9 @@ def project_points(
     rotation, position = camera_to_world[..., :3], camera_to_world[..., 3:]
     to_camera = rotation.transpose(-1, -2)
     # Coordinates as rows (..., 3, p): everything after the product runs over contiguous memory.
-    local_x, local_y, local_z = (to_camera @ points.T - to_camera @ position).unbind(dim=-2)
+    # In half precision they would be half a pixel off.
+    with torch.autocast(points.device.type, enabled=False):
+        local_x, local_y, local_z = (to_camera @ points.T - to_camera @ position).unbind(dim=-2)
     scale = intrinsics[..., :1] / (-local_z).clamp_min(1e-4)
     ndc = torch.stack([local_x * scale + intrinsics[..., 1:2], local_y * scale + intrinsics[..., 2:]], dim=-1)
     return ndc, -local_z
