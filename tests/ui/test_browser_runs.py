@@ -128,6 +128,23 @@ def test_a_comparison_can_be_stopped(page: Any, pipeline: Any) -> None:
     assert 0 < pipeline.steps_done - before < 6
 
 
+def test_an_example_picked_during_a_run_stays_when_the_run_ends(page: Any, pipeline: Any) -> None:
+    pipeline.pause_s = 0.5
+    page.locator("#examples button:has(img)").first.click()
+    page.wait_for_selector("#card-1 img")
+    page.locator("#generate-button").dispatch_event("click")
+    page.wait_for_selector("#forming", state="visible")
+    page.locator("#examples button:has(img)").nth(1).click()
+    page.wait_for_selector("#card-3 img")
+    page.wait_for_selector("text=pictures that are no longer here")
+    assert pipeline.steps_done == 6
+    assert not page.locator("#facts").is_visible()
+    assert not page.locator("#download-zip").is_visible()
+    assert "Cube" in page.locator("#credit").inner_text()
+    page.get_by_role("tab", name="Steps").click()
+    page.wait_for_selector("text=No run to inspect yet")
+
+
 def test_a_bundled_mesh_is_rendered(page: Any) -> None:
     page.locator("#render-mesh button").first.click()
     page.locator("#mesh-bundled input").click()

@@ -6,6 +6,7 @@ import pickle
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -199,11 +200,23 @@ def test_estimates_come_back_for_the_sliders(studio: Studio, pipeline: Any, pict
     held, _ = add_pictures([], pictures)
     result = list(studio.generate(make_job(held, True, **SETTINGS), "session"))[-1].result
     assert result is not None
-    held = with_found(held, result)
+    held = with_found(held, held, result) or []
     assert [picture.angles for picture in held] == [(40.0, 25.0)] * 3
     list(studio.generate(make_job(held, False, **SETTINGS), "session"))
     assert [view.camera.azimuth_deg for view in pipeline.calls[1]["views"]] == [40.0] * 3
     assert pipeline.calls[1]["views"][0].image.size == (64, 64)
+
+
+def test_estimates_find_their_pictures_when_some_have_gone(studio: Studio, pictures: list[Path]) -> None:
+    ran, _ = add_pictures([], pictures)
+    result = list(studio.generate(make_job(ran, True, **SETTINGS), "session"))[-1].result
+    assert result is not None
+    result = replace(result, found=tuple((crop, {"azimuth_deg": 10.0 * i}) for i, (crop, _) in enumerate(result.found)))
+    held = with_found(ran[1:], ran, result)
+    assert held is not None
+    assert [picture.angles[0] for picture in held] == [10.0, 20.0]
+    assert with_found(studio.example_pictures(0), ran, result) is None
+    assert with_found([], ran, result) is None
 
 
 @pytest.mark.parametrize(

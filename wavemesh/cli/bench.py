@@ -2,7 +2,7 @@
 
 pipeline: picture to mesh, per stage, with peak memory. triplane: the triplane system beside the figures of its
 reference. unet: sparse against dense. wavelets: against PyWavelets and ptwt (development dependencies). app: from
-starting the page until it answers.
+starting the page until it answers. previews: what watching a run on the page adds to it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from wavemesh.cli.outputs import check_writable, fill_table
 EXAMPLE = """example, under a minute on a CPU:
   python -m wavemesh bench --parts pipeline --repeats 1
 """
-PARTS = ("pipeline", "triplane", "unet", "wavelets", "app")
+PARTS = ("pipeline", "triplane", "unet", "wavelets", "app", "previews")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

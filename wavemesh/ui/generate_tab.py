@@ -30,12 +30,14 @@ from wavemesh.ui.handlers import Studio, add_pictures, caption, make_job, with_f
 from wavemesh.ui.notices import explained
 from wavemesh.ui.pictures import MAX_VIEWS, Number, Picture, shown, with_angles
 from wavemesh.ui.progress import bar_html
-from wavemesh.ui.showcase import cleared, first_shown, shown_result
+from wavemesh.ui.showcase import before_runs, cleared, first_shown, shown_result
 from wavemesh.ui.truth import rendered_pictures
 from wavemesh.ui.watch import Watch
 from wavemesh.ui.workspace import KEPT_S
 
 _log = logging.getLogger(__name__)
+
+Ended = tuple[Result, list[Picture]] | None  # what a run left, and the pictures it was begun with
 
 # On a phone the shape forms below the button, out of sight.
 _LOOK = "() => { if (innerWidth < 800) document.querySelector('#run').scrollIntoView({behavior: 'smooth'}); }"
@@ -252,6 +254,7 @@ def _wire_run(
             progress=gr.update(visible=False),
         )
         result = None
+        ran = held
         try:
             held = held if estimated else _turned(held, angles)
             job = make_job(held, estimated, coarse, detail, guidance, sampler, seed, method, resolution, threshold)
@@ -268,17 +271,24 @@ def _wire_run(
         except Exception:
             _log.exception("a run failed")
             gr.Warning("Something went wrong on the server; the reason is in its log.", title="This did not work")
-        yield [result, *idle]
+        yield [None if result is None else (result, ran), *idle]
 
-    def present(result: Result | None, held: list[Picture], estimated: bool) -> list[Any]:
-        if result is None:
-            return [gr.skip(), held, *stage.update(), *[gr.skip()] * (1 + len(_flat(cards)))]
-        held = with_found(held, result)
-        return [result.folder, held, *_finished(stage, result), *_card_updates(held, estimated)]
+    def present(ended: Ended, held: list[Picture], estimated: bool) -> list[Any]:
+        same_cards = [gr.skip()] * (1 + len(_flat(cards)))
+        if ended is None:
+            return [gr.skip(), held, *stage.update(), *same_cards]
+        result, ran = ended
+        found = with_found(held, ran, result)
+        if found is None:
+            gr.Info("It was of pictures that are no longer here, so its mesh is not shown.", title="A run has ended")
+            return [None, held, *before_runs(studio, stage, held), *same_cards]
+        return [result.folder, found, *_finished(stage, result), *_card_updates(found, estimated)]
 
-    def whole_strip(result: Result | None) -> Any:
+    def whole_strip(ended: Ended, shown_run: str | None) -> Any:
         """The strip with the steps that were not drawn while the run needed the processor."""
-        return gr.skip() if result is None else Watch.of(studio.record(result.folder)).html()
+        if ended is None or ended[0].folder != shown_run:
+            return gr.skip()
+        return Watch.of(studio.record(shown_run)).html()
 
     def stop(request: gr.Request) -> Any:
         studio.stop_flag(request.session_hash or "").set()
@@ -302,7 +312,7 @@ def _wire_run(
         [finished_run, pictures, *stage.outputs(), estimate, *_flat(cards)],
         **private,
     ).then(estimator(studio), list(settings), choices.estimate, **private).then(
-        whole_strip, finished, stage.watch, **private
+        whole_strip, [finished, finished_run], stage.watch, **private
     )
     stage.stop.click(stop, None, stage.stop, queue=False, **private)
 

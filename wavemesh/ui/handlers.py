@@ -118,7 +118,8 @@ class Studio:
         example = self.examples[index]
         pairs = zip(example.pictures, example.cameras, strict=True)
         return [
-            cut_out(path, camera, f"{example.name} {number}") for number, (path, camera) in enumerate(pairs, start=1)
+            replace(cut_out(path, camera, f"{example.name} {number}"), example=example.key)
+            for number, (path, camera) in enumerate(pairs, start=1)
         ]
 
 
@@ -200,10 +201,19 @@ def load_record(folder: Path) -> RunRecord:
     return read_bundle(folder / FILE)
 
 
-def with_found(pictures: Sequence[Picture], result: Result) -> list[Picture]:
-    """The pictures with the cameras that a run estimated for them."""
-    found = [*result.found, *[None] * len(pictures)]
-    return [replace(p, found=f) if f is not None else p for p, f in zip(pictures, found, strict=False)]
+def with_found(pictures: Sequence[Picture], ran: Sequence[Picture], result: Result) -> list[Picture] | None:
+    """The pictures with the cameras that a run of `ran` estimated for them; None where it had none of the pictures."""
+    left = list(zip(ran, result.found, strict=True))
+    updated = []
+    for picture in pictures:
+        place = next((index for index, (each, _) in enumerate(left) if _same_file(each, picture)), None)
+        found = None if place is None else left.pop(place)[1]
+        updated.append(picture if found is None else replace(picture, found=found))
+    return updated if len(left) < len(ran) else None
+
+
+def _same_file(one: Picture, other: Picture) -> bool:
+    return (one.name, one.example) == (other.name, other.example) and one.cutout == other.cutout
 
 
 def parse_cameras(cameras: Any, count: int) -> list[dict[str, Any] | None]:

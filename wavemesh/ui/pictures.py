@@ -32,7 +32,7 @@ class Picture:
 
     cutout: RGBA, straight alpha. camera: keyword arguments of `Camera` for the cut-out, None where nobody knows.
     found: what the last estimate said, as the crop it belongs to and that crop's camera. origin: the folder of the mesh
-    that it was rendered from, if it was.
+    that it was rendered from, if it was. example: the key of the example that it belongs to, if it does.
     """
 
     name: str
@@ -40,6 +40,7 @@ class Picture:
     camera: dict[str, Any] | None = None
     found: tuple[Image.Image, dict[str, Any]] | None = None
     origin: str | None = None
+    example: str | None = None
 
     @property
     def angles(self) -> tuple[float, float]:

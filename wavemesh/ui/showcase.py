@@ -6,12 +6,14 @@ They are made by the bundled weights and cached, see `example_outputs`; no model
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
 
 from wavemesh.ui.generate_layout import Stage
 from wavemesh.ui.handlers import Studio
+from wavemesh.ui.pictures import Picture
 from wavemesh.ui.workspace import new_result_folder
 
 FIRST = "teddy-bear"  # what a first visit shows
@@ -42,6 +44,13 @@ def shown_result(studio: Studio, stage: Stage, index: int) -> list[Any]:
         mesh=gr.update(value=str(mesh), visible=True),
         facts=gr.update(value=line, visible=True),
     )
+
+
+def before_runs(studio: Studio, stage: Stage, pictures: Sequence[Picture]) -> list[Any]:
+    """Values for the stage's outputs when no run has been made of these pictures."""
+    keys = [example.key for example in studio.examples]
+    named = next((picture.example for picture in pictures if picture.example in keys), None)
+    return cleared(stage) if named is None else shown_result(studio, stage, keys.index(named))
 
 
 def cleared(stage: Stage) -> list[Any]:
