@@ -104,7 +104,8 @@ def _seen(places: SurfacePlaces, picture: PosedPictures) -> Float[Tensor, "k 5"]
 
 def visible(ndc: Float[Tensor, "v p 2"], depth: Float[Tensor, "v p"]) -> Float[Tensor, "v p"]:
     """1 for the points that a view sees past all the other points, 0 for hidden ones and those outside of its frame."""
-    place = ((ndc + 1.0) * (DEPTH_SIDE / 2.0)).long()
+    # Clamped, because the sum rounds up to 2 just inside of the frame.
+    place = ((ndc + 1.0) * (DEPTH_SIDE / 2.0)).long().clamp(0, DEPTH_SIDE - 1)
     framed = (ndc.abs() < 1.0).all(dim=2) & (depth > 0.0)
     pixel = torch.where(framed, place[..., 1] * DEPTH_SIDE + place[..., 0], DEPTH_SIDE**2)
     nearest = depth.new_full((len(depth), DEPTH_SIDE**2 + 1), torch.inf).scatter_reduce(1, pixel, depth, "amin")
