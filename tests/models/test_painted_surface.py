@@ -1,5 +1,6 @@
 """The painted surface of a field: what views see, the colours that arrive, and those that are guessed."""
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -89,3 +90,9 @@ def test_a_hull_that_is_known_is_the_same() -> None:
     given = pictures([RED], [Camera(20.0, 10.0)])
     hull = soft_hull(given, grid_points(N)).view(1, N, N, N)
     torch.testing.assert_close(painted_planes(box(), given, hull).features, painted_planes(box(), given).features)
+
+
+def test_a_place_just_inside_of_the_frame_is_seen() -> None:
+    edge = float(np.nextafter(np.float32(1.0), np.float32(0.0)))
+    ndc = torch.tensor([[[edge, edge], [-edge, edge], [1.0, 0.0]]])
+    assert visible(ndc, torch.full((1, 3), 2.0)).tolist() == [[1.0, 1.0, 0.0]]
