@@ -2,7 +2,7 @@
 
 Reads a data set made by `prepare`, writes report.json and report.md, and keeps the scores of every shape, so that a
 stopped run goes on where it was. The quick subset is 24 fixed shapes. The triplane system also draws views that it was
-not given; its ceiling needs the weights that training exported, which have the autoencoder.
+not given; the autoencoder of its training is its ceiling.
 """
 
 from __future__ import annotations

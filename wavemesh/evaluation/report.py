@@ -283,7 +283,7 @@ def _header(
             "PSNR counts up to 60 dB"
         )
         if triplane.autoencoder is None:
-            header["triplane autoencoder"] = "left out: it is in the training export only, not in these weights"
+            header["triplane autoencoder"] = "left out: these weights have none"
         else:
             header["triplane autoencoder"] = "sees the true shape, and its colours from all prepared pictures"
     return header

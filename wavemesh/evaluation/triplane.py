@@ -45,7 +45,7 @@ log = logging.getLogger(__name__)
 
 
 def load_autoencoder(folder: str | Path) -> TriplaneAutoencoder | None:
-    """The autoencoder of exported training weights; None where the folder has none, as the bundled weights.
+    """The autoencoder of exported training weights; None where the folder has none.
 
     Raises InputError for weights that are damaged or do not fit their configuration.
     """

@@ -46,7 +46,7 @@ FORWARD_SEED = 0
 class TriplaneSampling:
     """The shipped defaults of sampling; guidance 1 is plain conditional."""
 
-    steps: int = 5
+    steps: int = 1
     guidance_scale: float = 1.0
     sampler: str = "ddim"
 

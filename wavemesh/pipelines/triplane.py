@@ -69,8 +69,8 @@ class TriplanePipeline(Pipeline[WaveletTriplaneDiffusion]):
         `StepReport` after each evaluation; if it returns True the run ends there with what there is. background: how
         the object is cut out ("auto", "alpha", "rembg", "grabcut", "none"). colours: of the mesh, from the "triplane",
         or from the "views" where they see it: elsewhere from the nearest place that they see, or from the triplane for
-        "mixed", the default, since the shipped decoder draws few hues. Raises InputError for arguments out of range,
-        pictures that cannot be used, and where the triplane holds no surface.
+        "mixed", the default, since the pictures are finer than the planes. Raises InputError for arguments out of
+        range, pictures that cannot be used, and where the triplane holds no surface.
         """
         run = _Run(self, num_inference_steps, guidance_scale, seed, callback, sampler, colours)
         with run.timed("prepare"):

@@ -39,7 +39,7 @@ class Defaults:
     detail_steps: int = 2
     guidance_scale: float = 1.0
     sampler: str = "ddim"
-    triplane_steps: int = 5
+    triplane_steps: int = 1
 
     def steps(self, method: str) -> tuple[int, ...]:
         """The steps of each stage of a method."""
