@@ -92,7 +92,8 @@ def test_it_sees_the_colours_and_nine_channels_hold_them_as_they_are(channels: i
     learned = slice(colour_channels(channels), None)
     assert not torch.equal(bands.ll[:, :, learned], others.ll[:, :, learned])
     if channels == 9:
-        torch.testing.assert_close(bands.triplane()[:, :, :COLOURS], colour_planes(sdf, colours))
+        # Random masks make large colours, which the bands add and subtract.
+        torch.testing.assert_close(bands.triplane()[:, :, :COLOURS], colour_planes(sdf, colours), atol=1e-3, rtol=1e-3)
 
 
 @pytest.mark.parametrize(

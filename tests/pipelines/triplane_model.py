@@ -18,5 +18,9 @@ def tiny_triplane(seed: int = 3) -> WaveletTriplaneDiffusion:
             if not parameter.any():
                 parameter.normal_(std=0.2)
         model.renderer.mlp[-1].weight.normal_(std=2.0)
-        model.renderer.mlp[-1].bias[0] += 0.12  # mostly outside, or the surface would be everywhere
-    return model.eval()
+        # Mostly outside, or the surface would be everywhere.
+        shown = torch.full((1, 4, 32, 32), 0.7)
+        shown[:, :, :4] = 0.0
+        field = model.renderer.sdf_grid(model.eval().sample(shown, steps=1).triplane, 16)
+        model.renderer.mlp[-1].bias[0] -= torch.atanh(field.quantile(0.3) / model.renderer.truncation)
+    return model
