@@ -73,6 +73,8 @@ def serve(page: gr.Blocks, **options: Any) -> tuple[Any, str, str | None]:
         "ssr_mode": False,
         "footer_links": ["api"],
         "mcp_server": mcp_wanted(),
+        # Skips gradio's request to its own page, which gives up after three seconds: a busy machine needs more.
+        "_frontend": False,
     }
     launched = page.launch(**{**settings, **options})
     if page.mcp_server_obj is not None:

@@ -225,7 +225,7 @@ class _Painter:
         """A preview of the field's surface; None if it has none yet or the last preview was just now."""
         if time.perf_counter() < self._next:
             return None
-        picture = paint_field(sdf, *self._from)
+        picture = paint_field(sdf, *self._from, smooth=False)  # the model waits for it
         self._next = time.perf_counter() + _PREVIEW_PAUSE_S
         return picture
 

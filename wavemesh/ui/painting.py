@@ -25,26 +25,34 @@ def beside(azimuth_deg: float, elevation_deg: float) -> tuple[float, float]:
 
 
 def paint_field(
-    sdf: np.ndarray, azimuth_deg: float, elevation_deg: float, side: int = PREVIEW_SIDE
+    sdf: np.ndarray, azimuth_deg: float, elevation_deg: float, side: int = PREVIEW_SIDE, smooth: bool = True
 ) -> np.ndarray | None:
-    """A picture (s, s, 4) uint8 of the surface of a field (n, n, n); None if it has none."""
+    """A picture (s, s, 4) uint8 of the surface of a field (n, n, n); None if it has none. smooth: as for a mesh."""
     from wavemesh.geometry.isosurface import sdf_to_mesh
 
     try:
-        return paint_mesh(sdf_to_mesh(sdf), azimuth_deg, elevation_deg, side)
+        return paint_mesh(sdf_to_mesh(sdf), azimuth_deg, elevation_deg, side, smooth=smooth)
     except InputError:
         return None
 
 
 def paint_mesh(
-    mesh: trimesh.Trimesh, azimuth_deg: float, elevation_deg: float, side: int = PREVIEW_SIDE, in_clay: bool = True
+    mesh: trimesh.Trimesh,
+    azimuth_deg: float,
+    elevation_deg: float,
+    side: int = PREVIEW_SIDE,
+    in_clay: bool = True,
+    smooth: bool = True,
 ) -> np.ndarray:
-    """A picture (s, s, 4) uint8 of the mesh, in clay or in its own colours."""
+    """A picture (s, s, 4) uint8 of the mesh, in clay or in its own colours.
+
+    smooth: outlines without stairs, at four times the cost.
+    """
     from wavemesh.geometry.camera import Camera
     from wavemesh.rendering import RaycastRenderer
 
-    camera = Camera(azimuth_deg, elevation_deg)
-    return RaycastRenderer(mesh).view(camera, side, light=lamp(), colour=clay() if in_clay else None).rgba
+    camera, rays = Camera(azimuth_deg, elevation_deg), 2 if smooth else 1
+    return RaycastRenderer(mesh).view(camera, side, lamp(), rays, colour=clay() if in_clay else None).rgba
 
 
 def lamp() -> Light:
