@@ -295,6 +295,9 @@ def test_a_run_gets_a_gpu_where_one_is_lent_and_sends_plain_data_there(
 
     monkeypatch.setitem(sys.modules, "spaces", SimpleNamespace(GPU=lend))
     studio = Studio(lambda: pipeline, tmp_path / "workspace", tmp_path / "none")
-    *_, last = studio.generate(job_of(pictures[:1]), "session")
+    job = job_of(pictures[:1])
+    assert studio.estimate(job.stage_steps(), 1.0) is None
+    *_, last = studio.generate(job, "session")
     assert last.result is not None
     assert len(pipeline.calls) == 1
+    assert (studio.estimate(job.stage_steps(), 1.0) or 0.0) > 0.0, "what the run learnt stayed in the other process"

@@ -13,7 +13,7 @@ import queue
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -112,7 +112,8 @@ class Result:
 class Update:
     """One moment of a run: progress, sometimes a new preview ((s, s, 4) uint8, RGBA), at the end the result.
 
-    measured: after a step, what is recorded of it, without its arrays.
+    measured: after a step, what is recorded of it, without its arrays. pace: at the end, what the run taught about the
+    time that steps take; on a lent GPU a run has a copy of the one that it was given.
     """
 
     progress: Progress
@@ -122,6 +123,7 @@ class Update:
     preview: np.ndarray | None = None
     measured: StepRecord | None = None
     result: Result | None = None
+    pace: Pace | None = None
 
 
 class StopFlag:
@@ -154,7 +156,7 @@ def stage_steps(method: str, steps: Sequence[int], resolution: int | None) -> di
 
 def run_job(
     pipeline_factory: Callable[[], Pipeline], job: Job, workspace: Path, stop: StopFlag, pace: Pace
-) -> Iterator[Update]:
+) -> Generator[Update, None, None]:
     """Updates of one run, the last one with the result; closing the iterator stops the run.
 
     Raises what the pipeline raises, InputError above all.
@@ -189,7 +191,7 @@ def run_job(
         yield Update(Progress("Writing the files", 0.99), preview=painter.paint_mesh(message.mesh))
         result = _result(recorder.record(message), message, job, workspace, time.perf_counter() - begin)
         clock.finished(time.perf_counter() - last_step)
-        yield Update(Progress("Done", 1.0), result=result)
+        yield Update(Progress("Done", 1.0), result=result, pace=pace)
     finally:
         if worker.is_alive():
             stop.set()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -109,7 +110,10 @@ class Studio:
                     if stop.is_set():
                         return
                     yield Update(Progress("Waiting for another run to end"))
-                yield from self._runs[job.method](job, self.workspace, stop, self._pace)
+                with closing(self._runs[job.method](job, self.workspace, stop, self._pace)) as updates:
+                    for update in updates:
+                        self._pace = update.pace or self._pace
+                        yield update
         finally:
             stop.clear()
 
