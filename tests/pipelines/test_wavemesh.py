@@ -198,7 +198,6 @@ def test_the_shape_agrees_with_the_silhouettes_where_the_cameras_fit_together(
 ) -> None:
     """The networks here make a surface at random, most of it outside of what the pictures show."""
     monkeypatch.setattr("wavemesh.models.silhouettes.LEAST_CARVED", 0.0)
-    monkeypatch.setattr("wavemesh.models.silhouettes.RADIUS", 0.0)  # what covers a ray reaches out of its pixel
     model = tiny_pipeline.model
 
     def outside(views: list[View | PreparedView]) -> tuple[int, WaveMeshOutput]:

@@ -165,3 +165,10 @@ def test_dragging_turns_the_volume_and_gains_change_it(page: Any, pictures: list
     page.locator("#gain-LL input[type=number]").fill("0.2")
     page.locator("#gain-LL input[type=number]").press("Tab")
     changed(page, "#plane-XY", plane)
+    # Another object takes the place of this one: its planes may not stay.
+    open_tab(page, "Generate")
+    page.locator("#examples button:has(img)").nth(1).dispatch_event("click")
+    page.wait_for_selector("#card-3 img")
+    open_tab(page, "Triplane")
+    page.wait_for_selector("text=No run to inspect yet >> visible=true")
+    assert not page.locator("#orbit").is_visible()

@@ -3,7 +3,8 @@
 Outside of any silhouette nothing is solid; behind each of its pixels something is. A network trained to expect the mean
 knows neither for sure: thin legs, whose place it cannot tell, vanish from its answer. Here a ray that meets no solid
 gets one where the field is lowest along it, which is where the network thinks a surface most likely, and the next step
-of the diffusion goes on from there.
+of the diffusion goes on from there. The field is lowered smoothly around that place, so that the solid has the shape
+that the field has there: balls of solid instead made sponges of rims and thin limbs.
 """
 
 from __future__ import annotations
@@ -19,12 +20,11 @@ from wavemesh.rendering.rays import camera_rays
 # Silhouettes that cut away more than half of a solid are more likely wrong than the solid is.
 LEAST_CARVED = 0.5
 OPAQUE = 0.9
-# In cells of the field: how far apart a ray is looked at, how far outside the soft hull it may meet the object, and the
-# radius of what it is given.
-STEP, HULL_MARGIN, RADIUS = 0.75, 1.0, 0.65
-REACH = 3
+# In cells of the field: how far apart a ray is looked at, how far outside the soft hull it may meet the object, how
+# deep inside the solid that place will be, and how far around it the field is lowered.
+STEP, HULL_MARGIN, DEPTH, REACH = 0.75, 1.0, 1.0, 3
 FLAT = 1e-3  # of the truncation
-BALLS_AT_ONCE = 4096  # about 60 MB of work
+PLACES_AT_ONCE = 4096  # about 60 MB of work
 
 
 class Silhouettes:
@@ -61,22 +61,22 @@ class Silhouettes:
 
     def imposed(self, field: Float[Tensor, "n n n"]) -> Float[Tensor, "n n n"]:
         """The field, carved by the hull and given a solid behind every pixel of the silhouettes."""
-        return self._covered(self._carved(field))
-
-    def _carved(self, field: Tensor) -> Tensor:
         carved = torch.maximum(field, self.hull)
-        return field if (carved < 0).sum() < LEAST_CARVED * (field < 0).sum() else carved
+        if (carved < 0).sum() < LEAST_CARVED * (field < 0).sum():
+            return self._covered(field)
+        return torch.maximum(self._covered(carved), self.hull)
 
     def _covered(self, field: Tensor) -> Tensor:
-        found = []
+        places, depths = [], []
         for points, allowed in self.points:
             values = sample_field(field, points)
             least, place = values.masked_fill(~allowed, torch.inf).min(dim=1)
             missed = (least > 0).nonzero().flatten()
             # Where a field is the same all along a ray, it says nothing about where the object is.
-            told = values[missed].amax(dim=1) - least[missed] > FLAT * self.truncation
-            found.append(points[missed[told], place[missed[told]]])
-        return with_balls(field, torch.cat(found), RADIUS * self.cell, self.truncation) if found else field
+            told = missed[values[missed].amax(dim=1) - least[missed] > FLAT * self.truncation]
+            places.append(points[told, place[told]])
+            depths.append(least[told] + DEPTH * self.cell)
+        return lowered(field, torch.cat(places), torch.cat(depths), REACH) if places else field
 
 
 def sample_field(field: Float[Tensor, "n n n"], points: Float[Tensor, "*p 3"]) -> Float[Tensor, "*p"]:
@@ -85,21 +85,22 @@ def sample_field(field: Float[Tensor, "n n n"], points: Float[Tensor, "*p 3"]) -
     return F.grid_sample(field[None, None], place, padding_mode="border", align_corners=False).view(points.shape[:-1])
 
 
-def with_balls(
-    field: Float[Tensor, "n n n"], centres: Float[Tensor, "m 3"], radius: float, truncation: float
+def lowered(
+    field: Float[Tensor, "n n n"], places: Float[Tensor, "m 3"], depths: Float[Tensor, " m"], reach: int
 ) -> Float[Tensor, "n n n"]:
-    """The union of the field's solid with balls, exact up to REACH cells from each centre."""
-    n, united = len(field), field.flatten().clone()
-    steps = torch.arange(-REACH, REACH + 1, device=field.device)
+    """The field minus a depth at each place, which falls to nothing within `reach` cells; of several the largest."""
+    n, depth = len(field), torch.zeros_like(field).flatten()
+    steps = torch.arange(-reach, reach + 1, device=field.device)
     around = torch.stack(torch.meshgrid(steps, steps, steps, indexing="ij"), dim=-1).view(-1, 3)
-    for some in centres.split(BALLS_AT_ONCE):
+    for some, depths_there in zip(places.split(PLACES_AT_ONCE), depths.split(PLACES_AT_ONCE), strict=True):
         home = ((some + 1.0) / 2.0 * n).long()
         cells = (home[:, None] + around).clamp(0, n - 1)
-        distance = ((cells + 0.5) / n * 2.0 - 1.0 - some[:, None]).norm(dim=-1) - radius
+        offset = (cells + 0.5) - (some[:, None] + 1.0) / 2.0 * n
+        share = (1.0 - offset.square().sum(dim=-1) / reach**2).clamp_min(0.0).square()
         x, y, z = cells.unbind(dim=-1)
         flat = ((x * n + y) * n + z).flatten()
-        united.scatter_reduce_(0, flat, distance.clamp_max(truncation).flatten(), "amin")
-    return united.view_as(field)
+        depth.scatter_reduce_(0, flat, (share * depths_there[:, None]).flatten(), "amax")
+    return field - depth.view_as(field)
 
 
 def hull_distance(hull: Float[Tensor, "b n n n"], truncation: float) -> Float[Tensor, "b n n n"]:
