@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from playwright import sync_api as playwright
 
@@ -80,6 +81,35 @@ def test_a_picture_is_pasted_and_another_dropped(page: Any, pictures: list[Path]
     page.wait_for_selector("#card-1 img")
     page.wait_for_timeout(700)
     assert not page.locator("#card-2").is_visible()
+
+
+def test_a_background_is_cut_away_in_sight_and_can_stay(page: Any, pictures: list[Path], pipeline: Any) -> None:
+    def proportions() -> float:
+        return float(page.locator("#card-0 img").evaluate("image => image.naturalWidth / image.naturalHeight"))
+
+    page.locator("#upload input[type=file]").first.set_input_files([str(pictures[1])])  # the disc on white
+    page.wait_for_selector("#card-0 img")
+    assert proportions() > 2.0  # as it came, and what is used of it
+    before = page.locator("#card-0 img").get_attribute("src")
+    page.locator("#cut-background input").click()
+    page.wait_for_function("before => document.querySelector('#card-0 img').src !== before", arg=before)
+    page.locator("#generate-button").dispatch_event("click")
+    page.wait_for_selector("#facts:has-text('triangles')")
+    page.locator("#cut-background input").click()
+    page.wait_for_timeout(700)
+    page.locator("#generate-button").dispatch_event("click")
+    page.wait_for_function("() => document.querySelector('#stop-button')?.offsetParent")
+    page.wait_for_selector("#generate-button", state="visible")
+    clear = [np.asarray(call["views"][0].image)[0, 0, 3] for call in pipeline.calls]
+    assert clear == [255, 0]
+    assert [call["background"] for call in pipeline.calls] == ["none", "none"]
+    # Nothing was cut from a picture with transparency: nothing to compare, and nothing to switch.
+    page.locator("#remove-0").click()
+    page.wait_for_selector("#card-0", state="hidden")
+    page.locator("#upload input[type=file]").first.set_input_files([str(pictures[0])])
+    page.wait_for_selector("#card-0 img")
+    assert proportions() == 1.0
+    assert not page.locator("#cut-background").is_visible()
 
 
 def test_a_photograph_is_taken_with_the_webcam(page: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from PIL import Image
 
 from wavemesh.geometry.camera import Camera
-from wavemesh.ui.pictures import KEPT_SIDE, SHOWN_SIDE, Picture, cut_out, shown, with_angles
+from wavemesh.ui.pictures import KEPT_SIDE, SHOWN_SIDE, Picture, cut_out, shown, with_angles, with_background
 
 
 def test_large_pictures_are_kept_small(tmp_path: Path) -> None:
@@ -58,3 +59,21 @@ def test_the_box_follows_the_camera(pictures: list[Path]) -> None:
     column, row = (corner[0] * [1, -1] + 1) / 2 * SHOWN_SIDE
     assert blue[int(row) - 4 : int(row) + 5, int(column) - 4 : int(column) + 5].any()
     assert not np.array_equal(pixels, np.asarray(shown(with_angles([known], [60.0], [20.0])[0], False)))
+
+
+def test_a_background_is_shown_beside_the_cut_out_and_can_stay(pictures: list[Path]) -> None:
+    """The second disc is on white, the first one has its own transparency."""
+    clear, opaque = cut_out(pictures[0]), cut_out(pictures[1])
+    assert clear.whole is None
+    assert shown(clear, True).width == shown(clear, True).height
+    both = np.asarray(shown(opaque, True))
+    side = both.shape[0]
+    assert both.shape[1] > 2 * side
+    assert (both[:, :side, 3] == 255).all()
+    assert (both[0, -side:, 3] == 0).all()
+    found = (opaque.cutout, {"azimuth_deg": 10.0, "elevation_deg": 0.0})
+    kept = with_background([clear, replace(opaque, found=found)], True)
+    assert kept[0] is clear
+    assert kept[1].found is None
+    assert np.asarray(kept[1].used)[..., 3].min() == 255
+    assert with_background(kept, False) == [clear, opaque]

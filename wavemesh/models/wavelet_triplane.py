@@ -172,7 +172,7 @@ class WaveletTriplaneDiffusion(nn.Module):
 
         With return_intermediate also `input_images` as given, `triplane_LL` (B, 3, C, n, n), `triplane_details`
         (B, 3, 3 C, n, n) and `triplane_highres` (B, 3, C, 2 n, 2 n), so five keys. images, poses, intrinsics: as for
-        `models.coarse_triplane.posed_pictures`. num_samples: on each ray.
+        `models.posed_pictures`. num_samples: on each ray.
         """
         pictures = posed_pictures(images, poses, intrinsics)
         coarse = self.planes(pictures.images, pictures.poses, pictures.intrinsics)

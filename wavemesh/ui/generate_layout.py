@@ -159,8 +159,15 @@ def build_renderer(studio: Studio) -> Renderer:
     return Renderer(bundled, file, views, azimuth, elevation, button)
 
 
-def build_cards() -> tuple[gr.Checkbox, list[Card]]:
-    """The switch for estimated cameras, and a hidden card for each picture that there may be."""
+def build_cards() -> tuple[gr.Checkbox, gr.Checkbox, list[Card]]:
+    """The switches for backgrounds and for estimated cameras, and a hidden card for each picture that there may be."""
+    cut = gr.Checkbox(
+        value=True,
+        label="Cut the background away",
+        info="Left as it came, right what is used. Switch off where the whole picture is the object.",
+        visible=False,
+        elem_id="cut-background",
+    )
     estimate = gr.Checkbox(
         value=True,
         label="Estimate the cameras",
@@ -185,7 +192,7 @@ def build_cards() -> tuple[gr.Checkbox, list[Card]]:
                     -90, 90, 15, step=1, label="Elevation (°)", buttons=[], elem_id=f"elevation-{number}"
                 )
             cards.append(Card(column, image, azimuth, elevation, remove))
-    return estimate, cards
+    return estimate, cut, cards
 
 
 def build_settings(studio: Studio) -> tuple[Settings, Choices]:

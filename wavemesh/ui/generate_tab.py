@@ -28,7 +28,7 @@ from wavemesh.ui.generate_layout import (
 from wavemesh.ui.generation import Result, Update
 from wavemesh.ui.handlers import Studio, add_pictures, caption, make_job, with_found
 from wavemesh.ui.notices import explained
-from wavemesh.ui.pictures import MAX_VIEWS, Number, Picture, shown, with_angles
+from wavemesh.ui.pictures import MAX_VIEWS, Number, Picture, shown, with_angles, with_background
 from wavemesh.ui.progress import bar_html
 from wavemesh.ui.showcase import before_runs, cleared, first_shown, shown_result
 from wavemesh.ui.truth import rendered_pictures
@@ -52,20 +52,26 @@ def generate_tab(studio: Studio, finished_run: gr.State) -> None:
             with gr.Column(scale=5, min_width=330):
                 upload, examples, credit = build_inputs(studio)
                 renderer = build_renderer(studio)
-                estimate, cards = build_cards()
+                estimate, cut, cards = build_cards()
+                table = [estimate, cut, *_flat(cards)]
                 settings, choices = build_settings(studio)
             with gr.Column(scale=7, min_width=330, elem_classes="wm-result"):
                 stage = build_stage()
-        _wire_pictures(studio, pictures, upload, examples, credit, estimate, cards, stage, finished_run)
-        _wire_renderer(studio, pictures, credit, renderer, estimate, cards, stage, finished_run)
+        _wire_pictures(studio, pictures, upload, examples, credit, estimate, cut, cards, stage, finished_run)
+        _wire_renderer(studio, pictures, credit, renderer, table, stage, finished_run)
         wire_choices(studio, settings, choices)
-        _wire_run(studio, pictures, estimate, cards, settings, stage, finished_run, choices)
+        _wire_run(studio, pictures, estimate, cards, table, settings, stage, finished_run, choices)
         add_api(studio)
 
 
 def _card_updates(pictures: Sequence[Picture], estimate: bool) -> list[Any]:
-    """Values for the switch and all cards."""
-    values: list[Any] = [gr.update(value=estimate, visible=bool(pictures))]
+    """Values for both switches and all cards."""
+    cut_away = [picture for picture in pictures if picture.whole is not None]
+    kept = any(picture.keeps_background for picture in cut_away)
+    values: list[Any] = [
+        gr.update(value=estimate, visible=bool(pictures)),
+        gr.update(value=not kept, visible=bool(cut_away)),
+    ]
     for index in range(MAX_VIEWS):
         if index >= len(pictures):
             values += [gr.update(visible=False), gr.update(value=None), gr.skip(), gr.skip(), gr.skip()]
@@ -102,12 +108,13 @@ def _wire_pictures(
     examples: gr.Gallery | None,
     credit: gr.Markdown,
     estimate: gr.Checkbox,
+    cut: gr.Checkbox,
     cards: list[Card],
     stage: Stage,
     finished_run: gr.State,
 ) -> None:
-    """The first visit, uploading, picking an example, removing, the switch and the sliders."""
-    everything = [pictures, estimate, *_flat(cards)]
+    """The first visit, uploading, picking an example, removing, the switches and the sliders."""
+    everything = [pictures, estimate, cut, *_flat(cards)]
 
     def add(
         files: list[tuple[str, Any]] | None, held: list[Picture], estimated: bool, *angles: Number | None
@@ -119,6 +126,7 @@ def _wire_pictures(
         replaced = any(p.camera for p in held)
         kept = [] if replaced else _turned(held, angles)
         result, problems = add_pictures(kept, paths)
+        result = with_background(result, any(picture.keeps_background for picture in kept))
         for problem in problems:
             gr.Warning(problem, title="Left out")
         estimated = estimated if kept else True
@@ -137,6 +145,10 @@ def _wire_pictures(
 
     def switch(held: list[Picture], estimated: bool, *angles: Number | None) -> list[Any]:
         result = held if not estimated else _turned(held, angles)
+        return [result, *_card_updates(result, estimated)]
+
+    def switch_background(held: list[Picture], estimated: bool, away: bool, *angles: Number | None) -> list[Any]:
+        result = with_background(held if estimated else _turned(held, angles), not away)
         return [result, *_card_updates(result, estimated)]
 
     def remover(index: int) -> Any:
@@ -175,6 +187,7 @@ def _wire_pictures(
     if first is not None:
         gr.on(None, lambda: open_example(first), None, outputs, **private)  # no trigger: when the page opens
     estimate.input(switch, asked, everything, **private)
+    cut.input(switch_background, [pictures, estimate, cut, *_angles(cards)], everything, **private)
     for index, card in enumerate(cards):
         card.remove.click(remover(index), asked, everything, **private)
         for slider in (card.azimuth, card.elevation):
@@ -186,14 +199,13 @@ def _wire_renderer(
     pictures: gr.State,
     credit: gr.Markdown,
     renderer: Renderer,
-    estimate: gr.Checkbox,
-    cards: list[Card],
+    table: list[Any],
     stage: Stage,
     finished_run: gr.State,
 ) -> None:
-    """Views of a bundled or an uploaded mesh take the place of the pictures."""
+    """Views of a bundled or an uploaded mesh take the place of the pictures; table: the switches and all cards."""
     *controls, button = renderer
-    outputs = [credit, pictures, estimate, *_flat(cards), *stage.outputs(), finished_run]
+    outputs = [credit, pictures, *table, *stage.outputs(), finished_run]
 
     @explained(len(outputs))
     def render(bundled: str | None, file: str | None, views: Number, azimuth: Number, elevation: Number) -> list[Any]:
@@ -226,12 +238,13 @@ def _wire_run(
     pictures: gr.State,
     estimate: gr.Checkbox,
     cards: list[Card],
+    table: list[Any],
     settings: Settings,
     stage: Stage,
     finished_run: gr.State,
     choices: Choices,
 ) -> None:
-    """Generate and Stop."""
+    """Generate and Stop; table: the switches and all cards."""
     finished = gr.State(None, time_to_live=KEPT_S)
 
     def run(  # not "generate": gradio would give the name of the public endpoint to this event
@@ -274,7 +287,7 @@ def _wire_run(
         yield [None if result is None else (result, ran), *idle]
 
     def present(ended: Ended, held: list[Picture], estimated: bool) -> list[Any]:
-        same_cards = [gr.skip()] * (1 + len(_flat(cards)))
+        same_cards = [gr.skip()] * len(table)
         if ended is None:
             return [gr.skip(), held, *stage.update(), *same_cards]
         result, ran = ended
@@ -309,7 +322,7 @@ def _wire_run(
     ).then(
         present,
         [finished, pictures, estimate],
-        [finished_run, pictures, *stage.outputs(), estimate, *_flat(cards)],
+        [finished_run, pictures, *stage.outputs(), *table],
         **private,
     ).then(estimator(studio), list(settings), choices.estimate, **private).then(
         whole_strip, [finished, finished_run], stage.watch, **private

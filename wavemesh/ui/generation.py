@@ -78,6 +78,7 @@ class Job:
     def arguments(self) -> dict[str, Any]:
         """What the pipeline is called with, beside views and callback."""
         shared = {"guidance_scale": self.guidance_scale, "seed": self.seed, "sampler": self.sampler}
+        shared["background"] = "none"  # is cut away already, or to be kept
         if len(METHODS[self.method].stages) == 1:
             return {**shared, "num_inference_steps": self.steps[0]}
         own = {"resolution": self.resolution, "detail_threshold": self.detail_threshold}

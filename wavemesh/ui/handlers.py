@@ -169,7 +169,7 @@ def make_job(
     if guidance_scale is None or not 0.0 <= guidance_scale <= 20.0:
         raise InputError(f"The guidance must lie between 0 and 20, not {guidance_scale}.")
     views: list[tuple[Any, dict[str, Any] | None]] = [
-        (picture.cutout, None) if estimate else picture.placed() for picture in pictures
+        (picture.used, None) if estimate else picture.placed() for picture in pictures
     ]
     # A camera that is estimated, or that somebody turned, has nothing to do with where the mesh stands.
     origins = {None if estimate else picture.origin for picture in pictures}
@@ -217,7 +217,8 @@ def with_found(pictures: Sequence[Picture], ran: Sequence[Picture], result: Resu
 
 
 def _same_file(one: Picture, other: Picture) -> bool:
-    return (one.name, one.example) == (other.name, other.example) and one.cutout == other.cutout
+    same = [(each.name, each.example, each.keeps_background) for each in (one, other)]
+    return same[0] == same[1] and one.cutout == other.cutout
 
 
 def parse_cameras(cameras: Any, count: int) -> list[dict[str, Any] | None]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageChops, ImageDraw
 
 from wavemesh.imaging import crop_foreground, pad_to_square, read_picture, remove_background
 
@@ -22,6 +22,7 @@ Number = int | float  # gradio's sliders and numbers give either
 MAX_VIEWS = 8
 KEPT_SIDE = 768  # the network sees far fewer pixels; what a session holds stays small
 SHOWN_SIDE = 320
+_GAP = 8  # pixels between a picture and its cut-out
 _FRAME_MARGIN = 0.3  # around the object, so that it fills the frame as at the default distance and field of view
 _BOX_EDGES = [(a, b) for a in range(8) for b in range(8) if a < b and (a ^ b) in (1, 2, 4)]
 
@@ -32,7 +33,9 @@ class Picture:
 
     cutout: RGBA, straight alpha. camera: keyword arguments of `Camera` for the cut-out, None where nobody knows.
     found: what the last estimate said, as the crop it belongs to and that crop's camera. origin: the folder of the mesh
-    that it was rendered from, if it was. example: the key of the example that it belongs to, if it does.
+    that it was rendered from, if it was. example: the key of the example that it belongs to, if it does. whole: the
+    picture as it came, RGBA, where something was cut away from it; with keeps_background it is used in the cut-out's
+    place.
     """
 
     name: str
@@ -41,6 +44,13 @@ class Picture:
     found: tuple[Image.Image, dict[str, Any]] | None = None
     origin: str | None = None
     example: str | None = None
+    whole: Image.Image | None = None
+    keeps_background: bool = False
+
+    @property
+    def used(self) -> Image.Image:
+        """What goes to the pipeline: the cut-out, or the whole picture where its background is to stay."""
+        return self.whole if self.keeps_background and self.whole is not None else self.cutout
 
     @property
     def angles(self) -> tuple[float, float]:
@@ -52,11 +62,11 @@ class Picture:
     def placed(self) -> tuple[Image.Image, dict[str, Any]]:
         """The picture and its camera as they go to the pipeline when cameras are not estimated."""
         if self.camera is not None:
-            return self.cutout, self.camera
+            return self.used, self.camera
         if self.found is not None:
             return self.found
         azimuth, elevation = self.angles
-        return crop_foreground(self.cutout, _FRAME_MARGIN)[0], {"azimuth_deg": azimuth, "elevation_deg": elevation}
+        return crop_foreground(self.used, _FRAME_MARGIN)[0], {"azimuth_deg": azimuth, "elevation_deg": elevation}
 
 
 def cut_out(path: str | Path, camera: dict[str, Any] | None = None, name: str | None = None) -> Picture:
@@ -65,7 +75,19 @@ def cut_out(path: str | Path, camera: dict[str, Any] | None = None, name: str | 
     picture = read_picture(path, name)
     if max(picture.size) > KEPT_SIDE:
         picture.thumbnail((KEPT_SIDE, KEPT_SIDE), Image.Resampling.LANCZOS)
-    return Picture(name, remove_background(picture, name=name), camera)
+    cutout = remove_background(picture, name=name)
+    untouched = ImageChops.difference(picture.getchannel("A"), cutout.getchannel("A")).getbbox() is None
+    return Picture(name, cutout, camera, whole=None if untouched else picture)
+
+
+def with_background(pictures: Sequence[Picture], keeps: bool) -> list[Picture]:
+    """The pictures with their backgrounds kept or cut away; an estimated camera belonged to what was there before."""
+    return [
+        picture
+        if picture.whole is None or picture.keeps_background == keeps
+        else replace(picture, keeps_background=keeps, found=None)
+        for picture in pictures
+    ]
 
 
 def with_angles(
@@ -90,9 +112,23 @@ def with_angles(
 
 
 def shown(picture: Picture, estimate: bool) -> Image.Image:
-    """What the page shows of a picture: the cut-out (a checkerboard lies behind it) and the box its camera implies."""
+    """What the page shows of a picture: what is used of it (a checkerboard lies behind) with the box of its camera.
+
+    Where something was cut away, the picture as it came stands on the left.
+    """
+    used = _used(picture, estimate)
+    if picture.whole is None:
+        return used
+    whole = pad_to_square(picture.whole)[0].resize(used.size, Image.Resampling.LANCZOS)
+    both = Image.new("RGBA", (2 * used.width + _GAP, used.height))
+    both.paste(whole, (0, 0))
+    both.paste(used, (used.width + _GAP, 0))
+    return both
+
+
+def _used(picture: Picture, estimate: bool) -> Image.Image:
     if estimate and picture.found is None:
-        image = pad_to_square(picture.cutout)[0]
+        image = pad_to_square(picture.used)[0]
         image.thumbnail((SHOWN_SIDE, SHOWN_SIDE))
         return image
     cutout, camera = picture.found if estimate and picture.found is not None else picture.placed()

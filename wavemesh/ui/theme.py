@@ -75,7 +75,7 @@ CSS = """
 .wm-card .block { border-width: 0 !important; background: transparent; padding: 0; overflow: visible; }
 .wm-card .form { border: none; background: transparent; gap: 6px; box-shadow: none; }
 .wm-card .image-container, .wm-card .image-frame, .wm-card .image-container > button { width: 100%; height: auto; }
-.wm-card img { border-radius: var(--radius-md); width: 100%; aspect-ratio: 1; object-fit: contain; }
+.wm-card img { border-radius: var(--radius-md); width: 100%; object-fit: contain; }
 .wm-remove { position: absolute !important; top: 14px; right: 14px; z-index: 5; min-width: 30px !important;
   width: 30px; height: 30px; padding: 0 !important; border-radius: 50% !important; opacity: 0.85; }
 .wm-seed { align-items: end; background: var(--block-background-fill); }
