@@ -122,7 +122,7 @@ class _Perfect(TriplaneRenderer):
         return Decoded(torch.full_like(coords, 0.25 + self.error), sdf, torch.zeros_like(sdf))
 
 
-def test_losses_measure_distance_sign_and_colour() -> None:
+def test_losses_measure_distance_sign_overlap_and_colour() -> None:
     renderer = _Perfect(2, 4)
     points = torch.rand(2, 400, 3) * 1.6 - 0.8
     samples = FieldSamples(points, (points.norm(dim=-1) - 0.5).clamp(-0.09, 0.09), torch.full((2, 100, 3), 0.25))
@@ -137,7 +137,21 @@ def test_losses_measure_distance_sign_and_colour() -> None:
     assert float(wrong.distance.max()) <= 0.5 + 1e-6  # half a truncation, less where both are truncated
     assert bool((wrong.distance > 0.02).all())
     assert bool((wrong.sign > exact.sign).all())
-    torch.testing.assert_close(wrong.total(2.0), wrong.distance + wrong.sign + 0.09)
+    assert bool((wrong.overlap > exact.overlap + 0.05).all())
+    torch.testing.assert_close(wrong.total(2.0), wrong.distance + wrong.sign + wrong.overlap + 0.09)
+
+
+def test_the_overlap_is_that_of_the_solids() -> None:
+    """At points anywhere, for a field that is sure of a ball of radius 0.4 where one of 0.5 is."""
+    renderer = _Perfect(2, 4)
+    points = torch.rand(1, 60_000, 3) * 2.0 - 1.0
+    distance = points.norm(dim=-1) - 0.5
+    samples = FieldSamples(points, distance.sign() * 0.09, torch.zeros(1, 10, 3))
+    renderer.decode = lambda triplane, coords: Decoded(  # type: ignore[method-assign]
+        torch.zeros_like(coords), (coords.norm(dim=-1) - 0.4).sign() * 10.0, torch.zeros_like(coords[..., 0])
+    )
+    losses = field_losses_at(renderer, torch.zeros(1, 3, 2, 4, 4), samples)
+    assert float(losses.overlap) == pytest.approx(1.0 - (0.4 / 0.5) ** 3, abs=0.03)
 
 
 def test_total_variation_of_a_ramp_is_its_slope() -> None:

@@ -249,6 +249,7 @@ def named(losses: FieldLosses, suffix: str = "") -> dict[str, Tensor]:
     return {
         f"distance{suffix}": losses.distance.detach().mean(),
         f"sign{suffix}": losses.sign.detach().mean(),
+        f"overlap{suffix}": losses.overlap.detach().mean(),
         f"colour{suffix}": losses.colour.detach().mean(),
     }
 

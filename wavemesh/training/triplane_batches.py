@@ -25,6 +25,7 @@ from wavemesh.training.wavemesh import ShapeBatches, TaskOptions
 SURFACE_NOISE = 0.004  # world units: where the colour of the surface is asked for
 NEAR_NOISE = 0.03
 SIGN_TEMPERATURE = 0.25  # of the sign's cross-entropy, in truncations
+FAR = 0.99  # truncations
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ def _turned_views(views: dict[str, Tensor], moves: list[tuple[int, bool]]) -> di
 class FieldSamples:
     """Points (B, N, 3) at which a field is asked for, with its true distances (B, N) in world units.
 
-    The first K of them lie on the surface, where colours (B, K, 3) are known.
+    The first K of them lie on the surface, where colours (B, K, 3) are known, the next K near it, the others anywhere.
     """
 
     points: Tensor
@@ -170,26 +171,40 @@ def field_at(sdf: Float[Tensor, "b n n n"], points: Float[Tensor, "b p 3"]) -> F
 
 @dataclass
 class FieldLosses:
-    """Losses (B,) of each object: distance (L1 in truncations), sign (cross-entropy), colour (L1)."""
+    """Losses (B,) of each object: distance (L1 in truncations), sign (cross-entropy), overlap (one minus the soft
+    overlap of the solids), colour (L1).
+    """
 
     distance: Tensor
     sign: Tensor
+    overlap: Tensor
     colour: Tensor
 
     def total(self, colour_weight: float) -> Tensor:
         """Their weighted sum."""
-        return self.distance + self.sign + colour_weight * self.colour
+        return self.distance + self.sign + self.overlap + colour_weight * self.colour
 
 
 def field_losses_at(renderer: TriplaneRenderer, triplane: Tensor, samples: FieldSamples) -> FieldLosses:
-    """How far the field that a triplane decodes to is from the truth, at each object's sample points (B,)."""
+    """How far the field that a triplane decodes to is from the truth, at each object's sample points (B,).
+
+    Without the overlap, what is solid only probably is left empty, and shapes become shells.
+    """
     decoded = renderer.decode(triplane, samples.points)
     truncation, known = renderer.truncation, samples.colours.shape[1]
     distance = (decoded.sdf - samples.sdf).abs() / truncation
     logits = -decoded.sdf / (SIGN_TEMPERATURE * truncation)
-    sign = F.binary_cross_entropy_with_logits(logits, (samples.sdf < 0).to(logits.dtype), reduction="none")
+    solid = (samples.sdf < 0).to(logits.dtype)
+    sign = F.binary_cross_entropy_with_logits(logits, solid, reduction="none")
     colour = (decoded.rgb[:, :known] - samples.colours).abs()
-    return FieldLosses(distance.mean(dim=1), sign.mean(dim=1), colour.mean(dim=(1, 2)))
+    anywhere = slice(2 * known, None)
+    # Far from both surfaces each of very many points would add its small remainder to the union.
+    near = torch.minimum(decoded.sdf.detach().abs(), samples.sdf.abs())[:, anywhere] < FAR * truncation
+    solid = solid[:, anywhere]
+    probability = torch.sigmoid(logits[:, anywhere]) * torch.maximum(near.to(logits.dtype), solid)
+    both, either = probability * solid, probability + solid - probability * solid
+    overlap = 1.0 - both.sum(dim=1) / either.sum(dim=1).clamp_min(1.0)
+    return FieldLosses(distance.mean(dim=1), sign.mean(dim=1), overlap, colour.mean(dim=(1, 2)))
 
 
 def total_variation(planes: Float[Tensor, "b p c h w"]) -> Float[Tensor, ""]:
