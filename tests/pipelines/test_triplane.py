@@ -200,7 +200,7 @@ def test_a_baked_ball_has_the_decoders_colour() -> None:
 def test_no_surface_is_one_sentence(triplane_pipeline: TriplanePipeline, view: View) -> None:
     with torch.no_grad():
         triplane_pipeline.model.renderer.mlp[-1].bias[0] = 9.0
-    with pytest.raises(InputError, match=r"no surface: the field lies between 0\.08"):
+    with pytest.raises(InputError, match=r"no surface: the field lies between 0\.09"):
         triplane_pipeline([view], 1)
 
 

@@ -31,8 +31,6 @@ from wavemesh.pipelines.views import PictureSource, PreparedView, View, cameras_
 
 MESH_RESOLUTION = 128
 SMOOTHING = 1 / 64  # deviation of the Gaussian, world units: a cell of the mesh's grid
-# World units: what may be solid here or there is thin in the mean field, or not there at all.
-THICKENING = 0.0025
 REPORT_RESOLUTION = 64
 
 
@@ -94,12 +92,11 @@ def surface_field(
 ) -> Float[np.ndarray, "n n n"]:
     """The truncated distances that a triplane's mesh is made of, at n = resolution (128 if None).
 
-    They are smoothed and thickened a little, since the planes' details are noisy and their field a mean, and made to
-    agree with the silhouettes of the views if their cameras fit together.
+    They are smoothed a little, since the planes' details are noisy, and made to agree with the silhouettes of the views
+    if their cameras fit together.
     """
     cells = MESH_RESOLUTION if resolution is None else resolution
-    raw = renderer.sdf_grid(triplane, cells)[0].float().cpu().numpy()
-    field = gaussian_filter(raw, SMOOTHING * cells / 2) - np.float32(THICKENING)
+    field = gaussian_filter(renderer.sdf_grid(triplane, cells)[0].float().cpu().numpy(), SMOOTHING * cells / 2)
     if views and cameras_fit(views):
         pictures = posed_pictures(*network_tensors(views))
         silhouettes = Silhouettes(pictures, cells, renderer.truncation)
