@@ -112,10 +112,11 @@ def test_a_stage_begins_from_exported_weights_and_trains_its_own_parts(
 def test_the_coarse_stage_approaches_the_autoencoders_band(
     shapes: PreparedShapes, weights: Path, tmp_path: Path
 ) -> None:
-    options = TriplaneOptions(batch_size=3, points=64, augment=False, view_counts=(4,), view_weights=(1.0,))
+    shown = {"view_counts": (4,), "view_weights": (1.0,)}
+    options = TriplaneOptions(batch_size=3, points=64, augment=False, field_weight=0.1, **shown)
     task = build_triplane_task("triplane-coarse", shapes, {}, options, weights)
     result = train(task, _loop(tmp_path / "run", 40, init_from=weights, batch_size=3, learning_rate=1e-2))
-    assert sum(result.losses[-5:]) < 0.9 * sum(result.losses[:5])
+    assert sum(result.losses[-5:]) < 0.85 * sum(result.losses[:5])
 
 
 def test_every_trained_parameter_of_the_joint_stage_gets_a_gradient(shapes: PreparedShapes, weights: Path) -> None:
@@ -125,7 +126,7 @@ def test_every_trained_parameter_of_the_joint_stage_gets_a_gradient(shapes: Prep
     loss.backward()
     missing = [n for n, each in task.model.named_parameters() if each.requires_grad and each.grad is None]
     assert missing == []
-    assert {"diffusion", "band", "render", "distance", "sign", "colour"} == set(metrics)
+    assert {"diffusion", "band", "render", "distance", "sign", "overlap", "colour"} == set(metrics)
 
 
 def test_a_perfect_detail_network_has_no_diffusion_loss_and_returns_the_details(

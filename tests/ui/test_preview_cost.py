@@ -33,7 +33,7 @@ def test_a_run_without_previews_makes_the_same_result(tmp_path: Path) -> None:
 def test_the_time_that_drawing_takes_is_what_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     pipeline = FakePipeline(pause_s=0.05)
 
-    def slow(*arguments: Any) -> np.ndarray:
+    def slow(*arguments: Any, **options: Any) -> np.ndarray:
         time.sleep(0.5)
         return np.zeros((8, 8, 4), np.uint8)
 
