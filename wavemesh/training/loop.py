@@ -6,6 +6,7 @@ batches. The order of the data belongs to the task, so that a run that was stopp
 losses of an unbroken one.
 """
 
+import atexit
 import contextlib
 import copy
 import itertools
@@ -329,7 +330,7 @@ def _accelerator(config: LoopConfig, out_dir: Path) -> Accelerator:
         raise InputError("amp 'fp16' needs a CUDA device; use 'bf16' or 'no' on a CPU.")
     # accelerate keeps the precision of the first run of a process and refuses another.
     AcceleratorState._reset_state()
-    return Accelerator(
+    accelerator = Accelerator(
         mixed_precision=_precision(config),
         cpu=config.device == "cpu",
         gradient_accumulation_steps=config.grad_accumulation,
@@ -338,6 +339,10 @@ def _accelerator(config: LoopConfig, out_dir: Path) -> Accelerator:
         # A dropped condition leaves part of the network without a gradient.
         kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
     )
+    if accelerator.num_processes > 1:
+        # Threads of a process group that outlives the interpreter now and then abort the process at its end.
+        atexit.register(accelerator.state.destroy_process_group)
+    return accelerator
 
 
 def _precision(config: LoopConfig) -> str:
