@@ -234,7 +234,7 @@ class _Painter:
 
     def paint_mesh(self, mesh: trimesh.Trimesh) -> np.ndarray | None:
         """A preview of the finished mesh; None where none are wanted."""
-        return None if self._next == math.inf else paint_mesh(mesh, *self._from)
+        return None if self._next == math.inf else paint_mesh(mesh, *self._from, smooth=False)
 
 
 def _result(record: RunRecord, output: Any, job: Job, workspace: Path, seconds: float) -> Result:
