@@ -76,7 +76,7 @@ def test_the_report_counts_samples_rejections_and_duplicates(finished: tuple[Pat
     out, report = finished
     assert sum(report.splits.values()) == 3
     assert [(entry["key"], entry["reason"]) for entry in report.rejected] == [
-        ("tests_empty", "empty.obj holds no faces.")
+        ("tests_empty", "empty.obj holds no faces, so there is no surface in it.")
     ]
     assert json.loads((out / "rejected.json").read_text()) == report.rejected
     assert report.rejected[0]["name"] == "empty"

@@ -210,7 +210,7 @@ def sentence(client: Client, endpoint: str, **arguments: Any) -> str:
         client.predict(api_name=endpoint, **arguments)
     words = str(error.value)
     # A sentence begins with a capital, a quotation mark, or the name of the file that it is about.
-    assert re.fullmatch(r"(?:[A-Z'‘“]|\S+\.\w+ ).{10,400}\.", words), words
+    assert re.fullmatch(r"(?:[A-Z'‘“]|\S+\.\w+ ).{15,400}\.", words), words
     assert "Traceback" not in words
     return words
 

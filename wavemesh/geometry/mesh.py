@@ -81,7 +81,7 @@ def _flattened(name: str, source: Any, file_type: str | None) -> trimesh.Trimesh
     except Exception as error:  # trimesh raises whatever its many readers raise
         raise InputError(f"{name} is not a mesh that can be read: {error}.") from error
     if not parts:
-        raise InputError(f"{name} holds no faces.")
+        raise InputError(f"{name} holds no faces, so there is no surface in it.")
     return concatenate(parts)
 
 

@@ -201,7 +201,7 @@ def load_obj(path: str | Path, max_texture: int = 1024) -> trimesh.Trimesh:
     sound = ((corners[..., 0] >= 0) & (corners[..., 0] < len(vertices))).all(axis=1)
     corners, face_material = corners[sound], face_material[sound]
     if len(corners) == 0:
-        raise InputError(f"{path.name} holds no faces.")
+        raise InputError(f"{path.name} holds no faces, so there is no surface in it.")
     corners[..., 1][(corners[..., 1] < 0) | (corners[..., 1] >= len(uvs))] = -1
 
     materials: dict[str, ObjMaterial] = {}
