@@ -24,6 +24,7 @@ COMMANDS = {
     "prepare": "a data set for training from mesh libraries",
     "train": "weights, from a prepared data set",
     "gate": "what the detail bands of the triplane carry",
+    "ablate": "what each decision of the coarse stage is worth",
     "evaluate": "scores of the weights and of all baselines on held-out shapes",
     "bench": "time and memory of the whole and of its parts",
     "app": "the web page",

@@ -93,12 +93,12 @@ def make_plan(
             if "known" in cameras:
                 one_step = functools.partial(_regression, pipeline, count)
                 add("regression (same network, one step)", count, Unit(f"regression/{count}", one_step, mark))
-                known = _sampling_units(pipeline, count, seeds, True, sampled, options)
+                known = sampling_units(pipeline, count, seeds, True, sampled, options)
                 add("WaveMesh", count, known[0])
                 if seeds > 1:
                     add(f"WaveMesh, best of {seeds} seeds", count, *known)
             if "estimated" in cameras:
-                guessed = _sampling_units(pipeline, count, 1, False, sampled, options)
+                guessed = sampling_units(pipeline, count, 1, False, sampled, options)
                 add("WaveMesh, cameras estimated", count, *guessed)
     for name, number, unit in further:
         add(name, number, unit)
@@ -108,7 +108,7 @@ def make_plan(
     return Plan(units, rows)
 
 
-def _sampling_units(
+def sampling_units(
     pipeline: Any, count: int, seeds: int, known: bool, fingerprint: str, options: dict[str, Any]
 ) -> list[Unit]:
     """The pipeline's samples for seeds 0, 1, ...; with estimated cameras the frame may be off by quarter turns."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -70,7 +71,8 @@ class CoarseDenoiser(nn.Module):
     """Predicts the diffusion target of the dense coarse bands (B, bands, n, n, n).
 
     conditioning: "projective" samples the feature maps at every cell's projection; "global" sees only pooled vectors,
-    for the ablation.
+    for the ablation. pooling: over views, see `ProjectiveFeatures`; adaptive_norm: see `WaveMeshUNet`.
+    hull_share: the output at t = T begins from the hull's bands times this, which makes them a diffusion target.
     """
 
     band_scale: Tensor
@@ -95,15 +97,19 @@ class CoarseDenoiser(nn.Module):
         decoder_blocks: tuple[int, ...] | None = None,
         signal: Float[Tensor, " t"] | None = None,
         backend: str = "auto",
+        pooling: Literal["mean", "attention"] = "mean",
+        adaptive_norm: bool = True,
+        hull_share: float = -1.0,
     ) -> None:
         super().__init__()
         self.register_buffer("signal", signal, persistent=False)
+        self.hull_share = hull_share
         self.bands, self.resolution, self.conditioning = bands, resolution, conditioning
         self.bank, self.truncation = bank, truncation
         self.register_buffer("band_scale", torch.tensor(band_scale).view(1, bands, 1, 1, 1), persistent=False)
         # The atoms' displacement is given in finest cells; a coarse cell is four of them wide, a cell of the field two.
         self.shift, self.field_shift = get_bank(bank).atom_shift(2) / 4.0, get_bank(bank).atom_shift(1) / 2.0
-        self.project = ProjectiveFeatures(map_channels, hidden, condition_channels)
+        self.project = ProjectiveFeatures(map_channels, hidden, condition_channels, pooling)
         self.register_buffer("place", grid_points(resolution, self.shift), persistent=False)
         self.condition_channels = condition_channels + HULL_CHANNELS + bands
         self.unet = WaveMeshUNet(
@@ -116,6 +122,7 @@ class CoarseDenoiser(nn.Module):
             time_emb_dim=time_dim,
             context_dim=context_dim,
             backend=backend,
+            adaptive_norm=adaptive_norm,
         )
 
     def condition(self, features: ViewFeatures) -> Condition:
@@ -159,8 +166,8 @@ class CoarseDenoiser(nn.Module):
         context = condition.context * keep[:, None, None].to(condition.context.dtype)
         output = self.unet(grid, t, context).features.view(batch, n**3, 2 * self.bands) * OUTPUT_SCALE
         correction, trust = output.chunk(2, dim=-1)
-        # At t = T the v of the hull itself is its negative; the network says of each cell how far to believe it.
-        out = correction - hull * torch.sigmoid(trust)
+        # The network says of each cell how far to believe the hull.
+        out = correction + self.hull_share * hull * torch.sigmoid(trust)
         return out.view(batch, n, n, n, self.bands).permute(0, 4, 1, 2, 3).float()
 
 
@@ -188,11 +195,13 @@ class DetailDenoiser(nn.Module):
         decoder_blocks: tuple[int, ...] | None = None,
         signal: Float[Tensor, " t"] | None = None,
         backend: str = "auto",
+        pooling: Literal["mean", "attention"] = "mean",
+        adaptive_norm: bool = True,
     ) -> None:
         super().__init__()
         self.register_buffer("signal", signal, persistent=False)
         self.bands, self.resolution, self.truncation = bands, resolution, truncation
-        self.project = ProjectiveFeatures(map_channels, hidden, condition_channels)
+        self.project = ProjectiveFeatures(map_channels, hidden, condition_channels, pooling)
         self.unet = WaveMeshUNet(
             in_channels=bands + self.NEIGHBOURS + condition_channels + 1 + 1,
             out_channels=bands,
@@ -204,6 +213,7 @@ class DetailDenoiser(nn.Module):
             context_dim=context_dim,
             num_levels=4,
             backend=backend,
+            adaptive_norm=adaptive_norm,
         )
 
     def condition(

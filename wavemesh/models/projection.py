@@ -68,11 +68,19 @@ def _outside(ndc: Float[Tensor, "v p 2"], depth: Float[Tensor, "v p"]) -> Bool[T
 class ProjectiveFeatures(nn.Module):
     """Features of points in the volume, pooled over the views by mean, deviation and maximum.
 
-    map_channels: of the encoder's maps. hidden: channels per view. out_channels: of the result.
+    map_channels: of the encoder's maps. hidden: channels per view. out_channels: of the result. pooling: "mean" counts
+    all views alike in mean and deviation; "attention" weighs them by a learned score of what each shows at the point.
     """
 
-    def __init__(self, map_channels: int, hidden: int = 24, out_channels: int = 48) -> None:
+    def __init__(
+        self,
+        map_channels: int,
+        hidden: int = 24,
+        out_channels: int = 48,
+        pooling: Literal["mean", "attention"] = "mean",
+    ) -> None:
         super().__init__()
+        self.attention = nn.Conv1d(hidden, 1, 1) if pooling == "attention" else None
         self.reduce = nn.Conv2d(map_channels, hidden, 1)
         # Alpha, inside the frame, depth, and the direction from which the camera sees the point.
         self.geometry = nn.Conv1d(6, hidden, 1)
@@ -92,9 +100,13 @@ class ProjectiveFeatures(nn.Module):
         per_view = F.silu(sample_maps(maps, ndc) + self.geometry(geometry)) * inside
         per_view, seen = per_view.unflatten(0, (batch, views)), inside.unflatten(0, (batch, views))
         count = seen.sum(dim=1)
-        share = count.clamp_min(1.0).reciprocal()
-        mean = per_view.sum(dim=1) * share
-        deviation = (per_view.square().sum(dim=1) * share - mean.square()).clamp_min(0.0).add(1e-4).sqrt()
+        if self.attention is None:
+            share = count.clamp_min(1.0).reciprocal().unsqueeze(1)
+        else:
+            score = self.attention(per_view.flatten(0, 1)).unflatten(0, (batch, views))
+            share = score.masked_fill(seen == 0, -1e4).softmax(dim=1)
+        mean = (per_view * share).sum(dim=1)
+        deviation = ((per_view.square() * share).sum(dim=1) - mean.square()).clamp_min(0.0).add(1e-4).sqrt()
         background = (seen * (1.0 - alpha.unflatten(0, (batch, views)))).amax(dim=1)
         pooled = torch.cat([mean, deviation, per_view.amax(dim=1), background, count / 4.0], dim=1)
         return self.pool(pooled).transpose(1, 2)

@@ -45,7 +45,8 @@ class EncoderConfig:
 class DenoiserConfig:
     """Size of a denoiser: U-Net widths and blocks from fine to coarse, channels of the projected features.
 
-    decoder_blocks: blocks of the decoder from coarse to fine where it is not the encoder's mirror image.
+    decoder_blocks: blocks of the decoder from coarse to fine where it is not the encoder's mirror image. pooling: of
+    the projected features over the views (`ProjectiveFeatures`). adaptive_norm: see `WaveMeshUNet`.
     """
 
     widths: tuple[int, ...] = (48, 96, 192)
@@ -54,6 +55,8 @@ class DenoiserConfig:
     hidden: int = 24
     condition_channels: int = 32
     time_dim: int = 192
+    pooling: Literal["mean", "attention"] = "mean"
+    adaptive_norm: bool = True
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,10 @@ class WaveMeshConfig:
             raise InputError(f"The resolution must be divisible by 16, not {self.resolution}.")
 
 
+# The target of x_0 = hull at t = T: x_0 itself, or v = -x_0; the noise says nothing about it there.
+HULL_SHARE = {"v": -1.0, "x0": 1.0, "epsilon": 0.0}
+
+
 class WaveMeshModel(nn.Module):
     """Encoder, denoisers and the scaling of bands. Methods return tensors in world units unless they say "bands"."""
 
@@ -160,6 +167,9 @@ class WaveMeshModel(nn.Module):
             hidden=c.hidden,
             condition_channels=c.condition_channels,
             time_dim=c.time_dim,
+            pooling=c.pooling,
+            adaptive_norm=c.adaptive_norm,
+            hull_share=HULL_SHARE[config.diffusion.prediction_type],
             conditioning=config.conditioning,
             truncation=config.truncation,
             bank=config.bank,
@@ -174,6 +184,8 @@ class WaveMeshModel(nn.Module):
             hidden=d.hidden,
             condition_channels=d.condition_channels,
             time_dim=d.time_dim,
+            pooling=d.pooling,
+            adaptive_norm=d.adaptive_norm,
             truncation=config.truncation,
             **shared,
         )

@@ -32,6 +32,8 @@ class WaveMeshUNet(nn.Module):
     different lengths.
 
     blocks_per_level counts for both sides unless decoder_blocks, from the lowest level to the finest, says otherwise.
+    adaptive_norm: time, context and level scale, shift and gate every block; without it they are only added to the
+    features at the finest level, once, and the norms are plain ones.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class WaveMeshUNet(nn.Module):
         dropout: float = 0.0,
         backend: str = "auto",
         decoder_blocks: Sequence[int] | None = None,
+        adaptive_norm: bool = True,
     ) -> None:
         super().__init__()
         depth = len(encoder_channels)
@@ -75,6 +78,7 @@ class WaveMeshUNet(nn.Module):
 
         wide, narrow = list(encoder_channels), list(decoder_channels)
         self.conv_in = SubmanifoldConv3d(in_channels, wide[0], backend=backend)
+        self.condition_in = None if adaptive_norm else nn.Linear(time_emb_dim, wide[0])
         self.encoder = nn.ModuleList(
             nn.ModuleList(block(c) for _ in range(n)) for c, n in zip(wide, blocks, strict=True)
         )
@@ -111,6 +115,10 @@ class WaveMeshUNet(nn.Module):
         tokens = self._context_tokens(context, x)
         condition = F.silu(self._condition(x, t, tokens, level))
         hidden = self.conv_in(x)
+        if self.condition_in is not None:
+            hidden = hidden.replace(hidden.features + x.sites.spread(self.condition_in(condition)))
+            # What is left of the adaptive norms are their biases: plain norms with a scale and a shift.
+            condition = torch.zeros_like(condition)
         skips = []
         for i, blocks in enumerate(self.encoder):
             if i:

@@ -9,6 +9,7 @@ losses of an unbroken one.
 import atexit
 import contextlib
 import copy
+import gc
 import itertools
 import logging
 import math
@@ -340,9 +341,17 @@ def _accelerator(config: LoopConfig, out_dir: Path) -> Accelerator:
         kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
     )
     if accelerator.num_processes > 1:
-        # Threads of a process group that outlives the interpreter now and then abort the process at its end.
-        atexit.register(accelerator.state.destroy_process_group)
+        atexit.register(_leave_process_group, accelerator.state)
     return accelerator
+
+
+def _leave_process_group(state: AcceleratorState) -> None:
+    """Join the threads of the process group; one that lets go of a tensor while Python ends aborts the process.
+
+    They end with the last reference to the group, which the wrapped model in a garbage cycle would hold on to.
+    """
+    gc.collect()
+    state.destroy_process_group()
 
 
 def _precision(config: LoopConfig) -> str:

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from wavemesh.config import to_dict
 from wavemesh.data.augment import colour_jitter, imperfect_masks, mirror, mirror_views, turn_poses, turn_quarter
 from wavemesh.data.dataset import PreparedShapes, to_network_image
+from wavemesh.data.photographs import photographic
 from wavemesh.data.procedural import ProceduralShapes
 from wavemesh.diffusion.guidance import drop_mask
 from wavemesh.errors import InputError
@@ -49,7 +50,8 @@ class TaskOptions:
     procedural_share: of the shapes are procedural ones, made anew for every batch (`data.procedural`), the others from
     the prepared set; from 0 to 1.
     augment: quarter turns, mirroring, colours, imperfect masks. mask_chance: share of views with an imperfect mask; the
-    hull of four views already suffers from one that is eaten by a pixel.
+    hull of four views already suffers from one that is eaten by a pixel. photographs: from 0, pictures as rendered, to
+    1, as `data.photographs` changes them.
     """
 
     batch_size: int = 8
@@ -62,6 +64,7 @@ class TaskOptions:
     limit: int | None = None
     augment: bool = True
     mask_chance: float = 0.1
+    photographs: float = 1.0
     procedural_share: float = 0.0
 
     def __post_init__(self) -> None:
@@ -117,7 +120,8 @@ class ShapeBatches:
         views = [rng.choice(self.shapes.num_views, count, replace=False).tolist() for _ in range(options.batch_size)]
         sdf, images, poses, intrinsics = self._unchanged(seed, number, indices, views)
         if options.augment:
-            images = imperfect_masks(colour_jitter(images, generator), generator, options.mask_chance)
+            images = photographic(colour_jitter(images, generator), generator, options.photographs)
+            images = imperfect_masks(images, generator, options.mask_chance)
             turns, mirrored = rng.integers(4, size=len(sdf)), rng.random(len(sdf)) < 0.5
             rows = [
                 _augmented(sdf[i], images[i], poses[i], intrinsics[i], int(turns[i]), bool(mirrored[i]))
