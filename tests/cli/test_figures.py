@@ -1,11 +1,13 @@
 """The figures of one generation on the command line."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from tests.data.conftest import analytic_shapes, prepared_root, sample_files  # noqa: F401 - fixtures
 from tests.pipelines.triplane_model import tiny_triplane
 from wavemesh import cli
 from wavemesh.evaluation import triplane_panels
@@ -65,3 +67,28 @@ def test_a_sheet_of_procedural_shapes_needs_nothing_else(tmp_path: Path, capsys:
     with Image.open(tmp_path / "procedural.webp") as picture:
         assert picture.size == (290, 144)
     assert [path.name for path in tmp_path.iterdir()] == ["procedural.webp"]
+
+
+def test_photographs_become_a_sheet(weights: Path, pictures: list[str], tmp_path: Path, triplane_weights: Path) -> None:
+    arguments = ["figures", "-o", str(tmp_path), "--weights", str(weights), "--triplane-weights", str(triplane_weights)]
+    assert cli.main([*arguments, "--device", "cpu", "--photographs", *pictures]) == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["photographs.webp"]
+    with Image.open(tmp_path / "photographs.webp") as sheet:
+        assert sheet.size == (6 * 160 + 5 * 2, 2 * 160 + 2)
+
+
+def test_cases_of_a_report_need_its_data(
+    weights: Path, tmp_path: Path, prepared_root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shapes = {f"ball.{number}": {"WaveMesh / 1": {"f_score_005": 0.1 * number}} for number in range(6)}
+    report = tmp_path / "report.json"
+    report.write_text(json.dumps({"shapes": shapes}), "utf-8")
+    arguments = ["figures", "-o", str(tmp_path / "out"), "--weights", str(weights), "--report", str(report)]
+    assert cli.main(arguments) == 2
+    assert "give --data" in capsys.readouterr().err
+    assert cli.main([*arguments, "--data", str(prepared_root)]) == 2
+    assert "no shape 'ball.5'" in capsys.readouterr().err
+    report.write_text(json.dumps({"shapes": {"ball.0": {"WaveMesh / 4": {"f_score_005": 1.0}}}}), "utf-8")
+    assert cli.main([*arguments, "--data", str(prepared_root)]) == 2
+    assert "its rows are WaveMesh / 4" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ from PIL import Image
 
 from wavemesh.errors import InputError
 from wavemesh.evaluation import figures
+from wavemesh.geometry.camera import Camera
+from wavemesh.pipelines import View
 
 
 @pytest.fixture
@@ -58,6 +61,39 @@ def test_the_results_sheet_has_three_tiles_for_each_shape(memory_data, fake_pipe
     assert sheet.shape == (48, 6 * 48 + 5 * 2, 3)
     assert (sheet[:, 50:98] != 255).any()
     assert [call["views"] for call in fake_pipeline.calls] == [1, 1]
+
+
+def test_cases_are_the_best_the_median_and_the_worst() -> None:
+    scores = {f"shape{number}": number / 10 for number in range(9)}
+    report = {"shapes": {key: {"WaveMesh / 1": {"f_score_005": score}} for key, score in scores.items()}}
+    assert figures.chosen_cases(report, "WaveMesh / 1", each=1) == ["shape8", "shape4", "shape0"]
+    assert figures.chosen_cases(report, "WaveMesh / 1") == [f"shape{number}" for number in (8, 7, 5, 4, 1, 0)]
+    with pytest.raises(InputError, match="'WaveMesh / 4'; its rows are WaveMesh / 1"):
+        figures.chosen_cases(report, "WaveMesh / 4")
+    with pytest.raises(InputError, match="12 shapes"):
+        figures.chosen_cases(report, "WaveMesh / 1", each=4)
+
+
+def test_a_photograph_stands_beside_its_cut_out_and_meshes(ball: trimesh.Trimesh) -> None:
+    cut_out = Image.fromarray(np.full((32, 32, 4), 90, np.uint8))
+    seen = []
+
+    class Fake:
+        def __call__(self, views: list[View], seed: int) -> SimpleNamespace:
+            seen.append(views[0].camera)
+            if len(seen) > 2:
+                raise InputError("Nothing is left of the picture.")
+            return SimpleNamespace(mesh=ball, views=[SimpleNamespace(picture=cut_out, camera=Camera(20.0, 10.0))])
+
+    photograph = np.full((40, 60, 3), 130, np.uint8)
+    sheet = figures.photographs_sheet([photograph, photograph], [Fake(), Fake()], size=48)
+    assert seen == [None] * 4
+    assert sheet.shape == (2 * 48 + 2, 6 * 48 + 5 * 2, 3)
+    tiles = [[sheet[row : row + 48, column * 50 : column * 50 + 48] for column in range(6)] for row in (0, 50)]
+    assert (tiles[0][0][24] == 130).all()
+    assert (tiles[0][0][0] == 255).all()  # a wide picture leaves room above it
+    assert all((tile != 255).any() for tile in tiles[0])
+    assert all((tile == 255).all() for tile in tiles[1][1:])
 
 
 def test_loss_curves_are_smoothed_and_refuse_nothing() -> None:

@@ -96,3 +96,25 @@ def test_order_of_views_does_not_matter() -> None:
     first = module(features_of(alpha, cameras, maps), points)
     second = module(features_of(alpha[:, order], [cameras[i] for i in order], maps[:, order]), points)
     torch.testing.assert_close(first, second, atol=1e-5, rtol=1e-4)
+
+
+def test_attention_begins_near_the_mean_and_may_leave_views_out() -> None:
+    torch.manual_seed(0)
+    cameras = [Camera(0.0, 10.0), Camera(100.0, 20.0), Camera(220.0, 0.0)]
+    maps, alpha = torch.rand(1, 3, 4, 8, 8), torch.rand(1, 3, 1, 16, 16)
+    points = grid_points(4)
+    attended = ProjectiveFeatures(4, hidden=8, out_channels=5, pooling="attention")
+    plain = ProjectiveFeatures(4, hidden=8, out_channels=5)
+    plain.load_state_dict({name: value for name, value in attended.state_dict().items() if "attention" not in name})
+    views = features_of(alpha, cameras, maps)
+    assert attended.attention is not None
+    torch.nn.init.zeros_(attended.attention.weight)
+    torch.testing.assert_close(attended(views, points), plain(views, points), atol=1e-5, rtol=1e-4)
+    torch.nn.init.normal_(attended.attention.weight)
+    assert (attended(views, points) - plain(views, points)).abs().max() > 1e-3
+    # A view that does not see a point has no say in it, but for the maximum, where it counts as nothing.
+    torch.nn.init.zeros_(attended.pool.weight[:, 16:24])
+    behind = features_of(alpha[:, :2], [cameras[0], Camera(0.0, 0.0, 0.01, 10.0)], maps[:, :2])
+    alone = features_of(alpha[:, :1], cameras[:1], maps[:, :1])
+    unseen = torch.tensor([[0.0, 0.0, 0.9]])
+    torch.testing.assert_close(attended(behind, unseen), attended(alone, unseen), atol=1e-5, rtol=1e-4)

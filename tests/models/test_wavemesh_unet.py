@@ -114,6 +114,18 @@ def test_each_condition_matters_and_no_context_is_a_context_of_zeros() -> None:
         assert (other - base).abs().max() > 1e-3
 
 
+def test_conditions_matter_without_adaptive_norms_too() -> None:
+    unet, x, t = small_unet(adaptive_norm=False), sparse_input(), torch.tensor([3, 700])
+    base = unet(x, t).features
+    for other in (unet(x, t.flip(0)), unet(x, t, torch.randn(2, 10)), unet(x, t, level=2)):
+        assert (other.features - base).abs().max() > 1e-3
+    # They enter at the first layer only: no gradient reaches the maps from condition to scale, shift and gate.
+    base.sum().backward()
+    assert unet.condition_in is not None
+    assert unet.condition_in.weight.grad is not None
+    assert not unet.norm_out.time_mlp.weight.grad.any()
+
+
 def test_samples_do_not_see_each_other() -> None:
     unet, x = small_unet(), SparseTensor.full(2, (8, 8, 8), torch.randn(1024, 3))
     t, context = torch.tensor([3, 700]), torch.randn(2, 4, 10)

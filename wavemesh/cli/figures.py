@@ -3,8 +3,9 @@
 For a bundled example or the given pictures: wavelet_decomposition, triplane_structure, pipeline_outputs,
 frequency_separation and resolution_comparison of the triplane system, and visualize_generation of WaveMesh-Diff.
 With --data: results.png, a sheet of held-out shapes (picture, prediction, truth), and generation.png, the first of them
-with all its pictures. With --losses: loss.png from the log of a training run. With --procedural:
-procedural.webp, a sheet of procedural training shapes.
+with all its pictures; with --report, from an evaluation, cases.webp instead, a sheet of the best, median and worst
+shapes. With --losses: loss.png from the log of a training run. With --procedural: procedural.webp, a sheet of procedural
+training shapes. With --photographs: photographs.webp, what both systems make of one photograph each.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from wavemesh.cli.outputs import check_writable, write_bytes
 from wavemesh.errors import InputError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from wavemesh.evaluation.figures import Figure
     from wavemesh.pipelines.views import View
 
@@ -33,6 +36,7 @@ OF_TRIPLANE = (
 )
 DEFAULT_EXAMPLE = "teapot"
 PROCEDURAL_PX, PROCEDURAL_COLUMNS = 144, 8
+CASE_PX = 160
 EXAMPLE = """example, under a minute on a CPU:
   python -m wavemesh figures --only visualize_generation --example horse --views 4 -o figures
 """
@@ -53,6 +57,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--count", type=integer(1), default=8, metavar="N", help="shapes on the sheet (default 8)")
     parser.add_argument("--views", type=integer(1), default=1, metavar="N", help="pictures given of each (default 1)")
     parser.add_argument("--seed", type=integer(0), default=0, metavar="S")
+    parser.add_argument("--report", type=Path, metavar="FILE", help="report.json of an evaluation of the same split")
+    parser.add_argument("--photographs", type=Path, nargs="+", metavar="IMG", help="one of an object each, no cameras")
     parser.add_argument("--procedural", type=integer(1), metavar="N", help="a sheet of N procedural shapes")
     parser.add_argument("--losses", type=Path, metavar="RUN", help="folder of a training run")
     parser.add_argument(
@@ -64,14 +70,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Write the figures that the given sources allow; those of a generation if there is no other source."""
     check_writable(args.output / "results.png")
+    if args.report is not None and args.data is None:
+        raise InputError(f"The shapes of {args.report} need the data set they are from: give --data.")
     asked = args.only or args.pictures or args.example is not None
-    if asked or (args.data is None and args.losses is None and args.procedural is None):
+    others = (args.data, args.losses, args.procedural, args.photographs)
+    if asked or all(source is None for source in others):
         _generation(args)
+    if args.photographs is not None:
+        _photographs(args)
     if args.procedural is not None:
         _procedural(args)
     if args.losses is not None:
         _losses(args.losses, args.output / "loss.png")
-    if args.data is not None:
+    if args.report is not None:
+        _cases(args)
+    elif args.data is not None:
         _results(args)
 
 
@@ -150,8 +163,6 @@ def _losses(run_folder: Path, path: Path) -> None:
 
 
 def _procedural(args: argparse.Namespace) -> None:
-    from PIL import Image
-
     from wavemesh.data.procedural import ProceduralShapes
     from wavemesh.rendering import contact_sheet
 
@@ -159,9 +170,7 @@ def _procedural(args: argparse.Namespace) -> None:
     shapes = ProceduralShapes(args.seed, image_size=PROCEDURAL_PX, device=device)
     rendered = shapes.render(range(args.procedural), [[0]] * args.procedural)
     sheet = contact_sheet(list(rendered.pictures[:, 0].numpy()), columns=PROCEDURAL_COLUMNS)
-    content = io.BytesIO()
-    Image.fromarray(sheet).save(content, format="WEBP", quality=86, method=6)
-    _write(args.output / "procedural.webp", content.getvalue())
+    _write_sheet(args.output / "procedural.webp", sheet)
 
 
 def _results(args: argparse.Namespace) -> None:
@@ -183,6 +192,42 @@ def _results(args: argparse.Namespace) -> None:
     sheet = io.BytesIO()
     Image.fromarray(results_sheet(chosen, pipeline, args.views, seed=args.seed)).save(sheet, format="PNG")
     _write(args.output / "results.png", sheet.getvalue())
+
+
+def _cases(args: argparse.Namespace) -> None:
+    from wavemesh.config import read_json
+    from wavemesh.evaluation.figures import chosen_cases, results_sheet
+    from wavemesh.evaluation.samples import PreparedSamples
+    from wavemesh.pipelines.wavemesh import WaveMeshPipeline
+
+    keys = chosen_cases(read_json(args.report), f"WaveMesh / {args.views}")
+    samples = PreparedSamples(args.data, args.split, with_meshes=True)
+    missing = [key for key in keys if key not in samples.keys]
+    if missing:
+        raise InputError(f"The {args.split} split of {args.data} has no shape {missing[0]!r} of {args.report}.")
+    pipeline = WaveMeshPipeline.from_pretrained(args.weights, device=args.device)
+    chosen = [samples[key] for key in keys]
+    _write_sheet(args.output / "cases.webp", results_sheet(chosen, pipeline, args.views, size=CASE_PX, seed=args.seed))
+
+
+def _photographs(args: argparse.Namespace) -> None:
+    from wavemesh.evaluation.figures import photographs_sheet
+    from wavemesh.pipelines.triplane import TriplanePipeline
+    from wavemesh.pipelines.wavemesh import WaveMeshPipeline
+
+    pipelines = [
+        WaveMeshPipeline.from_pretrained(args.weights, device=args.device),
+        TriplanePipeline.from_pretrained(args.triplane_weights, device=args.device),
+    ]
+    _write_sheet(args.output / "photographs.webp", photographs_sheet(args.photographs, pipelines, seed=args.seed))
+
+
+def _write_sheet(path: Path, sheet: np.ndarray) -> None:
+    from PIL import Image
+
+    content = io.BytesIO()
+    Image.fromarray(sheet).save(content, format="WEBP", quality=86, method=6)
+    _write(path, content.getvalue())
 
 
 def _save(figure: Figure, path: Path) -> None:

@@ -114,6 +114,53 @@ def results_sheet(
     return contact_sheet(tiles, columns=3 * columns)
 
 
+def chosen_cases(report: Mapping[str, Any], row: str, each: int = 2, metric: str = "f_score_005") -> list[str]:
+    """The keys of `each` best, median and worst shapes of a row such as "WaveMesh / 1", in that order.
+
+    report: what report.json of an evaluation holds. Raises InputError for a row that it has not.
+    """
+    shapes = report.get("shapes", {})
+    scores = {key: rows[row][metric] for key, rows in shapes.items() if row in rows}
+    if len(scores) < 3 * each:
+        known = sorted({name for rows in shapes.values() for name in rows})
+        raise InputError(f"The report has no {3 * each} shapes with a row {row!r}; its rows are {', '.join(known)}.")
+    order = sorted(scores, key=lambda key: -scores[key])
+    middle = (len(order) - each) // 2
+    return [*order[:each], *order[middle : middle + each], *order[-each:]]
+
+
+def photographs_sheet(
+    pictures: Sequence[Any], pipelines: Sequence[Any], size: int = 160, seed: int = 0
+) -> UInt8[np.ndarray, "h w 3"]:
+    """One photograph of an object in a row, without its camera: picture | cut-out | each system's mesh, twice.
+
+    The meshes are seen from the estimated camera and turned by 60 degrees. A picture that a pipeline refuses leaves its
+    places white. pictures: whatever a `View` takes.
+    """
+    from PIL import ImageOps
+
+    from wavemesh.imaging.reading import read_picture
+    from wavemesh.pipelines import View
+
+    white = np.full((size, size, 3), 255, dtype=np.uint8)
+    tiles = []
+    for picture in pictures:
+        whole = ImageOps.pad(read_picture(picture).convert("RGB"), (size, size), color="white")
+        row = [np.asarray(whole), white]
+        for pipeline in pipelines:
+            try:
+                out = pipeline([View(picture)], seed=seed)
+            except InputError:
+                row += [white, white]
+                continue
+            camera = out.views[0].camera
+            row[1] = resized(as_picture(np.asarray(out.views[0].picture)), size)
+            front = Camera(camera.azimuth_deg, camera.elevation_deg, fov_deg=NARROW_FOV_DEG)
+            row += [preview(out.mesh, front.turned(angle), size) for angle in (0.0, 60.0)]
+        tiles += row
+    return contact_sheet(tiles, columns=2 + 2 * len(pipelines))
+
+
 def resized(picture: UInt8[np.ndarray, "h w 3"], size: int) -> UInt8[np.ndarray, "s s 3"]:
     """The picture at size x size pixels."""
     from PIL import Image

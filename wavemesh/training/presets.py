@@ -135,7 +135,7 @@ _ROWS = (
         "ablation",
         "coarse",
         "a small network for minutes: what `python -m wavemesh ablate` changes one setting of",
-        {**_CPU, "total_steps": 180, "batch_size": 4, "learning_rate": 1e-3, "warmup_steps": 20, "ema_decay": 0.97},
+        {**_CPU, "total_steps": 100, "batch_size": 4, "learning_rate": 1e-3, "warmup_steps": 20, "ema_decay": 0.97},
         model=SMALL_MODEL,
     ),
     Preset(
