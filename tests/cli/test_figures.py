@@ -15,6 +15,7 @@ from wavemesh.models.camera_head import CameraHead, CameraHeadConfig
 from wavemesh.pipelines import triplane
 
 
+# ruff: noqa: F811 - a fixture's name is its argument's name
 @pytest.fixture(scope="module")
 def triplane_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("triplane") / "weights"

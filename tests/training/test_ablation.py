@@ -12,6 +12,7 @@ from tests.data import conftest as data
 from wavemesh.cli import main
 from wavemesh.config import from_dict, to_dict
 from wavemesh.errors import InputError
+from wavemesh.evaluation import variants
 from wavemesh.geometry.camera import Camera
 from wavemesh.models.wavemesh import WaveMeshConfig, WaveMeshModel
 from wavemesh.training import ablation
@@ -53,10 +54,10 @@ def test_every_variant_is_valid_and_differs_from_the_baseline() -> None:
 
 
 def test_variants_are_trained_and_scored_once(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ablation, "POINTS", 500)
+    monkeypatch.setattr(variants, "POINTS", 500)
     names = ["attention over the views", "1 step", "last weights instead of averaged"]
     rows = ablate(root, tmp_path / "out", names, **QUICK)
-    assert [row.variant.name for row in rows] == [BASELINE, *sorted(names, key=[v.name for v in VARIANTS].index)]
+    assert [row.name for row in rows] == [BASELINE, *sorted(names, key=[v.name for v in VARIANTS].index)]
     assert all(set(row.scores) == {1, 4} and set(row.scores[4]) == {"ball.2"} for row in rows)
     assert all(0.0 <= row.scores[4]["ball.2"].iou <= 1.0 for row in rows)
     settings = get_preset("ablation").loop_config(tmp_path / "out", **QUICK)

@@ -4,8 +4,8 @@ For a bundled example or the given pictures: wavelet_decomposition, triplane_str
 frequency_separation and resolution_comparison of the triplane system, and visualize_generation of WaveMesh-Diff.
 With --data: results.png, a sheet of held-out shapes (picture, prediction, truth), and generation.png, the first of them
 with all its pictures; with --report, from an evaluation, cases.webp instead, a sheet of the best, median and worst
-shapes. With --losses: loss.png from the log of a training run. With --procedural: procedural.webp, a sheet of procedural
-training shapes. With --photographs: photographs.webp, what both systems make of one photograph each.
+shapes. With --losses: loss.png from the log of a training run. With --procedural: procedural.webp, a sheet of
+procedural training shapes. With --photographs: photographs.webp, what both systems make of one photograph each.
 """
 
 from __future__ import annotations

@@ -7,8 +7,6 @@ run goes on where it was.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -18,13 +16,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from wavemesh.config import from_dict, read_json, write_text
+from wavemesh.config import from_dict
 from wavemesh.errors import InputError
-from wavemesh.evaluation.metrics import Scores
-from wavemesh.evaluation.plan import sampling_units
-from wavemesh.evaluation.report import score_prediction
-from wavemesh.evaluation.samples import PreparedSamples, choose_keys, ground_truth
-from wavemesh.evaluation.table import bootstrap
+from wavemesh.evaluation.variants import POINTS, VIEWS, HeldOut, VariantScores, kept_scores, variants_table
 from wavemesh.models.camera_head import CameraHead, CameraHeadConfig
 from wavemesh.models.wavemesh import WaveMeshConfig, WaveMeshModel
 from wavemesh.pipelines import WaveMeshPipeline
@@ -36,8 +30,6 @@ from wavemesh.training.snapshots import load_latest
 log = logging.getLogger(__name__)
 
 BASELINE = "baseline"
-VIEWS = (1, 4)
-POINTS = 10_000  # of each surface: enough for F@0.05
 
 
 @dataclass(frozen=True)
@@ -95,18 +87,9 @@ VARIANTS = (
 )
 
 
-@dataclass(frozen=True)
-class AblationRow:
-    """A variant's scores by number of views and shape, and how long its training took."""
-
-    variant: Variant
-    scores: dict[int, dict[str, Scores]]
-    trained_s: float
-
-
 def ablate(
     data: str | Path, out_dir: str | Path, names: Sequence[str] | None = None, subset: str = "quick", **loop: Any
-) -> list[AblationRow]:
+) -> list[VariantScores]:
     """Train and score the variants of these names (None: all), the baseline first in any case.
 
     loop: settings of the training that replace the preset's. Raises InputError for an unknown name.
@@ -115,24 +98,26 @@ def ablate(
     unknown = sorted(set(names or ()) - set(known))
     if unknown:
         raise InputError(f"There is no variant {unknown[0]!r}; there are {', '.join(known)}.")
-    chosen = [variant for variant in VARIANTS if names is None or variant.name in (BASELINE, *names)]
-    samples, out_dir = PreparedSamples(data, "test", with_meshes=True), Path(out_dir)
+    out_dir = Path(out_dir)
+    test = HeldOut.open(data, subset, out_dir)
     rows = []
-    for variant in chosen:
+    for variant in VARIANTS:
+        if names is not None and variant.name not in (BASELINE, *names):
+            continue
         trained = known[variant.training]
         settings = ablation_loop(trained, out_dir, loop)
+
+        def make(variant: Variant = variant, trained: Variant = trained, settings: LoopConfig = settings) -> Any:
+            model = _trained(trained, settings, data, variant.averaged)
+            pipeline = WaveMeshPipeline(model, CameraHead(CameraHeadConfig()), "cpu")
+            return test.score(pipeline, resolution=model.config.resolution // 2, **variant.sampling)
+
         path = out_dir / "scores" / f"{_slug(variant.name)}.json"
-        mark = _fingerprint(variant, trained, settings, subset)
-        kept = read_json(path) if path.exists() else {}
-        if kept.get("mark") != mark:
-            model, seconds = _trained(trained, settings, data, variant.averaged)
-            scores = _scores(model, variant, samples, choose_keys(samples.keys, subset), out_dir / "truth")
-            found = {str(count): {key: each.to_dict() for key, each in row.items()} for count, row in scores.items()}
-            kept = {"mark": mark, "trained_s": seconds, "scores": found}
-            write_text(path, json.dumps(kept) + "\n")
-            log.info("%s: %s", variant.name, ", ".join(f"IoU {_mean(row, 'iou'):.3f}" for row in scores.values()))
-        read = {int(count): {key: Scores(**s) for key, s in row.items()} for count, row in kept["scores"].items()}
-        rows.append(AblationRow(variant, read, kept["trained_s"]))
+        row = VariantScores(
+            variant.name, variant.group, kept_scores(path, _dependencies(variant, trained, settings, subset), make)
+        )
+        log.info("%s: IoU %s", row.name, ", ".join(f"{row.mean(count, 'iou'):.3f}" for count in VIEWS))
+        rows.append(row)
     return rows
 
 
@@ -149,8 +134,8 @@ def ablation_preset(variant: Variant) -> Preset:
     )
 
 
-def _trained(variant: Variant, settings: LoopConfig, data: str | Path, averaged: bool) -> tuple[WaveMeshModel, float]:
-    """The variant's networks, trained as far as they are not yet, and the seconds that took."""
+def _trained(variant: Variant, settings: LoopConfig, data: str | Path, averaged: bool) -> WaveMeshModel:
+    """The variant's networks, trained as far as they are not yet."""
     torch.manual_seed(variant.seed)
     task = build_task(ablation_preset(variant), data, settings)
     result = train(task, settings)
@@ -160,62 +145,27 @@ def _trained(variant: Variant, settings: LoopConfig, data: str | Path, averaged:
     assert state is not None  # train has just written it
     model = WaveMeshModel(from_dict(WaveMeshConfig, task.config()))
     model.load_state_dict(state["ema" if averaged else "model"])
-    return model.eval(), float(state["trained_s"])
+    return model.eval()
 
 
-def _scores(
-    model: WaveMeshModel, variant: Variant, samples: PreparedSamples, keys: Sequence[str], truth_dir: Path
-) -> dict[int, dict[str, Scores]]:
-    """The scores by number of views and shape of what the coarse stage makes, cameras known."""
-    pipeline = WaveMeshPipeline(model, CameraHead(CameraHeadConfig()), "cpu")
-    options = {"resolution": model.config.resolution // 2, **variant.sampling}
-    scores: dict[int, dict[str, Scores]] = {}
-    for count in VIEWS:
-        unit = sampling_units(pipeline, count, 1, True, "", options)[0]
-        scores[count] = {}
-        for key in keys:
-            sample = samples[key]
-            truth = ground_truth(sample, POINTS, truth_dir)
-            scores[count][key] = score_prediction(unit.predict(sample), truth, POINTS)
-    return scores
-
-
-def ablation_table(rows: Sequence[AblationRow], settings: LoopConfig) -> str:
-    """The rows as Markdown, differences of IoU to the baseline with 95% intervals over shapes."""
-    base = next(row for row in rows if row.variant.name == BASELINE)
-    shapes = len(base.scores[VIEWS[0]])
-    minutes = float(np.median([row.trained_s for row in rows])) / 60
-    samples = settings.total_steps * settings.batch_size
+def ablation_table(rows: Sequence[VariantScores], settings: LoopConfig) -> str:
+    """The rows as Markdown, with differences of IoU to the baseline."""
+    minutes = [seconds / 60 for row in rows if (seconds := _trained_s(row.name, settings)) is not None]
     lines = [
-        f"- training: {settings.total_steps} steps of {settings.batch_size} ({samples:,} samples) each, median"
-        f" {minutes:.1f} minutes",
-        f"- scores: {shapes} test shapes at 64^3, {POINTS:,} points, cameras known; 1 / 4 views",
-        "- difference: IoU minus the baseline's, 95% bootstrap interval over shapes",
+        f"- training: {settings.total_steps} steps of {settings.batch_size}"
+        f" ({settings.total_steps * settings.batch_size:,} samples) each, median {np.median(minutes):.1f} minutes",
+        f"- scores: {len(rows[0].scores[VIEWS[0]])} test shapes at 64^3, {POINTS:,} points, cameras known; 1 / 4 views",
+        "- intervals: 95%, bootstrap over shapes, which leaves out that another training comes out otherwise",
         "",
-        "| | F@0.05 ↑ | Normals ↑ | IoU 64³ ↑ | difference, 1 view | difference, 4 views |",
-        "|---|---|---|---|---|---|",
+        *variants_table(rows),
     ]
-    group = ""
-    for row in rows:
-        if row.variant.group != group:
-            group = row.variant.group
-            lines.append(f"| **{group}** | | | | | |")
-        means = [
-            " / ".join(f"{_mean(row.scores[count], metric):.3f}" for count in VIEWS)
-            for metric in ("f_score_005", "normal_consistency", "iou")
-        ]
-        gains = ["", ""] if row is base else [_difference(row.scores[count], base.scores[count]) for count in VIEWS]
-        lines.append("| " + " | ".join([row.variant.name, *means, *gains]) + " |")
     return "\n".join(lines) + "\n"
 
 
-def _difference(scores: Mapping[str, Scores], others: Mapping[str, Scores]) -> str:
-    gain = bootstrap([scores[key].iou - others[key].iou for key in scores])
-    return f"{gain.mean:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}]"
-
-
-def _mean(scores: Mapping[str, Scores], metric: str) -> float:
-    return float(np.mean([getattr(score, metric) for score in scores.values()]))
+def _trained_s(name: str, settings: LoopConfig) -> float | None:
+    """How long the training of a variant took; None for one that has none of its own."""
+    state = load_latest(Path(settings.out_dir) / _slug(name) / SNAPSHOTS)
+    return None if state is None else float(state["trained_s"])
 
 
 def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -230,8 +180,7 @@ def _slug(name: str) -> str:
     return "".join(letter if letter.isalnum() else "-" for letter in name.lower())
 
 
-def _fingerprint(variant: Variant, trained: Variant, settings: LoopConfig, subset: str) -> str:
+def _dependencies(variant: Variant, trained: Variant, settings: LoopConfig, subset: str) -> list[Any]:
     """What a kept score depends on, besides the code."""
     loop = {name: str(value) for name, value in asdict(settings).items() if name not in ("out_dir", "threads")}
-    parts = [asdict(variant), asdict(ablation_preset(trained)), loop, subset, POINTS]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
+    return [asdict(variant), asdict(ablation_preset(trained)), loop, subset]
