@@ -3,6 +3,7 @@
 # make test-all  the slow tests as well
 # make check     formatting, lint, types, import layers and the fast tests, in under two minutes
 # make format    formats the code
+# make weights   the data and the weights of both systems from nothing, in RUN, hours on a CPU
 
 PYTHON ?= $(shell for name in python3.12 python3.11 python3; do \
 	if $$name -c 'import ensurepip, sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' >/dev/null 2>&1; \
@@ -11,7 +12,7 @@ WORKERS ?= 2
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet --no-compile
 
-.PHONY: app test test-all check lint format system clean
+.PHONY: app test test-all check lint format weights system clean
 
 app: .venv/stamp-app
 	$(BIN)/python app.py
@@ -34,6 +35,20 @@ lint: .venv/stamp-dev
 format: .venv/stamp-dev
 	$(BIN)/ruff check --fix --quiet . || true
 	$(BIN)/ruff format .
+
+# What the shipped weights have had, in one go. A stage that was stopped goes on where it was.
+DATA ?= data/furniture
+RUN ?= runs/release
+TRAIN = $(BIN)/python -m wavemesh train --data $(DATA)
+weights: .venv/stamp-app
+	$(BIN)/python -m wavemesh prepare -o $(DATA)
+	$(TRAIN) --preset cpu --steps 5000 -o $(RUN)/coarse --export $(RUN)/weights
+	$(TRAIN) --preset cpu-detail --batch-size 4 --steps 500 -o $(RUN)/detail --init $(RUN)/weights --export $(RUN)/weights
+	$(TRAIN) --preset camera --steps 3300 -o $(RUN)/camera --export $(RUN)/weights/camera_head
+	$(TRAIN) --preset triplane-autoencoder --steps 1300 -o $(RUN)/autoencoder --export $(RUN)/weights/triplane
+	$(TRAIN) --preset triplane-coarse --steps 1500 -o $(RUN)/planes --init $(RUN)/weights/triplane --export $(RUN)/weights/triplane
+	$(TRAIN) --preset triplane-detail --steps 1000 -o $(RUN)/bands --init $(RUN)/weights/triplane --export $(RUN)/weights/triplane
+	$(TRAIN) --preset triplane-joint --steps 470 -o $(RUN)/joint --init $(RUN)/weights/triplane --export $(RUN)/weights/triplane
 
 # Chromium and a software OpenGL, where apt can bring them; elsewhere their tests stay out and pytest says so.
 system:

@@ -76,6 +76,23 @@ def test_quarter_turns_are_found_from_azimuths(quarters: list[int], start: float
         assert (found.azimuth_deg - camera.azimuth_deg + 1.0) % 360.0 == pytest.approx(1.0, abs=1e-3)
 
 
+@pytest.mark.parametrize("count", [2, 4, 6])
+def test_pictures_that_say_nothing_are_taken_for_different_sides(count: int) -> None:
+    cameras = [Camera(10.0 + 3.0 * index, 20.0) for index in range(count)]
+    found = align_quarter_turns(cameras, torch.full((count, AZIMUTH_BINS), 1.0 / AZIMUTH_BINS))
+    sides = [round((camera.azimuth_deg - 10.0) / 90.0) % 4 for camera in found]
+    assert len(set(sides)) == min(count, 4)
+    assert all(
+        (camera.azimuth_deg - before.azimuth_deg) % 90.0 == pytest.approx(0.0, abs=1e-6)
+        for camera, before in zip(found, cameras, strict=True)
+    )
+    # One that is surely from the same side stays there.
+    same = azimuth_targets(torch.full((count,), 10.0))
+    assert [camera.azimuth_deg for camera in align_quarter_turns(cameras, same)] == pytest.approx(
+        [camera.azimuth_deg for camera in cameras]
+    )
+
+
 def test_estimate_gives_a_camera_for_each_picture() -> None:
     torch.manual_seed(0)
     picture = Image.new("RGBA", (80, 80), (200, 10, 10, 255))

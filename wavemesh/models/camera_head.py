@@ -3,13 +3,16 @@
 An object's front cannot be known from one picture, and the frame that reconstruction uses is as good turned by 90
 degrees; so the network answers modulo a quarter turn, and the first picture fixes the frame. Which quarter turns
 further pictures take follows from probabilities of the azimuth over the full circle, counted from the side that models
-of a kind call their front: silhouettes alone look alike from opposite sides. Distance and field of view act alike on a
+of a kind call their front, and from the habit of taking pictures of different sides: silhouettes alone look alike from
+opposite ones. Distance and field of view act alike on a
 crop: the default distance is assumed and the focal length carries the scale.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +28,10 @@ from wavemesh.geometry.camera import DEFAULT_DISTANCE, Camera
 from wavemesh.models.multiview_encoder import PyramidBackbone
 
 AZIMUTH_BINS = 24
+# Pictures that are turned together: 64 combinations.
+JOINTLY = 4
+# What a pair of pictures from the same side of an object counts, as a logarithm of probability.
+SAME_SIDE_DEG, SAME_SIDE_LOG = 45.0, math.log(0.1)
 OUTPUTS = 6  # sin and cos of four times the azimuth, elevation in radians, log of focal over distance, offset x and y
 
 
@@ -141,22 +148,26 @@ def _camera(row: list[float]) -> Camera:
 def align_quarter_turns(cameras: list[Camera], azimuths: Float[Tensor, "n k"]) -> list[Camera]:
     """The cameras with the later ones turned by the multiples of 90 degrees that suit the pictures' azimuths best.
 
-    azimuths: probabilities of each picture's azimuth over the full circle. Greedy: each picture in turn takes the
-    quarter turn that is likeliest against all pictures before it.
+    azimuths: probabilities of each picture's azimuth over the full circle. Besides them it counts that people take
+    pictures of different sides of an object: two within 45 degrees of each other are unlikely. The first JOINTLY
+    pictures are turned together, later ones against all before them.
     """
     turns = turn_probabilities(azimuths).clamp_min(1e-6).log().numpy()
-    chosen = cameras[:1]
-    for index, camera in enumerate(cameras[1:], start=1):
-        candidates = [camera.turned(90.0 * quarter) for quarter in range(4)]
 
-        def likelihood(candidate: Camera, index: int = index) -> float:
-            return sum(
-                _at_angle(turns[other, index], candidate.azimuth_deg - before.azimuth_deg)
-                for other, before in enumerate(chosen)
-            )
+    def likelihood(angles: Sequence[float], first: int = 0) -> float:
+        pairs = [(i, j) for j in range(max(first, 1), len(angles)) for i in range(j)]
+        between = [_at_angle(turns[i, j], angles[j] - angles[i]) for i, j in pairs]
+        close = sum(abs((angles[j] - angles[i] + 180.0) % 360.0 - 180.0) < SAME_SIDE_DEG for i, j in pairs)
+        return sum(between) + close * SAME_SIDE_LOG
 
-        chosen.append(max(candidates, key=likelihood))
-    return chosen
+    found = [camera.azimuth_deg for camera in cameras]
+    quarters = itertools.product((0.0, 90.0, 180.0, 270.0), repeat=min(len(cameras), JOINTLY) - 1)
+    together = [[found[0], *(a + q for a, q in zip(found[1:], each, strict=False))] for each in quarters]
+    chosen = max(together, key=likelihood)
+    for azimuth in found[len(chosen) :]:
+        more = [[*chosen, azimuth + quarter] for quarter in (0.0, 90.0, 180.0, 270.0)]
+        chosen = max(more, key=lambda angles: likelihood(angles, len(angles) - 1))
+    return [camera.turned(angle - camera.azimuth_deg) for camera, angle in zip(cameras, chosen, strict=True)]
 
 
 def _at_angle(row: Float[np.ndarray, "k"], angle_deg: float) -> float:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from wavemesh.config import to_dict
 from wavemesh.data.augment import colour_jitter, imperfect_masks, mirror_views
 from wavemesh.data.dataset import PreparedShapes
+from wavemesh.data.photographs import photographic
 from wavemesh.models.camera_head import (
     CameraHead,
     CameraHeadConfig,
@@ -22,7 +23,7 @@ from wavemesh.models.camera_head import (
     camera_targets,
 )
 
-_CIRCLE_WEIGHT = 0.1
+_CIRCLE_WEIGHT = 0.3
 # Radians of elevation and NDC of offset count more than a unit of the azimuth's circle: they are small numbers.
 _WEIGHTS = (1.0, 1.0, 4.0, 4.0, 4.0, 4.0)
 
@@ -47,7 +48,8 @@ class CameraTask:
             generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
             indices = rng.integers(len(self.shapes), size=self.batch_size).tolist()
             views = rng.integers(self.shapes.num_views, size=(self.batch_size, 1)).tolist()
-            images = imperfect_masks(colour_jitter(self.shapes.images(indices, views), generator), generator)
+            images = photographic(colour_jitter(self.shapes.images(indices, views), generator), generator)
+            images = imperfect_masks(images, generator)
             poses, intrinsics = self.shapes.view_cameras(indices, views)
             mirrored = torch.from_numpy(rng.random(self.batch_size) < 0.5)
             turned = mirror_views(images, poses, intrinsics)
