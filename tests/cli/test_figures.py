@@ -10,7 +10,7 @@ from PIL import Image
 from tests.data.conftest import analytic_shapes, prepared_root, sample_files  # noqa: F401 - fixtures
 from tests.pipelines.triplane_model import tiny_triplane
 from wavemesh import cli
-from wavemesh.evaluation import triplane_panels
+from wavemesh.evaluation import figures, triplane_panels
 from wavemesh.models.camera_head import CameraHead, CameraHeadConfig
 from wavemesh.pipelines import triplane
 
@@ -93,3 +93,22 @@ def test_cases_of_a_report_need_its_data(
     assert cli.main([*arguments, "--data", str(prepared_root)]) == 2
     assert "its rows are WaveMesh / 4" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_cases_are_drawn_for_their_number_of_views(
+    weights: Path, tmp_path: Path, prepared_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = tmp_path / "report.json"
+    report.write_text("{}", "utf-8")
+    asked = []
+
+    def chosen(found: dict[str, object], row: str) -> list[str]:
+        asked.append((found, row))
+        return ["ball.2"]
+
+    monkeypatch.setattr(figures, "chosen_cases", chosen)
+    arguments = ["figures", "-o", str(tmp_path / "out"), "--weights", str(weights), "--data", str(prepared_root)]
+    assert cli.main([*arguments, "--report", str(report), "--views", "2", "--device", "cpu"]) == 0
+    assert asked == [({}, "WaveMesh / 2")]
+    with Image.open(tmp_path / "out" / "cases-2.webp") as sheet:
+        assert sheet.size == (6 * 160 + 5 * 2, 160)  # room for a second shape in the row

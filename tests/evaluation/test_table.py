@@ -33,17 +33,20 @@ def test_the_interval_holds_the_mean_and_stays_within_the_data(values: list[floa
 
 
 def test_rows_and_tables() -> None:
-    row = make_row("m", 1, {"a": scores(0.25), "b": scores(0.75)}, {"a": "chair", "b": "sofa"})
+    row = make_row("WaveMesh", 1, {"a": scores(0.25), "b": scores(0.75)}, {"a": "chair", "b": "sofa"})
     assert row.count == 2
     assert row.scores["iou"].mean == 0.5
     assert row.categories["chair"]["iou"] == 0.25
     lines = markdown_table([row])
-    assert lines[2].startswith("| m | 0.500 |")
+    assert lines[2].startswith("| WaveMesh | 0.500 |")
     assert len({line.count("|") for line in lines}) == 1
     report = Report({"shapes": 2}, [row, make_row("ceiling", None, {"a": scores(1.0)})], {})
     text = report.to_markdown()
     assert "### 1 view" in text
+    assert "| category | shapes | WaveMesh, 1 view |" in text
     assert "| chair | 1 |" in text
+    other = make_row("another row", 1, {"a": scores(0.25)}, {"a": "chair"})
+    assert "another row, 1 view" not in Report({}, [row, other], {}).to_markdown()
     assert report.row("ceiling", 4).views is None
 
 

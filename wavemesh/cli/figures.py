@@ -3,8 +3,8 @@
 For a bundled example or the given pictures: wavelet_decomposition, triplane_structure, pipeline_outputs,
 frequency_separation and resolution_comparison of the triplane system, and visualize_generation of WaveMesh-Diff.
 With --data: results.png, a sheet of held-out shapes (picture, prediction, truth), and generation.png, the first of them
-with all its pictures; with --report, from an evaluation, cases.webp instead, a sheet of the best, median and worst
-shapes. With --losses: loss.png from the log of a training run. With --procedural: procedural.webp, a sheet of
+with all its pictures; with --report, from an evaluation, cases-N.webp instead, from N views, of the best, median and
+worst shapes. With --losses: loss.png from the log of a training run. With --procedural: procedural.webp, a sheet of
 procedural training shapes. With --photographs: photographs.webp, what both systems make of one photograph each.
 """
 
@@ -207,7 +207,10 @@ def _cases(args: argparse.Namespace) -> None:
         raise InputError(f"The {args.split} split of {args.data} has no shape {missing[0]!r} of {args.report}.")
     pipeline = WaveMeshPipeline.from_pretrained(args.weights, device=args.device)
     chosen = [samples[key] for key in keys]
-    _write_sheet(args.output / "cases.webp", results_sheet(chosen, pipeline, args.views, size=CASE_PX, seed=args.seed))
+    _write_sheet(
+        args.output / f"cases-{args.views}.webp",
+        results_sheet(chosen, pipeline, args.views, size=CASE_PX, seed=args.seed),
+    )
 
 
 def _photographs(args: argparse.Namespace) -> None:
