@@ -14,7 +14,7 @@ import torch
 
 from wavemesh.checkpoint import load_weights, save_weights
 from wavemesh.errors import InputError
-from wavemesh.training import loop
+from wavemesh.training import processes
 from wavemesh.training.loop import SNAPSHOTS, LoopConfig, export, train
 from wavemesh.training.snapshots import list_snapshots, load_latest
 
@@ -150,7 +150,7 @@ def test_a_snapshot_of_another_model_is_refused(tmp_path: Path, line_task: Any) 
 def test_by_default_the_loss_is_cast_where_bfloat16_is_fast(
     tmp_path: Path, line_task: Any, monkeypatch: pytest.MonkeyPatch, available: bool, dtype: torch.dtype
 ) -> None:
-    monkeypatch.setattr(loop, "has_bfloat16", lambda device: available)
+    monkeypatch.setattr(processes, "has_bfloat16", lambda device: available)
     task = line_task()
     train(task, config(tmp_path, amp="auto", total_steps=1))
     assert task.seen_dtype == dtype

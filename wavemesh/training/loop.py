@@ -6,10 +6,8 @@ batches. The order of the data belongs to the task, so that a run that was stopp
 losses of an unbroken one.
 """
 
-import atexit
 import contextlib
 import copy
-import gc
 import itertools
 import logging
 import math
@@ -22,18 +20,16 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from accelerate import Accelerator, DistributedDataParallelKwargs
-from accelerate.state import AcceleratorState
 from accelerate.utils import send_to_device, set_seed
 from torch import Tensor, nn
 
 from wavemesh.checkpoint import load_weights, save_weights
 from wavemesh.errors import InputError
-from wavemesh.models.precision import has_bfloat16
 from wavemesh.training.allocation import keep_freed_memory
 from wavemesh.training.ema import ExponentialMovingAverage
 from wavemesh.training.journal import Journal
 from wavemesh.training.muon import Muon
+from wavemesh.training.processes import make_accelerator
 from wavemesh.training.settings import LoopConfig
 from wavemesh.training.snapshots import (
     list_snapshots,
@@ -158,7 +154,7 @@ class _Run:
         self.out_dir = Path(config.out_dir)
         if config.threads is not None:
             torch.set_num_threads(config.threads)
-        self.accelerator = _accelerator(config, self.out_dir)
+        self.accelerator = make_accelerator(config, self.out_dir)
         if self.accelerator.device.type == "cpu":
             keep_freed_memory()
         self.rank, self.ranks = self.accelerator.process_index, self.accelerator.num_processes
@@ -324,42 +320,6 @@ class _Run:
             return flags
         votes = torch.tensor([float(flag) for flag in flags], device=self.accelerator.device)
         return tuple(vote > 0 for vote in self.accelerator.reduce(votes, reduction="sum").tolist())
-
-
-def _accelerator(config: LoopConfig, out_dir: Path) -> Accelerator:
-    if config.amp == "fp16" and (config.device == "cpu" or not torch.cuda.is_available()):
-        raise InputError("amp 'fp16' needs a CUDA device; use 'bf16' or 'no' on a CPU.")
-    # accelerate keeps the precision of the first run of a process and refuses another.
-    AcceleratorState._reset_state()
-    accelerator = Accelerator(
-        mixed_precision=_precision(config),
-        cpu=config.device == "cpu",
-        gradient_accumulation_steps=config.grad_accumulation,
-        log_with=config.tracker,
-        project_dir=out_dir,
-        # A dropped condition leaves part of the network without a gradient.
-        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
-    )
-    if accelerator.num_processes > 1:
-        atexit.register(_leave_process_group, accelerator.state)
-    return accelerator
-
-
-def _leave_process_group(state: AcceleratorState) -> None:
-    """Join the threads of the process group; one that lets go of a tensor while Python ends aborts the process.
-
-    They end with the last reference to the group, which the wrapped model in a garbage cycle would hold on to.
-    """
-    gc.collect()
-    state.destroy_process_group()
-
-
-def _precision(config: LoopConfig) -> str:
-    """The amp of the settings; "auto" becomes what the device computes fast."""
-    if config.amp != "auto":
-        return config.amp
-    on_cuda = config.device == "auto" and torch.cuda.is_available()
-    return "bf16" if has_bfloat16("cuda" if on_cuda else "cpu") else "no"
 
 
 def _with_weight_decay(groups: list[dict[str, Any]], weight_decay: float) -> list[dict[str, Any]]:

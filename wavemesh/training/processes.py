@@ -1,0 +1,50 @@
+"""Device, precision and processes of a training run, through `accelerate`, and how the processes part at the end."""
+
+import atexit
+import gc
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate.state import AcceleratorState
+
+from wavemesh.errors import InputError
+from wavemesh.models.precision import has_bfloat16
+from wavemesh.training.settings import LoopConfig
+
+
+def make_accelerator(config: LoopConfig, out_dir: Path) -> Accelerator:
+    """The accelerator of a run; raises InputError for fp16 without a CUDA device."""
+    if config.amp == "fp16" and (config.device == "cpu" or not torch.cuda.is_available()):
+        raise InputError("amp 'fp16' needs a CUDA device; use 'bf16' or 'no' on a CPU.")
+    # accelerate keeps the precision of the first run of a process and refuses another.
+    AcceleratorState._reset_state()
+    accelerator = Accelerator(
+        mixed_precision=_precision(config),
+        cpu=config.device == "cpu",
+        gradient_accumulation_steps=config.grad_accumulation,
+        log_with=config.tracker,
+        project_dir=out_dir,
+        # A dropped condition leaves part of the network without a gradient.
+        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
+    )
+    if accelerator.num_processes > 1:
+        atexit.register(_leave_process_group, accelerator.state)
+    return accelerator
+
+
+def _leave_process_group(state: AcceleratorState) -> None:
+    """Join the threads of the process group; one that lets go of a tensor while Python ends aborts the process.
+
+    They end with the last reference to the group, which the wrapped model in a garbage cycle would hold on to.
+    """
+    gc.collect()
+    state.destroy_process_group()
+
+
+def _precision(config: LoopConfig) -> str:
+    """The amp of the settings; "auto" becomes what the device computes fast."""
+    if config.amp != "auto":
+        return config.amp
+    on_cuda = config.device == "auto" and torch.cuda.is_available()
+    return "bf16" if has_bfloat16("cuda" if on_cuda else "cpu") else "no"
