@@ -25,12 +25,13 @@ class Mistaken(CameraHead):
             targets = camera_targets(*(each[0] for each in shapes.view_cameras([index], [views])))
             self.known |= {image.numpy().tobytes(): target for image, target in zip(images, targets, strict=True)}
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
+    def mirror_averaged(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         answer = torch.stack([self.known[image.numpy().tobytes()] for image in images])
         turned = torch.atan2(answer[:, 0], answer[:, 1]) + torch.tensor(4 * 3.0).deg2rad()
         tilted = answer[:, 2] - torch.tensor(2.0).deg2rad()
         nearer = answer[:, 3] + torch.log(torch.tensor(1.1))
-        return torch.stack([turned.sin(), turned.cos(), tilted, nearer, *answer[:, 4:].T], dim=1)
+        mistaken = torch.stack([turned.sin(), turned.cos(), tilted, nearer, *answer[:, 4:].T], dim=1)
+        return mistaken, super().mirror_averaged(images)[1]
 
 
 # ruff: noqa: F811 - a fixture's name is its argument's name

@@ -66,6 +66,20 @@ def test_turn_probabilities_are_those_of_two_draws() -> None:
     np.testing.assert_allclose(turn_probabilities(torch.tensor(azimuths))[0, 1], expected, atol=5e-3)
 
 
+def test_mirrored_pictures_have_mirrored_cameras() -> None:
+    torch.manual_seed(0)
+    head = CameraHead(SMALL).eval()
+    images = torch.rand(3, 4, 64, 64)
+    camera, mirrored = Camera(30.0, 20.0, offset=(0.1, 0.2)), Camera(-30.0, 20.0, offset=(-0.1, 0.2))
+    signs = camera_targets(*stack_cameras([mirrored])) / camera_targets(*stack_cameras([camera]))
+    with torch.inference_mode():
+        answers, azimuths = head.mirror_averaged(images)
+        turned, opposite = head.mirror_averaged(images.flip(-1))
+    torch.testing.assert_close(turned, answers * signs)
+    torch.testing.assert_close(opposite, azimuths[:, [-k % AZIMUTH_BINS for k in range(AZIMUTH_BINS)]])
+    torch.testing.assert_close(azimuths.sum(dim=1), torch.ones(3))
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=4), st.floats(0, 89))
 def test_quarter_turns_are_found_from_azimuths(quarters: list[int], start: float) -> None:

@@ -54,11 +54,11 @@ def held_out_errors(
     for index in range(len(shapes)) if keys is None else [shapes.keys.index(key) for key in keys]:
         images = shapes.images([index], chosen)[0].to(device)
         poses, intrinsics = shapes.view_cameras([index], chosen)
-        answer = head(images).float().cpu()
+        answer, azimuths = (each.cpu() for each in head.mirror_averaged(images))
         for name, value in camera_errors(answer, camera_targets(poses[0], intrinsics[0])).items():
             errors.setdefault(name, []).append(value)
         azimuth = azimuths_deg(poses[0])
-        found = turn_probabilities(head.azimuth(head.features(images)).float().softmax(dim=1).cpu()).argmax(dim=2)
+        found = turn_probabilities(azimuths).argmax(dim=2)
         turned = found * (360.0 / AZIMUTH_BINS) - (azimuth[None] - azimuth[:, None])
         pairs = ~torch.eye(len(azimuth), dtype=torch.bool)
         off.append(((turned + 180.0) % 360.0 - 180.0).abs()[pairs])

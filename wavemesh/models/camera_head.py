@@ -33,6 +33,7 @@ JOINTLY = 4
 # What a pair of pictures from the same side of an object counts, as a logarithm of probability.
 SAME_SIDE_DEG, SAME_SIDE_LOG = 45.0, math.log(0.1)
 OUTPUTS = 6  # sin and cos of four times the azimuth, elevation in radians, log of focal over distance, offset x and y
+MIRRORED = (-1.0, 1.0, 1.0, 1.0, -1.0, 1.0)  # signs that the answers take in a mirror
 
 
 @dataclass(frozen=True)
@@ -80,9 +81,17 @@ class CameraHead(nn.Module):
         size = self.config.image_size
         resized = np.stack([np.asarray(picture.convert("RGBA").resize((size, size))) for picture in pictures])
         pixels = torch.from_numpy(resized).permute(0, 3, 1, 2).float().to(device) / 255.0
-        features = self.features(torch.cat([pixels[:, :3] * pixels[:, 3:], pixels[:, 3:]], dim=1))
-        cameras = [_camera(row) for row in self.answers(features).float().cpu().tolist()]
-        return align_quarter_turns(cameras, self.azimuth(features).float().softmax(dim=1).cpu())
+        answers, azimuths = self.mirror_averaged(torch.cat([pixels[:, :3] * pixels[:, 3:], pixels[:, 3:]], dim=1))
+        cameras = [_camera(row) for row in answers.cpu().tolist()]
+        return align_quarter_turns(cameras, azimuths.cpu())
+
+    def mirror_averaged(self, images: Float[Tensor, "b 4 h w"]) -> tuple[Float[Tensor, "b 6"], Float[Tensor, "b k"]]:
+        """Answers and probabilities of the azimuth's bins, averaged over pictures and their mirror images."""
+        plain, mirrored = self.features(images), self.features(images.flip(-1))
+        answers = self.answers(plain) + self.answers(mirrored) * images.new_tensor(MIRRORED)
+        # A mirrored picture was taken from the other side of azimuth 0: bin k becomes bin -k.
+        other = self.azimuth(mirrored).float().softmax(dim=1).flip(1).roll(1, 1)
+        return answers.float() / 2.0, (self.azimuth(plain).float().softmax(dim=1) + other) / 2.0
 
     def save(self, folder: str | Path) -> None:
         """Write configuration, fp16 weights and manifest."""
