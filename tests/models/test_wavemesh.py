@@ -135,3 +135,5 @@ def test_silhouettes_are_imposed_on_the_bands(tiny_model: WaveMeshModel) -> None
     consistent = tiny_model.consistent(bands, silhouettes)
     torch.testing.assert_close(tiny_model.coarse_field(consistent)[0], expected, atol=1e-5, rtol=0)
     assert (consistent - bands).abs().max() > 0.1
+    both = tiny_model.consistent(torch.cat([bands, bands]), silhouettes, tiny_model.silhouettes(features.only(0)))
+    torch.testing.assert_close(both, consistent.expand_as(both))

@@ -23,6 +23,7 @@ from wavemesh.cli.outputs import (
     write_json,
     write_mesh,
 )
+from wavemesh.errors import InputError
 
 if TYPE_CHECKING:
     import trimesh
@@ -36,6 +37,7 @@ METHODS = ("wavemesh", "triplane")
 COLOURS = ("views", "mixed", "triplane")
 SAMPLERS = ("ddpm", "ddim", "dpmpp_2m")
 TEXTURES = ("vertex", "baked")
+TURNS = (1, 2, 4)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,6 +55,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fov", type=number, metavar="F", help="vertical field of view in degrees")
     add_sampling(parser)
     parser.add_argument("--sampler", choices=SAMPLERS)
+    parser.add_argument(
+        "--turns",
+        type=int,
+        choices=TURNS,
+        help="frames, a quarter turn apart, whose mean coarse shape WaveMesh takes; 1 for one picture if left out",
+    )
     parser.add_argument("--seed", type=integer(0), default=0, metavar="S", help="the same seed gives the same mesh")
     parser.add_argument(
         "--colours",
@@ -73,6 +81,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Write the mesh, and report and bundle if asked for."""
     check_mesh_path(args.output)
+    if args.turns is not None and args.method != "wavemesh":
+        raise InputError(f"--turns {args.turns} is for the method wavemesh, not {args.method}.")
     if args.texture == "baked":
         check_texture_path(args.output, args.images)
     for path in (args.report, args.bundle):
@@ -97,7 +107,7 @@ def run(args: argparse.Namespace) -> None:
         seed=args.seed,
         sampler=args.sampler,
         callback=_callback(recorder),
-        **({} if args.colours is None else {"colours": args.colours}),
+        **{name: given for name, given in (("colours", args.colours), ("turns", args.turns)) if given is not None},
     )
     mesh = out.baked() if args.texture == "baked" else out.mesh
     elapsed = time.perf_counter() - started

@@ -6,6 +6,7 @@ other steps and guidance.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import logging
@@ -110,26 +111,44 @@ def _difference(scores: Mapping[str, Scores], others: Mapping[str, Scores]) -> s
 
 @dataclass(frozen=True)
 class Sampling:
-    """How the same weights are sampled: steps of the coarse and of the detail stage, guidance of the coarse one."""
+    """How the same weights are sampled: steps of the coarse and of the detail stage, guidance of the coarse one.
+
+    turns: quarter-turned frames, None for what the weights came with.
+    """
 
     coarse_steps: int
     detail_steps: int = 1
     guidance: float = 1.0
+    turns: int | None = None
     group: str = field(default="", compare=False)
 
     @property
     def name(self) -> str:
         """What the table calls it."""
-        return f"{self.coarse_steps} + {self.detail_steps} steps, guidance {self.guidance:g}"
+        frames = "" if self.turns is None else f", {self.turns} frame{'s' if self.turns > 1 else ''}"
+        return f"{self.coarse_steps} + {self.detail_steps} steps, guidance {self.guidance:g}{frames}"
+
+    @property
+    def file_name(self) -> str:
+        """Where its scores are kept."""
+        frames = "" if self.turns is None else f"-{self.turns}"
+        return f"{self.coarse_steps}-{self.detail_steps}-{self.guidance:g}{frames}.json"
+
+    def arguments(self) -> dict[str, Any]:
+        """What the pipeline is called with."""
+        steps = (self.coarse_steps, self.detail_steps)
+        return {"num_inference_steps": steps, "guidance_scale": self.guidance, "turns": self.turns}
 
 
 def samplings(default: Sampling) -> list[Sampling]:
     """The default and what differs from it in one thing, by number of evaluations; guidance at five steps as well."""
     coarse, detail, guidance = default.coarse_steps, default.detail_steps, default.guidance
-    found = [Sampling(coarse, detail, guidance, "default")]
-    found += [Sampling(steps, detail, guidance, "steps of the coarse stage") for steps in (1, 2, 3, 5, 10)]
-    found += [Sampling(coarse, steps, guidance, "steps of the detail stage") for steps in (1, 2, 5)]
-    found += [Sampling(steps, detail, scale, "guidance") for steps in (coarse, 5) for scale in (1.3, 2.0, 3.0)]
+    found = [Sampling(coarse, detail, guidance, group="default")]
+    found += [Sampling(steps, detail, guidance, group="steps of the coarse stage") for steps in (1, 2, 3, 5, 10)]
+    found += [Sampling(coarse, steps, guidance, group="steps of the detail stage") for steps in (1, 2, 5)]
+    found += [Sampling(steps, detail, scale, group="guidance") for steps in (coarse, 5) for scale in (1.3, 2.0, 3.0)]
+    framed = ((coarse, 1), (coarse, 2), (coarse, 4), (2, 1), (2, 2), (1, 4))
+    found += [Sampling(steps, detail, guidance, turns, "frames a quarter turn apart") for steps, turns in framed]
     return [each for number, each in enumerate(found) if each not in found[:number]]
 
 
@@ -143,13 +162,9 @@ def sweep(pipeline: Any, data: str | Path, out_dir: str | Path, subset: str = "q
     shipped = pipeline.model.config.sampling
     mark, rows = pipeline_fingerprint(pipeline), []
     for each in samplings(Sampling(shipped.coarse_steps, shipped.detail_steps, shipped.guidance_scale)):
-        steps = (each.coarse_steps, each.detail_steps)
-        path = out_dir / "sampling" / f"{each.coarse_steps}-{each.detail_steps}-{each.guidance:g}.json"
-
-        def make(steps: tuple[int, int] = steps, guidance: float = each.guidance) -> Any:
-            return test.score(pipeline, num_inference_steps=steps, guidance_scale=guidance)
-
-        rows.append(VariantScores(each.name, each.group, kept_scores(path, [mark, subset], make)))
+        path = out_dir / "sampling" / each.file_name
+        make = functools.partial(test.score, pipeline, **each.arguments())
+        rows.append(VariantScores(each.name, each.group, kept_scores(path, [mark, shipped.turns, subset], make)))
         log.info("%s: F@0.05 %s", each.name, ", ".join(f"{rows[-1].mean(count, 'f_score_005'):.3f}" for count in VIEWS))
     return rows
 

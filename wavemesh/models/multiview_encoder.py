@@ -33,6 +33,10 @@ class ViewFeatures:
     poses: Tensor
     intrinsics: Tensor
 
+    def only(self, index: int) -> ViewFeatures:
+        """Those of one of the objects, with B = 1."""
+        return ViewFeatures(**{name: value[index : index + 1] for name, value in vars(self).items()})
+
 
 class ResidualConv(nn.Module):
     """Two 3x3 convolutions with group normalisation around a skip connection."""

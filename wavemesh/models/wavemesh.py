@@ -75,6 +75,7 @@ class SamplingConfig:
 
     temperature: deviation of the coarse stage's starting noise. Below 1 the surfaces are smoother and closer to the
     truth, and seeds differ less.
+    turns: quarter-turned frames (1, 2 or 4) that the coarse stage takes the mean of where there are several pictures.
     """
 
     coarse_steps: int = 5
@@ -82,6 +83,7 @@ class SamplingConfig:
     guidance_scale: float = 1.0
     sampler: Literal["ddpm", "ddim", "dpmpp_2m"] = "ddim"
     temperature: float = 1.0
+    turns: Literal[1, 2, 4] = 1
 
 
 @dataclass(frozen=True)
@@ -211,10 +213,11 @@ class WaveMeshModel(nn.Module):
         """What the views of a single object prove about its coarse field."""
         return Silhouettes(features, 2 * self.coarse.resolution, self.config.truncation, self.coarse.field_shift)
 
-    def consistent(self, bands: Float[Tensor, "1 8 m m m"], silhouettes: Silhouettes) -> Float[Tensor, "1 8 m m m"]:
-        """The scaled coarse bands of the field on which the silhouettes are imposed."""
-        field = silhouettes.imposed(self.coarse_field(bands)[0])
-        approximation, details = dwt3d(field[None, None] * field_scale(1), self.config.bank)
+    def consistent(self, bands: Float[Tensor, "b 8 m m m"], *silhouettes: Silhouettes) -> Float[Tensor, "b 8 m m m"]:
+        """The scaled coarse bands of the fields on which the silhouettes of their objects are imposed."""
+        pairs = zip(silhouettes, self.coarse_field(bands), strict=True)
+        fields = torch.stack([each.imposed(field) for each, field in pairs])
+        approximation, details = dwt3d(fields.unsqueeze(1) * field_scale(1), self.config.bank)
         return torch.cat([approximation - self.config.empty, details], dim=1) / self.coarse_scale
 
     def active(self, field: Float[Tensor, "b k k k"]) -> Tensor:

@@ -18,7 +18,7 @@ from wavemesh.errors import InputError
 from wavemesh.pipelines.outputs import StepReport
 from wavemesh.pipelines.record import RunRecord, vertex_colours
 
-_REPLAYED = ("guidance_scale", "sampler", "resolution", "detail_threshold", "colours")
+_REPLAYED = ("guidance_scale", "sampler", "resolution", "detail_threshold", "colours", "turns")
 
 
 @dataclass(frozen=True)

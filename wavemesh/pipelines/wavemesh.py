@@ -4,8 +4,7 @@ surface.
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +20,13 @@ from wavemesh.models.camera_head import CameraHead
 from wavemesh.models.denoiser import Condition
 from wavemesh.models.multiview_encoder import ViewFeatures
 from wavemesh.models.precision import autocast
+from wavemesh.models.silhouettes import Silhouettes
 from wavemesh.models.wavemesh import WaveMeshModel
 from wavemesh.pipelines.base import Callback, Pipeline, Run, resolve_device
+from wavemesh.pipelines.frames import TURNS, frame_tensors, mean_field
 from wavemesh.pipelines.outputs import WaveMeshOutput
 from wavemesh.pipelines.triplane import TriplanePipeline
-from wavemesh.pipelines.views import PictureSource, PreparedView, View, cameras_fit, network_tensors, prepare_views
+from wavemesh.pipelines.views import PictureSource, PreparedView, View, cameras_fit, prepare_views
 from wavemesh.sparse.tensor import SparseTensor
 from wavemesh.wavelets.sparse import SparseCoefficients
 
@@ -74,6 +75,7 @@ class WaveMeshPipeline(Pipeline[WaveMeshModel]):
         resolution: int | None = None,
         detail_threshold: float = 0.0,
         colours: str = "views",
+        turns: int | None = None,
     ) -> WaveMeshOutput:
         """Reconstruct the object in one to eight pictures.
 
@@ -83,11 +85,22 @@ class WaveMeshPipeline(Pipeline[WaveMeshModel]):
         ("auto", "alpha", "rembg", "grabcut", "none"). resolution: that of the weights, or half of it, which leaves the
         detail stage out. detail_threshold: finest coefficients smaller than this are dropped before decoding, in the
         wavelets' units. colours: from the "views", where no picture shows anything from the nearest place that one
-        does; for "mixed" from the triplane there; or all from the "triplane". Raises InputError for arguments out of
+        does; for "mixed" from the triplane there; or all from the "triplane". turns: 1, 2 or 4 frames that are quarter
+        turns apart, whose coarse shapes are averaged; None takes one for a single picture and else the shipped number.
+        Raises InputError for arguments out of
         range and pictures that cannot be used.
         """
         run = _Run(
-            self, num_inference_steps, guidance_scale, seed, callback, sampler, colours, resolution, detail_threshold
+            self,
+            num_inference_steps,
+            guidance_scale,
+            seed,
+            callback,
+            sampler,
+            colours,
+            resolution,
+            detail_threshold,
+            (1 if len(views) == 1 else self.model.config.sampling.turns) if turns is None else turns,
         )
         with run.timed("prepare"):
             prepared = prepare_views(views, self.model.config.encoder.image_size, self.estimate_cameras, background)
@@ -117,6 +130,7 @@ class _Run(Run):
         colours: str,
         resolution: int | None,
         detail_threshold: float,
+        turns: int,
     ) -> None:
         super().__init__(pipeline, guidance_scale, seed, callback, sampler, colours)
         defaults = pipeline.model.config.sampling
@@ -131,18 +145,21 @@ class _Run(Run):
         if not 0.0 <= detail_threshold < float("inf"):
             raise InputError(f"The detail threshold must be a number from 0 on, not {detail_threshold}.")
         self.detail_threshold = float(detail_threshold)
+        if turns not in TURNS:
+            raise InputError(f"The number of turned frames must be one of 1, 2 and 4, not {turns}.")
+        self.turns = turns
         # Before anything is computed, since weights may be missing.
         self.triplane = None if colours == "views" else pipeline.triplane()
 
     def __call__(self, views: list[PreparedView]) -> WaveMeshOutput:
         with autocast(self.device):
             with self.timed("encode"):
-                images, poses, intrinsics = (tensor.to(self.device) for tensor in network_tensors(views))
+                images, poses, intrinsics = (each.to(self.device) for each in frame_tensors(views, self.turns))
                 features = self.model.encoder.encode(images, poses, intrinsics)
             with self.timed("coarse"):
                 bands = self.coarse(features, cameras_fit(views))
             with self.timed("detail"):
-                coords, details = self.detail(features, bands)
+                coords, details = self.detail(features.only(0), bands)
         with self.timed("decode"):
             sdf = self.decode(bands, details, coords)[0].cpu().numpy()
         with self.timed("surface"):
@@ -155,6 +172,7 @@ class _Run(Run):
             "resolution": self.resolution,
             "detail_threshold": self.detail_threshold,
             "temperature": self.model.config.sampling.temperature,
+            "turns": self.turns,
             **self.settings(),
         }
         if self.triplane is not None:
@@ -163,32 +181,46 @@ class _Run(Run):
         return WaveMeshOutput(mesh, sdf, coefficients, views, self.timings, settings, self.stopped)
 
     def coarse(self, features: ViewFeatures, fitting: bool) -> Tensor:
-        """Scaled coarse bands (1, 8, n, n, n) by diffusion from noise.
+        """Scaled coarse bands (1, 8, n, n, n) by diffusion from noise: the mean over the frames of the features.
 
         fitting: whether the pictures' cameras fit together, so that every predicted shape is made to agree with their
         silhouettes.
         """
         model, coarse = self.model, self.model.coarse
         condition = coarse.condition(features)
-        agree: Callable[[Tensor], Tensor] | None = None
+        silhouettes: list[Silhouettes] = []
         if fitting and coarse.conditioning == "projective":
-            agree = functools.partial(model.consistent, silhouettes=model.silhouettes(features))
-        context = (condition.sites.unsqueeze(0), condition.context, condition.keep)
+            silhouettes = [model.silhouettes(features.only(frame)) for frame in range(self.turns)]
+
+        def agree(bands: Tensor) -> Tensor:
+            return model.consistent(bands, *silhouettes[: len(bands)]) if silhouettes else bands
+
+        context = (condition.sites.unflatten(0, (self.turns, -1)), condition.context, condition.keep)
 
         def evaluate(x_t: Tensor, t: Tensor, context: tuple[Tensor, Tensor, Tensor]) -> Tensor:
             sites, tokens, keep = context
             return coarse(x_t, t, Condition(sites.flatten(0, 1), tokens, keep))
 
         def report(step: samplers.SamplerStep) -> bool:
-            field = model.coarse_field(step.x_0)
-            coefficients = self.coefficients(step.x_0, *self.no_details(step.x_0))
+            bands = self.united(step.x_0)
+            field = model.coarse_field(bands)
+            coefficients = self.coefficients(bands, *self.no_details(bands))
             return self.report("coarse", step, field, int(model.active(field).sum()), coefficients)
 
         n = coarse.resolution
-        noise = torch.randn(1, coarse.bands, n, n, n, generator=self.generator).to(self.device)
+        noise = torch.randn(self.turns, coarse.bands, n, n, n, generator=self.generator).to(self.device)
         noise = noise * model.config.sampling.temperature
         guided = BatchedGuidedModel(evaluate, context, self.guidance_scale)
-        return self.sample(guided, noise, self.coarse_steps, report if self.callback else None, agree)
+        bands = self.sample(guided, noise, self.coarse_steps, report if self.callback else None, agree)
+        return bands if self.turns == 1 else agree(self.united(bands))
+
+    def united(self, bands: Tensor) -> Tensor:
+        """Scaled coarse bands (1, 8, n, n, n) of the mean shape of all frames."""
+        if len(bands) == 1:
+            return bands
+        # At full resolution, where values stand in the centres of their cells, so that a turn only moves them.
+        fields = self.model.decode(bands, *self.no_details(bands))
+        return self.model.analyse(mean_field(fields).unsqueeze(0))[0]
 
     def detail(self, features: ViewFeatures, bands: Tensor) -> tuple[Tensor, Tensor]:
         """Coordinates (M, 4) of the active sites and their scaled details (M, 7); zeros where the run was stopped

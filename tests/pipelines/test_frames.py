@@ -1,0 +1,62 @@
+"""Turned frames: cameras turn with them, and the mean turns their fields back."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from wavemesh.data.augment import turn_poses, turn_quarter
+from wavemesh.errors import InputError
+from wavemesh.geometry.camera import Camera
+from wavemesh.pipelines import StepReport, View, WaveMeshPipeline
+from wavemesh.pipelines.frames import frame_tensors, mean_field
+from wavemesh.pipelines.views import network_tensors, prepare_views
+
+
+def _views(ellipse: Image.Image) -> list[View]:
+    return [View(ellipse, Camera(30.0, 20.0)), View(ellipse, Camera(100.0, -5.0))]
+
+
+def test_cameras_turn_as_in_training(ellipse: Image.Image) -> None:
+    views = prepare_views(_views(ellipse), 64, lambda pictures: [])
+    images, poses, intrinsics = frame_tensors(views, 4)
+    plain_images, plain_poses, plain_intrinsics = network_tensors(views)
+    for k in range(4):
+        torch.testing.assert_close(poses[k], turn_poses(plain_poses[0], k), atol=1e-5, rtol=0)
+        torch.testing.assert_close(images[k], plain_images[0])
+        torch.testing.assert_close(intrinsics[k], plain_intrinsics[0])
+
+
+@pytest.mark.parametrize("turns", [1, 2, 4])
+def test_the_mean_of_a_turned_field_is_the_field(turns: int) -> None:
+    field = torch.rand(6, 6, 6, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(mean_field(torch.stack([turn_quarter(field, k) for k in range(turns)])), field)
+
+
+def test_the_mean_weighs_all_frames_alike() -> None:
+    fields = torch.arange(1.0, 5.0)[:, None, None, None].expand(4, 2, 2, 2)
+    torch.testing.assert_close(mean_field(fields), torch.full((2, 2, 2), 2.5))
+
+
+def test_frames_are_for_several_pictures(tiny_pipeline: WaveMeshPipeline, ellipse: Image.Image) -> None:
+    views, reports = _views(ellipse), list[StepReport]()
+    single = tiny_pipeline(views, 2, turns=1)
+    turned = tiny_pipeline(views, 2, turns=4, callback=reports.append)
+    assert (single.settings["turns"], turned.settings["turns"]) == (1, 4)
+    assert np.abs(single.sdf - turned.sdf).max() > 1e-4
+    assert [report.sdf.shape for report in reports[:2]] == [(16, 16, 16)] * 2
+    np.testing.assert_array_equal(tiny_pipeline(views, 2, turns=4).sdf, turned.sdf)
+    assert tiny_pipeline(views[:1], 2).settings["turns"] == 1
+
+
+def test_guidance_acts_in_all_frames(tiny_pipeline: WaveMeshPipeline, ellipse: Image.Image) -> None:
+    plain, guided = (
+        tiny_pipeline(_views(ellipse), 1, turns=2, guidance_scale=scale, resolution=16) for scale in (1.0, 3.0)
+    )
+    assert np.abs(plain.sdf - guided.sdf).max() > 1e-4
+
+
+@pytest.mark.parametrize("turns", [0, 3, 8])
+def test_other_numbers_of_frames(tiny_pipeline: WaveMeshPipeline, ellipse: Image.Image, turns: int) -> None:
+    with pytest.raises(InputError, match=f"not {turns}"):
+        tiny_pipeline([ellipse], turns=turns)
