@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from wavemesh.errors import InputError
 from wavemesh.evaluation import report as report_module
 from wavemesh.evaluation.cameras import CameraErrors
 from wavemesh.evaluation.metrics import quarter_turned_grid
-from wavemesh.evaluation.plan import Prediction, pipeline_fingerprint
+from wavemesh.evaluation.plan import Prediction, make_plan, pipeline_fingerprint
 from wavemesh.evaluation.report import evaluate, score_prediction
 from wavemesh.evaluation.samples import EvaluationSample, choose_keys, ground_truth
 
@@ -181,3 +182,14 @@ def test_fingerprint_follows_the_weights(fake_pipeline) -> None:
     with torch.no_grad():
         fake_pipeline.model.weight += 1.0
     assert pipeline_fingerprint(fake_pipeline) != before
+
+
+def test_scores_depend_on_the_shipped_sampling() -> None:
+    def marks(turns: int) -> list[str]:
+        config = SimpleNamespace(sampling={"turns": turns}, bank="haar", active_threshold=None)
+        pipeline = SimpleNamespace(model=SimpleNamespace(config=config))
+        plan = make_plan(pipeline, None, (1,), 1, False, ("known", "estimated"), {})
+        return [unit.fingerprint for unit in plan.units]
+
+    assert marks(1) == marks(1)
+    assert not set(marks(1)) & set(marks(4))

@@ -87,7 +87,8 @@ def make_plan(
             add("nearest training shape (image feature)", count, Unit(f"retrieval/{count}", nearest, mark))
         add("oracle nearest training shape", None, Unit("oracle", functools.partial(_oracle, training), mark))
     if pipeline is not None:
-        mark = pipeline_fingerprint(pipeline)
+        # Defaults of sampling come with the weights and may change without them.
+        mark = pipeline_fingerprint(pipeline) + repr(getattr(_config(pipeline), "sampling", None))
         sampled = mark + json.dumps(options)
         for count in views:
             if "known" in cameras:
@@ -162,8 +163,12 @@ def _ceiling(codec: dict[str, Any], sample: EvaluationSample) -> Prediction:
 
 def _codec_options(pipeline: Any) -> dict[str, Any]:
     """The bank and the rule for active sites that a pipeline's model uses; the defaults for one without a model."""
-    config = getattr(getattr(pipeline, "model", None), "config", None)
+    config = _config(pipeline)
     return {} if config is None else {"bank": config.bank, "threshold": config.active_threshold}
+
+
+def _config(pipeline: Any) -> Any:
+    return getattr(getattr(pipeline, "model", None), "config", None)
 
 
 @dataclass
