@@ -11,6 +11,7 @@ from PIL import Image
 
 from wavemesh.errors import InputError
 from wavemesh.geometry.camera import Camera
+from wavemesh.models.wavemesh import WaveMeshModel
 from wavemesh.pipelines import StepReport, TriplanePipeline, View, WaveMeshPipeline
 from wavemesh.pipelines.outputs import WaveMeshOutput
 from wavemesh.pipelines.views import PreparedView, network_tensors
@@ -213,3 +214,13 @@ def test_the_shape_agrees_with_the_silhouettes_where_the_cameras_fit_together(
     many, _ = outside(guessed)
     alone, _ = outside(guessed[:1])
     assert few == alone == 0 < many
+
+
+def test_pictures_that_no_shape_fits(
+    tiny_pipeline: WaveMeshPipeline, ellipse: Image.Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(WaveMeshModel, "decode", lambda self, bands, *details: torch.ones(1, 32, 32, 32))
+    with pytest.raises(InputError, match=r"all 2 pictures with the cameras that were estimated.*give their angles"):
+        tiny_pipeline([ellipse, View(ellipse, Camera(90.0))], 1)
+    with pytest.raises(InputError, match="no surface"):
+        tiny_pipeline([View(ellipse, Camera(azimuth)) for azimuth in (0.0, 90.0)], 1)

@@ -18,10 +18,11 @@ from wavemesh.checkpoint import fingerprint
 from wavemesh.diffusion import samplers
 from wavemesh.errors import InputError
 from wavemesh.geometry.camera import Camera
+from wavemesh.geometry.isosurface import sdf_to_mesh
 from wavemesh.geometry.texture import ColourAt, vertex_colours, vertex_colours_from_views
 from wavemesh.models.camera_head import CameraHead
 from wavemesh.pipelines.outputs import StepReport
-from wavemesh.pipelines.views import PreparedView
+from wavemesh.pipelines.views import PreparedView, cameras_fit
 from wavemesh.wavelets.sparse import SparseCoefficients
 
 Callback = Callable[[StepReport], bool | None]
@@ -99,6 +100,15 @@ class Run:
             "device": self.device.type,
             "weights": self.fingerprint,
         }
+
+    def surface(self, sdf: np.ndarray, views: list[PreparedView]) -> trimesh.Trimesh:
+        """The mesh of the field. Raises InputError where it has none."""
+        if not cameras_fit(views) and not (sdf < 0).any():
+            raise InputError(
+                f"No shape fits all {len(views)} pictures with the cameras that were estimated for them: "
+                "give their angles, or fewer pictures."
+            )
+        return sdf_to_mesh(sdf)
 
     def colour(self, mesh: trimesh.Trimesh, views: list[PreparedView], triplane: ColourAt | None) -> None:
         """Colour the vertices from where the settings say; triplane: its colours, where they are needed."""

@@ -16,7 +16,6 @@ from torch import Tensor
 from wavemesh.checkpoint import resolve
 from wavemesh.diffusion.samplers import SamplerStep
 from wavemesh.errors import InputError
-from wavemesh.geometry.isosurface import sdf_to_mesh
 from wavemesh.geometry.texture import ColourAt
 from wavemesh.models.camera_head import CameraHead
 from wavemesh.models.plane_bands import BANDS
@@ -130,7 +129,7 @@ class _Run(Run):
         with self.timed("decode"):
             sdf = surface_field(renderer, sample.triplane, views)
         with self.timed("surface"):
-            mesh = sdf_to_mesh(sdf)
+            mesh = self.surface(sdf, views)
         with self.timed("colour"):
             decoded = triplane_colours(renderer, sample.triplane[0])
             self.colour(mesh, views, None if self.colours == "views" else decoded)

@@ -15,7 +15,6 @@ from wavemesh.checkpoint import resolve
 from wavemesh.diffusion import samplers
 from wavemesh.diffusion.guidance import BatchedGuidedModel
 from wavemesh.errors import InputError
-from wavemesh.geometry.isosurface import sdf_to_mesh
 from wavemesh.models.camera_head import CameraHead
 from wavemesh.models.denoiser import Condition
 from wavemesh.models.multiview_encoder import ViewFeatures
@@ -163,7 +162,7 @@ class _Run(Run):
         with self.timed("decode"):
             sdf = self.decode(bands, details, coords)[0].cpu().numpy()
         with self.timed("surface"):
-            mesh = sdf_to_mesh(sdf)
+            mesh = self.surface(sdf, views)
         with self.timed("colour"):
             self.colour(mesh, views, None if self.triplane is None else self.triplane.colours(views, self.seed))
         settings = {
