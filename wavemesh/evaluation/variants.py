@@ -146,7 +146,8 @@ def samplings(default: Sampling) -> list[Sampling]:
     found = [Sampling(coarse, detail, guidance, group="default")]
     found += [Sampling(steps, detail, guidance, group="steps of the coarse stage") for steps in (1, 2, 3, 5, 10)]
     found += [Sampling(coarse, steps, guidance, group="steps of the detail stage") for steps in (1, 2, 5)]
-    found += [Sampling(steps, detail, scale, group="guidance") for steps in (coarse, 5) for scale in (1.3, 2.0, 3.0)]
+    guided = ((coarse, 1.3), (coarse, 2.0), (coarse, 3.0), (5, 2.0))
+    found += [Sampling(steps, detail, scale, group="guidance") for steps, scale in guided]
     framed = ((coarse, 1), (coarse, 2), (coarse, 4), (2, 1), (2, 2), (1, 4))
     found += [Sampling(steps, detail, guidance, turns, "frames a quarter turn apart") for steps, turns in framed]
     return [each for number, each in enumerate(found) if each not in found[:number]]
