@@ -86,8 +86,7 @@ class WaveMeshPipeline(Pipeline[WaveMeshModel]):
         wavelets' units. colours: from the "views", where no picture shows anything from the nearest place that one
         does; for "mixed" from the triplane there; or all from the "triplane". turns: 1, 2 or 4 frames that are quarter
         turns apart, whose coarse shapes are averaged; None takes one for a single picture and else the shipped number.
-        Raises InputError for arguments out of
-        range and pictures that cannot be used.
+        Raises InputError for arguments out of range and pictures that cannot be used.
         """
         run = _Run(
             self,
