@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -96,10 +97,11 @@ def test_a_run_is_measured_against_the_truth(
 
 def test_a_run_is_made_again_with_other_settings(sphere_file: Path, studio: Studio, pipeline: Any) -> None:
     record = studio.record(run_of(studio, sphere_file))
-    job = rerun(record, guidance_scale=4.0)
+    job = rerun(replace(record, settings={**record.settings, "turns": 4}), guidance_scale=4.0)
     list(studio.generate(job, "again"))
     first, second = pipeline.calls
     assert second["guidance_scale"] == 4.0
+    assert (first["turns"], second["turns"]) == (1, 4)
     assert second["seed"] == first["seed"] == 3
     assert second["num_inference_steps"] == (2, 1)
     assert [view.camera for view in second["views"]] == record.cameras

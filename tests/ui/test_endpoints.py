@@ -95,6 +95,7 @@ def test_generate_takes_resolution_threshold_and_method(client: Client, pictures
         ({"method": "voxels"}, "There is no method 'voxels'; choose one of wavemesh, triplane."),
         ({"resolution": 100}, "The resolution must be 64 or 128, not 100."),
         ({"threshold": 0.5}, "The sparsity threshold must lie between 0 and 0.02, not 0.5."),
+        ({"turns": 3}, "The number of frames must be 1, 2 or 4, not 3."),
         ({"sampler": "euler"}, "Unknown sampler 'euler'; choose one of ddim, dpmpp_2m, ddpm."),
     ):
         assert words in refusal(client, "/generate", pictures=[handle_file(str(pictures[0]))], **settings)

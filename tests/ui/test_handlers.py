@@ -225,6 +225,8 @@ def test_estimates_find_their_pictures_when_some_have_gone(studio: Studio, pictu
         ({"coarse_steps": 0}, "coarse steps.*not 0"),
         ({"detail_steps": 2.5}, "detail steps.*not 2.5"),
         ({"coarse_steps": None}, "not None"),
+        ({"turns": 3}, "frames must be 1, 2 or 4, not 3"),
+        ({"turns": None}, "not None"),
         ({"guidance_scale": -1.0}, "not -1.0"),
         ({"guidance_scale": float("nan")}, "not nan"),
         ({"sampler": "magic"}, "'magic'"),
@@ -259,9 +261,9 @@ def test_cameras_of_programs() -> None:
 
 
 def test_shipped_defaults_are_read_without_loading(tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text('{"sampling": {"coarse_steps": 9, "sampler": "ddpm", "else": 1}}')
+    (tmp_path / "config.json").write_text('{"sampling": {"coarse_steps": 9, "sampler": "ddpm", "turns": 4, "else": 1}}')
     defaults = shipped_defaults(tmp_path)
-    assert (defaults.coarse_steps, defaults.sampler, defaults.detail_steps) == (9, "ddpm", 2)
+    assert (defaults.coarse_steps, defaults.sampler, defaults.detail_steps, defaults.turns) == (9, "ddpm", 2, 4)
     assert shipped_defaults("owner/name") == shipped_defaults(tmp_path / "nowhere")
 
 
@@ -296,8 +298,10 @@ def test_a_run_gets_a_gpu_where_one_is_lent_and_sends_plain_data_there(
     monkeypatch.setitem(sys.modules, "spaces", SimpleNamespace(GPU=lend))
     studio = Studio(lambda: pipeline, tmp_path / "workspace", tmp_path / "none")
     job = job_of(pictures[:1])
-    assert studio.estimate(job.stage_steps(), 1.0) is None
+    assert studio.estimate(job.stage_steps(), job.passes()) is None
     *_, last = studio.generate(job, "session")
     assert last.result is not None
     assert len(pipeline.calls) == 1
-    assert (studio.estimate(job.stage_steps(), 1.0) or 0.0) > 0.0, "what the run learnt stayed in the other process"
+    assert (studio.estimate(job.stage_steps(), job.passes()) or 0.0) > 0.0, (
+        "what the run learnt stayed in the other process"
+    )

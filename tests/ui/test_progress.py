@@ -55,8 +55,16 @@ def test_a_run_tells_how_long_the_next_one_takes() -> None:
         clock.finished(1.5)
     assert pace.estimate({"coarse": 4, "detail": 2}) == pytest.approx(0.5 + 8.0 + 6.0 + 1.5)
     assert pace.estimate({"coarse": 10}) == pytest.approx(0.5 + 20.0 + 1.5)
-    # Guidance doubles the coarse steps only.
-    assert pace.estimate({"coarse": 4, "detail": 2}, guided=True) == pytest.approx(0.5 + 16.0 + 6.0 + 1.5)
+    # Guidance and frames act on the coarse steps only.
+    assert pace.estimate({"coarse": 4, "detail": 2}, passes=2) == pytest.approx(0.5 + 16.0 + 6.0 + 1.5)
+    assert pace.estimate({"coarse": 4, "detail": 2}, passes=8) == pytest.approx(0.5 + 64.0 + 6.0 + 1.5)
+    clock = pace.clock({"coarse": 2}, passes=4)
+    for step, elapsed in enumerate((0.5 + 5.0, 0.5 + 10.0)):
+        clock.step("coarse", step, 2, elapsed)
+    clock.finished(1.5)  # four passes in one batch cost less than four steps, and two are guessed from the nearer one
+    assert pace.estimate({"coarse": 2}, passes=4) == pytest.approx(0.5 + 10.0 + 1.5)
+    assert pace.estimate({"coarse": 2}, passes=8) == pytest.approx(0.5 + 20.0 + 1.5)
+    assert pace.estimate({"coarse": 2}) == pytest.approx(0.5 + 4.0 + 1.5)
     assert pace.estimate({"triplane": 4}) is None
     assert estimate_text(16.2) == "This will take about 16 s."
     assert "first run" in estimate_text(None)

@@ -33,6 +33,7 @@ def add_api(studio: Studio) -> None:
         method = gr.Textbox(studio.methods[0], label=f"Method: {' or '.join(studio.methods)}")
         resolution = gr.Number(FULL_RESOLUTION, label="Resolution: 64 leaves the detail stage out", precision=0)
         threshold = gr.Number(0.0, label="Sparsity threshold: fine coefficients under it are dropped")
+        turns = gr.Number(defaults.turns, label="Frames: 1, 2 or 4 a quarter turn apart", precision=0)
         progress = gr.JSON(label="Progress")
         mesh = gr.File(label="Mesh (.glb)")
         bundle = gr.File(label="Run bundle (.zip), for `wavemesh replay`")
@@ -49,6 +50,7 @@ def add_api(studio: Studio) -> None:
         method: str,
         resolution: Number | None,
         threshold: Number | None,
+        turns: Number | None,
         request: gr.Request,
     ) -> Iterator[tuple[dict[str, Any], str | None, str | None]]:
         """Turn one or several pictures of an object into a mesh; streams progress, the last item has the files.
@@ -66,6 +68,7 @@ def add_api(studio: Studio) -> None:
             method: wavemesh, or triplane where its weights are there.
             resolution: 128, or 64 to leave the detail stage out.
             threshold: Fine wavelet coefficients smaller than this are dropped, 0 to 0.02.
+            turns: Frames a quarter turn apart, 1, 2 or 4; the overall shape is their mean.
 
         Returns:
             Progress as numbers, the mesh (.glb) and the run bundle (.zip); the files come with the last item.
@@ -79,7 +82,7 @@ def add_api(studio: Studio) -> None:
             if problems:
                 raise InputError(problems[0])
             job = make_job(
-                held, True, coarse_steps, detail_steps, guidance, sampler, seed, method, resolution, threshold
+                held, True, coarse_steps, detail_steps, guidance, sampler, seed, method, resolution, threshold, turns
             )
             job = job.with_cameras(given)
             # Without a browser there is no session to speak of: every call gets its own.
@@ -99,7 +102,7 @@ def add_api(studio: Studio) -> None:
 
     button.click(
         inspect.unwrap(generate),  # a type checker's wrapper would hide from gradio that it is a generator
-        [pictures, cameras, coarse_steps, detail_steps, guidance, sampler, seed, method, resolution, threshold],
+        [pictures, cameras, coarse_steps, detail_steps, guidance, sampler, seed, method, resolution, threshold, turns],
         [progress, mesh, bundle],
         api_name="generate",
         concurrency_limit=4,

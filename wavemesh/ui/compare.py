@@ -145,6 +145,7 @@ def rerun(record: RunRecord, views: Sequence[int] | None = None, **changes: Any)
         "seed": int(record.settings["seed"]),
         "resolution": record.settings.get("resolution"),
         "detail_threshold": float(record.settings.get("detail_threshold", 0.0)),
+        "turns": int(record.settings.get("turns", 1)),
     }
     return Job(
         views=tuple((record.pictures[index], asdict(record.cameras[index])) for index in chosen),

@@ -9,9 +9,9 @@ import gradio as gr
 
 from wavemesh.errors import InputError
 from wavemesh.ui.generate_layout import Choices, Settings, preset_choices
-from wavemesh.ui.generation import FULL_RESOLUTION, stage_steps
+from wavemesh.ui.generation import FULL_RESOLUTION, passes, stage_steps
 from wavemesh.ui.handlers import Studio, checked_steps
-from wavemesh.ui.methods import METHODS, presets
+from wavemesh.ui.methods import METHODS
 from wavemesh.ui.pictures import Number
 from wavemesh.ui.progress import estimate_text
 
@@ -20,10 +20,11 @@ def estimator(studio: Studio) -> Callable[..., str]:
     """A function of the settings that says how long such a run will take."""
 
     def estimate(*settings: Any) -> str:
-        coarse, detail, guidance, _, _, method, resolution, _ = settings
+        coarse, detail, guidance, _, _, method, resolution, _, turns = settings
         try:
             steps = stage_steps(method, checked_steps(method, coarse, detail), resolution)
-            return f'<p class="wm-note">{estimate_text(studio.estimate(steps, float(guidance or 1.0)))}</p>'
+            seconds = studio.estimate(steps, passes(method, float(guidance or 1.0), turns or 1))
+            return f'<p class="wm-note">{estimate_text(seconds)}</p>'
         except InputError as error:
             return f'<p class="wm-note">{error}</p>'
 
@@ -43,26 +44,28 @@ def wire_choices(studio: Studio, settings: Settings, choices: Choices) -> None:
             gr.update(value=steps[0], label="Coarse steps" if both else "Steps"),
             gr.update(value=steps[-1], visible=both),
             FULL_RESOLUTION,
+            defaults.turns,
             gr.update(visible=both),
         ]
 
     def choose_preset(method: str, name: str | None, *now: Number) -> list[Any]:
-        preset = presets(method, defaults.steps(method)).get(name or "")
+        preset = defaults.presets(method).get(name or "")
         if preset is None:  # a click on the chosen preset takes the choice away, but not what it stands for
-            return [own_choice(method, *now), *[gr.skip()] * 3]
-        resolution = gr.skip() if preset.resolution is None else preset.resolution
-        return [name, preset.steps[0], gr.skip() if len(preset.steps) == 1 else preset.steps[1], resolution]
+            return [own_choice(method, *now), *[gr.skip()] * len(moved)]
+        first, *second = preset.steps
+        values = [first, second[0] if second else None, preset.resolution, preset.turns]
+        return [name, *(gr.skip() if value is None else value for value in values)]
 
-    def own_choice(method: str, coarse: Number, detail: Number, resolution: Number) -> str | None:
+    def own_choice(method: str, coarse: Number, detail: Number, resolution: Number, turns: Number) -> str | None:
         """The preset that the controls happen to agree with, none for values of one's own."""
-        for name, preset in presets(method, defaults.steps(method)).items():
+        for name, preset in defaults.presets(method).items():
             agrees = preset.steps == (coarse, detail)[: len(preset.steps)]
-            if agrees and preset.resolution in (None, resolution):
+            if agrees and preset.resolution in (None, resolution) and preset.turns in (None, turns):
                 return name
         return None
 
     private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
-    moved = [settings.coarse_steps, settings.detail_steps, settings.resolution]
+    moved = [settings.coarse_steps, settings.detail_steps, settings.resolution, settings.turns]
     settings.method.input(
         choose_method,
         settings.method,

@@ -8,9 +8,9 @@ import gradio as gr
 
 from wavemesh.geometry.export import MESH_SUFFIXES
 from wavemesh.geometry.untrusted import MESH_INPUT_SUFFIXES
-from wavemesh.ui.generation import FULL_RESOLUTION, RESOLUTIONS
+from wavemesh.ui.generation import FULL_RESOLUTION, RESOLUTIONS, TURNS
 from wavemesh.ui.handlers import MAX_SEED, MAX_STEPS, MAX_THRESHOLD, SAMPLERS, Defaults, Studio
-from wavemesh.ui.methods import METHODS, presets
+from wavemesh.ui.methods import METHODS
 from wavemesh.ui.pictures import MAX_VIEWS
 from wavemesh.ui.progress import estimate_text
 
@@ -44,6 +44,7 @@ class Settings(NamedTuple):
     method: gr.Dropdown
     resolution: gr.Radio
     threshold: gr.Slider
+    turns: gr.Radio
 
 
 class Choices(NamedTuple):
@@ -214,7 +215,7 @@ def build_settings(studio: Studio) -> tuple[Settings, Choices]:
             preset_choices(method, defaults),
             value="balanced",
             label="Preset",
-            info="Sets steps and resolution; balanced is what the weights were tuned for.",
+            info="Sets steps, resolution and frames; balanced is what the weights were tuned for.",
             elem_id="preset",
         )
         coarse, detail = _steps(defaults)
@@ -249,13 +250,20 @@ def build_settings(studio: Studio) -> tuple[Settings, Choices]:
                 info="Parts that no picture shows change with it.",
             )
             dice = gr.Button("⚄", elem_classes="wm-dice", elem_id="dice", min_width=46, scale=0)
-    with gr.Accordion("Resolution and sparsity", open=False, elem_id="lattice") as lattice:
+    with gr.Accordion("Resolution, frames and sparsity", open=False, elem_id="lattice") as lattice:
         resolution = gr.Radio(
             [(f"{side}³", side) for side in RESOLUTIONS],
             value=FULL_RESOLUTION,
             label="Resolution",
             info="At 64³ the mesh comes from the coarse bands alone.",
             elem_id="resolution",
+        )
+        turns = gr.Radio(
+            [(str(count), count) for count in TURNS],
+            value=defaults.turns,
+            label="Frames",
+            info="The overall shape is the mean over frames a quarter turn apart, each at the time of one.",
+            elem_id="turns",
         )
         threshold = gr.Slider(
             0.0,
@@ -268,13 +276,13 @@ def build_settings(studio: Studio) -> tuple[Settings, Choices]:
         )
     estimate = gr.HTML(f'<p class="wm-note">{estimate_text(None)}</p>', elem_id="estimate-time")
     dice.click(None, outputs=seed, js=_DICE, api_visibility="private")
-    settings = Settings(coarse, detail, guidance, sampler, seed, methods, resolution, threshold)
+    settings = Settings(coarse, detail, guidance, sampler, seed, methods, resolution, threshold, turns)
     return settings, Choices(preset, lattice, estimate)
 
 
 def preset_choices(method: str, defaults: Defaults) -> list[tuple[str, str]]:
     """The presets of a method as a radio shows them."""
-    return [(preset.title, key) for key, preset in presets(method, defaults.steps(method)).items()]
+    return [(preset.title, key) for key, preset in defaults.presets(method).items()]
 
 
 def _steps(defaults: Defaults) -> tuple[gr.Slider, gr.Slider]:

@@ -258,6 +258,7 @@ def _wire_run(
         method: str,
         resolution: Number | None,
         threshold: Number | None,
+        turns: Number | None,
         request: gr.Request,
         *angles: Number | None,
     ) -> Iterator[list[Any]]:
@@ -270,7 +271,9 @@ def _wire_run(
         ran = held
         try:
             held = held if estimated else _turned(held, angles)
-            job = make_job(held, estimated, coarse, detail, guidance, sampler, seed, method, resolution, threshold)
+            job = make_job(
+                held, estimated, coarse, detail, guidance, sampler, seed, method, resolution, threshold, turns
+            )
             watch = Watch()
             yield [None, *stage.update(generate=gr.update(visible=False), stop=gr.update(visible=True))]
             started = False

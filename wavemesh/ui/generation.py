@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 MAX_SECONDS = 600.0
 RESOLUTIONS = (64, 128)
 FULL_RESOLUTION = RESOLUTIONS[-1]
+TURNS = (1, 2, 4)
 _PREVIEW_PAUSE_S = 0.3  # the preview shares the processor with the model
 
 _log = logging.getLogger(__name__)
@@ -53,9 +54,9 @@ class Job:
 
     views: RGBA pictures with the keyword arguments of their `Camera`, None to have it estimated. steps: of each stage
     of the method. resolution: None for that of the weights. detail_threshold: finest coefficients under it are dropped.
-    name: becomes the files' name. origin: the folder of the mesh that all views were rendered from, if they were.
-    prepared: views as a record has them, which take the place of `views` before the pipeline. previews: whether the
-    shape is drawn while it forms.
+    turns: frames whose mean coarse shape is taken, where the method does so. name: becomes the files' name. origin: the
+    folder of the mesh that all views were rendered from, if they were. prepared: views as a record has them, which take
+    the place of `views` before the pipeline. previews: whether the shape is drawn while it forms.
     """
 
     views: tuple[tuple[Image.Image, dict[str, Any] | None], ...]
@@ -63,6 +64,7 @@ class Job:
     method: str = "wavemesh"
     resolution: int | None = None
     detail_threshold: float = 0.0
+    turns: int = 1
     guidance_scale: float = 1.0
     sampler: str = "ddim"
     seed: int = 0
@@ -75,13 +77,17 @@ class Job:
         """The number of steps by stage, as far as the stages run."""
         return stage_steps(self.method, self.steps, self.resolution)
 
+    def passes(self) -> int:
+        """How often a step of the first stage evaluates its network."""
+        return passes(self.method, self.guidance_scale, self.turns)
+
     def arguments(self) -> dict[str, Any]:
         """What the pipeline is called with, beside views and callback."""
         shared = {"guidance_scale": self.guidance_scale, "seed": self.seed, "sampler": self.sampler}
         shared["background"] = "none"  # is cut away already, or to be kept
         if len(METHODS[self.method].stages) == 1:
             return {**shared, "num_inference_steps": self.steps[0]}
-        own = {"resolution": self.resolution, "detail_threshold": self.detail_threshold}
+        own = {"resolution": self.resolution, "detail_threshold": self.detail_threshold, "turns": self.turns}
         return {**shared, **own, "num_inference_steps": self.steps}
 
     def with_cameras(self, cameras: Sequence[dict[str, Any] | None]) -> Job:
@@ -155,6 +161,11 @@ def stage_steps(method: str, steps: Sequence[int], resolution: int | None) -> di
     return counts
 
 
+def passes(method: str, guidance_scale: float, turns: int) -> int:
+    """How often a step of the first stage evaluates its network: in each frame, and twice where it is guided."""
+    return (turns if len(METHODS[method].stages) == 2 else 1) * (1 if guidance_scale == 1.0 else 2)
+
+
 def run_job(
     pipeline_factory: Callable[[], Pipeline], job: Job, workspace: Path, stop: StopFlag, pace: Pace
 ) -> Generator[Update, None, None]:
@@ -166,7 +177,7 @@ def run_job(
 
     messages: queue.Queue[Any] = queue.Queue()
     worker = threading.Thread(target=_work, args=(pipeline_factory, job, stop, messages), name="generate", daemon=True)
-    clock = pace.clock(job.stage_steps(), job.guidance_scale != 1.0)
+    clock = pace.clock(job.stage_steps(), job.passes())
     painter = _Painter(job)
     recorder = Recorder()
     begin = last_step = time.perf_counter()

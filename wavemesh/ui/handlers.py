@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 from wavemesh.errors import InputError
 from wavemesh.ui.accelerator import Accelerator, on_gpu
 from wavemesh.ui.examples import EXAMPLES_FOLDER, Example, load_examples
-from wavemesh.ui.generation import RESOLUTIONS, Job, Pipeline, Result, StopFlag, Update, run_job
-from wavemesh.ui.methods import METHODS, WEIGHTS, shipped_sampling
+from wavemesh.ui.generation import RESOLUTIONS, TURNS, Job, Pipeline, Result, StopFlag, Update, run_job
+from wavemesh.ui.methods import METHODS, WEIGHTS, Preset, presets, shipped_sampling
 from wavemesh.ui.pictures import MAX_VIEWS, Number, Picture, cut_out
 from wavemesh.ui.progress import Pace, Progress
 
@@ -34,17 +34,22 @@ KEPT_RECORDS = 6
 
 @dataclass(frozen=True)
 class Defaults:
-    """Where the sliders stand at first. triplane_steps: those of the other method."""
+    """Where the controls stand at first. triplane_steps: those of the other method."""
 
     coarse_steps: int = 5
     detail_steps: int = 2
     guidance_scale: float = 1.0
     sampler: str = "ddim"
+    turns: int = 1
     triplane_steps: int = 1
 
     def steps(self, method: str) -> tuple[int, ...]:
         """The steps of each stage of a method."""
         return (self.triplane_steps,) if method == "triplane" else (self.coarse_steps, self.detail_steps)
+
+    def presets(self, method: str) -> dict[str, Preset]:
+        """The presets of a method by key."""
+        return presets(method, self.steps(method), self.turns)
 
 
 class Studio:
@@ -87,9 +92,9 @@ class Studio:
             raise InputError("This run is no longer kept on the server; generate the mesh again.")
         return self._records(path)
 
-    def estimate(self, job_steps: dict[str, int], guidance_scale: float) -> float | None:
+    def estimate(self, job_steps: dict[str, int], passes: int) -> float | None:
         """Seconds that a run with these steps by stage will take, None before anything was measured."""
-        return self._pace.estimate(job_steps, guidance_scale != 1.0)
+        return self._pace.estimate(job_steps, passes)
 
     def stop_flag(self, session: str) -> StopFlag:
         """The request to stop of one session (any string)."""
@@ -155,6 +160,7 @@ def make_job(
     method: str = "wavemesh",
     resolution: Number | None = None,
     detail_threshold: Number | None = 0.0,
+    turns: Number | None = 1,
 ) -> Job:
     """The job that the page's controls describe; raises InputError for values out of range."""
     if not pictures:
@@ -166,6 +172,8 @@ def make_job(
         raise InputError(f"The resolution must be {' or '.join(map(str, RESOLUTIONS))}, not {resolution}.")
     if detail_threshold is None or not 0.0 <= detail_threshold <= MAX_THRESHOLD:
         raise InputError(f"The sparsity threshold must lie between 0 and {MAX_THRESHOLD}, not {detail_threshold}.")
+    if turns not in TURNS:
+        raise InputError(f"The number of frames must be 1, 2 or 4, not {turns}.")
     if guidance_scale is None or not 0.0 <= guidance_scale <= 20.0:
         raise InputError(f"The guidance must lie between 0 and 20, not {guidance_scale}.")
     views: list[tuple[Any, dict[str, Any] | None]] = [
@@ -180,6 +188,7 @@ def make_job(
         method=method,
         resolution=None if resolution is None else int(resolution),
         detail_threshold=float(detail_threshold),
+        turns=int(turns),
         guidance_scale=float(guidance_scale),
         sampler=sampler,
         seed=_whole("seed", seed, 0, MAX_SEED),

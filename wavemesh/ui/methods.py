@@ -29,11 +29,12 @@ class Method:
 
 @dataclass(frozen=True)
 class Preset:
-    """Where the sliders go. steps: one number for each stage. resolution: None where the method has only one."""
+    """Where the sliders go. steps: one number for each stage. resolution, turns: None where the method has only one."""
 
     title: str
     steps: tuple[int, ...]
     resolution: int | None = None
+    turns: int | None = None
 
 
 METHODS = {
@@ -61,8 +62,8 @@ def loader(method: str, weights: str | Path | None, device: str) -> Callable[[],
     return load
 
 
-def presets(method: str, shipped: tuple[int, ...]) -> dict[str, Preset]:
-    """Fast, balanced and fine for a method; balanced is what its weights were shipped with."""
+def presets(method: str, shipped: tuple[int, ...], turns: int) -> dict[str, Preset]:
+    """Fast, balanced and fine for a method; balanced is what its weights were shipped with: steps and frames."""
     if method == "triplane":
         first = shipped[0]
         return {
@@ -72,10 +73,10 @@ def presets(method: str, shipped: tuple[int, ...]) -> dict[str, Preset]:
         }
     coarse, detail = shipped
     return {
-        # One step is the posterior mean, the plain regression; half the resolution leaves the detail stage out.
-        "fast": Preset("Fast", (1, 1), 64),
-        "balanced": Preset("Balanced", (coarse, detail), 128),
-        "fine": Preset("Fine", (max(12, 2 * coarse), max(4, 2 * detail)), 128),
+        # Four evaluations of the coarse network; docs/ablations.md has what that costs.
+        "fast": Preset("Fast", (2, 1), 128, 2),
+        "balanced": Preset("Balanced", (coarse, detail), 128, turns),
+        "fine": Preset("Fine", (max(12, 2 * coarse), max(4, 2 * detail)), 128, 4),
     }
 
 

@@ -21,45 +21,50 @@ class Progress:
 class Pace:
     """Seconds per step of each stage, for the start and for the end of a run, remembered from one run to the next.
 
-    Guided steps evaluate the network twice and are remembered apart.
+    passes: how often a step evaluates its network; steps of other numbers of passes are remembered apart. The details
+    have one pass in any case.
     """
 
-    seconds_per_step: dict[str, float] = field(default_factory=dict)
+    seconds_per_step: dict[tuple[str, int], float] = field(default_factory=dict)
     start_s: float = 0.0
     finish_s: float = 1.0
 
-    def clock(self, steps: dict[str, int], guided: bool = False) -> Clock:
+    def clock(self, steps: dict[str, int], passes: int = 1) -> Clock:
         """The clock of a new run with this many steps in each stage, in the order of the stages."""
-        return Clock(self, dict(steps), guided)
+        return Clock(self, dict(steps), passes)
 
-    def estimate(self, steps: dict[str, int], guided: bool = False) -> float | None:
+    def estimate(self, steps: dict[str, int], passes: int = 1) -> float | None:
         """Seconds that a run will take, None before any run of such stages was measured."""
-        known = [self.seconds(stage, guided) for stage in steps]
+        known = [self.seconds(stage, passes) for stage in steps]
         if any(seconds is None for seconds in known):
             return None
         work = sum(count * (each or 0.0) for count, each in zip(steps.values(), known, strict=True))
         return self.start_s + work + self.finish_s
 
-    def seconds(self, stage: str, guided: bool) -> float | None:
-        """Seconds per step of a stage; a plain step stands for half a guided one where only that was measured."""
-        own, other = _key(stage, guided), _key(stage, not guided)
-        if own in self.seconds_per_step or other not in self.seconds_per_step or own == other:
-            return self.seconds_per_step.get(own)
-        return self.seconds_per_step[other] * (2.0 if guided else 0.5)
+    def seconds(self, stage: str, passes: int) -> float | None:
+        """Seconds per step of a stage; by the number of passes where only steps of another number were measured."""
+        own = _key(stage, passes)
+        if own in self.seconds_per_step:
+            return self.seconds_per_step[own]
+        others = [count for name, count in self.seconds_per_step if name == stage]
+        if not others:
+            return None
+        nearest = min(others, key=lambda count: abs(count - passes))
+        return self.seconds_per_step[stage, nearest] * passes / nearest
 
-    def learn(self, stage: str, guided: bool, seconds: float) -> None:
+    def learn(self, stage: str, passes: int, seconds: float) -> None:
         """Remember how long a step took."""
-        key = _key(stage, guided)
+        key = _key(stage, passes)
         self.seconds_per_step[key] = 0.5 * self.seconds_per_step.get(key, seconds) + 0.5 * seconds
 
 
 class Clock:
     """Turns the step reports of one run into progress."""
 
-    def __init__(self, pace: Pace, steps: dict[str, int], guided: bool) -> None:
+    def __init__(self, pace: Pace, steps: dict[str, int], passes: int) -> None:
         self._pace = pace
         self._steps = steps
-        self._guided = guided
+        self._passes = passes
         self._first: tuple[str, float] | None = None
         self._last_elapsed = 0.0
         self._fraction = 0.0
@@ -70,7 +75,7 @@ class Clock:
         if self._first is None:
             self._first = (stage, elapsed_s)
         else:
-            self._pace.learn(stage, self._guided, max(0.0, elapsed_s - self._last_elapsed))
+            self._pace.learn(stage, self._passes, max(0.0, elapsed_s - self._last_elapsed))
         self._last_elapsed = elapsed_s
         seconds_left = (num_steps - step - 1) * self._seconds(stage) + self._pace.finish_s
         stages = list(self._steps)
@@ -87,20 +92,20 @@ class Clock:
         if self._first is None:
             return
         stage, elapsed = self._first
-        if self._pace.seconds(stage, self._guided) is None:
+        if self._pace.seconds(stage, self._passes) is None:
             # A run of single steps: what came before the first cannot be told from the step itself.
-            self._pace.learn(stage, self._guided, elapsed)
+            self._pace.learn(stage, self._passes, elapsed)
         self._pace.start_s = max(0.0, elapsed - self._seconds(stage))
         self._pace.finish_s = max(0.0, seconds)
 
     def _seconds(self, stage: str) -> float:
-        known = self._pace.seconds(stage, self._guided)
+        known = self._pace.seconds(stage, self._passes)
         return next(iter(self._pace.seconds_per_step.values()), 0.5) if known is None else known
 
 
-def _key(stage: str, guided: bool) -> str:
-    # Guidance acts on all stages but the details'.
-    return f"{stage} guided" if guided and stage != "detail" else stage
+def _key(stage: str, passes: int) -> tuple[str, int]:
+    # Guidance and frames act on all stages but the details'.
+    return stage, 1 if stage == "detail" else passes
 
 
 def estimate_text(seconds: float | None) -> str:
