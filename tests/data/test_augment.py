@@ -8,10 +8,12 @@ import torch
 import trimesh
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from wavemesh.data import augment
 from wavemesh.data.dataset import to_network_image
 from wavemesh.geometry.camera import Camera, project_points, stack_cameras
+from wavemesh.pipelines.views import object_window
 from wavemesh.rendering import raycast_view
 
 cameras = st.builds(
@@ -135,3 +137,49 @@ def test_imperfect_masks_lose_or_gain_a_rim() -> None:
     assert 70 < counts[36] < 130
     assert (changed[:, :, :3] <= changed[:, :, 3:] + 1e-6).all()
     assert torch.equal(augment.imperfect_masks(images, None, chance=0.0), images)
+
+
+def rectangle(side: int, left: int, top: int, right: int, bottom: int) -> np.ndarray:
+    """A grey rectangle of whole pixels on nothing, RGBA uint8."""
+    rgba = np.zeros((side, side, 4), np.uint8)
+    rgba[top:bottom, left:right] = (120, 140, 160, 255)
+    return rgba
+
+
+@settings(max_examples=60, deadline=None)
+@given(corners=st.tuples(*[st.integers(0, 56)] * 4), offset=st.tuples(st.floats(-0.4, 0.4), st.floats(-0.4, 0.4)))
+def test_windows_are_those_of_the_pipeline(corners: tuple[int, ...], offset: tuple[float, float]) -> None:
+    left, right = sorted(corners[:2])
+    top, bottom = sorted(corners[2:])
+    rgba = rectangle(64, left, top, max(right, left + 8), max(bottom, top + 8))
+    camera = Camera(20.0, 10.0, offset=offset)
+    _, intrinsics = stack_cameras([camera])
+    cropped, moved = augment.object_windows(to_network_image(rgba)[None], intrinsics)
+    window = object_window(Image.fromarray(rgba))
+    # The pipeline's windows are of whole pixels: up to half of one apart at either end.
+    pixel = 2.0 / window.size
+    expected = stack_cameras([camera.cropped(window.left, window.top, window.size, 64.0, 64.0)])[1]
+    np.testing.assert_allclose(moved[0, 0] / expected[0, 0], 1.0, atol=0.5 * pixel)
+    np.testing.assert_allclose(moved[0, 1:], expected[0, 1:], atol=1.5 * pixel)
+    assert cropped.shape == (1, 4, 64, 64)
+
+
+def test_points_stay_on_the_pixels_of_a_window() -> None:
+    mesh = trimesh.creation.box((0.5, 0.3, 0.4))
+    camera = Camera(35.0, 25.0, offset=(0.3, -0.2))
+    _, intrinsics = stack_cameras([camera])
+    image = to_network_image(raycast_view(mesh, camera, 128).rgba)[None]
+    cropped, moved = augment.object_windows(image, intrinsics)
+    focal, x, y = moved[0].tolist()
+    seen = Camera(35.0, 25.0, fov_deg=float(np.degrees(2.0 * np.arctan(1.0 / focal))), offset=(x, y))
+    again = to_network_image(raycast_view(mesh, seen, 128).rgba)
+    expected, found = again[3] > 0.5, cropped[0, 3] > 0.5
+    assert (expected & found).sum() > 0.97 * (expected | found).sum()
+    assert expected.sum() > 3 * (image[0, 3] > 0.5).sum(), "the object fills the window"
+
+
+def test_an_empty_picture_keeps_its_window() -> None:
+    intrinsics = torch.tensor([[2.0, 0.1, -0.2]])
+    cropped, moved = augment.object_windows(torch.zeros(1, 4, 16, 16), intrinsics)
+    assert torch.equal(cropped, torch.zeros(1, 4, 16, 16))
+    torch.testing.assert_close(moved, intrinsics)

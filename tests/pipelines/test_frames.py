@@ -1,5 +1,7 @@
 """Turned frames: cameras turn with them, and the mean turns their fields back."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -38,7 +40,9 @@ def test_the_mean_weighs_all_frames_alike() -> None:
     torch.testing.assert_close(mean_field(fields), torch.full((2, 2, 2), 2.5))
 
 
-def test_frames_are_for_several_pictures(tiny_pipeline: WaveMeshPipeline, ellipse: Image.Image) -> None:
+def test_more_frames_give_another_shape_and_the_same_each_time(
+    tiny_pipeline: WaveMeshPipeline, ellipse: Image.Image
+) -> None:
     views, reports = _views(ellipse), list[StepReport]()
     single = tiny_pipeline(views, 2, turns=1)
     turned = tiny_pipeline(views, 2, turns=4, callback=reports.append)
@@ -46,7 +50,15 @@ def test_frames_are_for_several_pictures(tiny_pipeline: WaveMeshPipeline, ellips
     assert np.abs(single.sdf - turned.sdf).max() > 1e-4
     assert [report.sdf.shape for report in reports[:2]] == [(16, 16, 16)] * 2
     np.testing.assert_array_equal(tiny_pipeline(views, 2, turns=4).sdf, turned.sdf)
-    assert tiny_pipeline(views[:1], 2).settings["turns"] == 1
+
+
+def test_the_weights_say_how_many_frames(
+    tiny_pipeline: WaveMeshPipeline, ellipse: Image.Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tiny_pipeline.model.config
+    assert tiny_pipeline([ellipse], 1).settings["turns"] == config.sampling.turns == 1
+    monkeypatch.setattr(tiny_pipeline.model, "config", replace(config, sampling=replace(config.sampling, turns=2)))
+    assert tiny_pipeline([ellipse], 1).settings["turns"] == 2
 
 
 def test_guidance_acts_in_all_frames(tiny_pipeline: WaveMeshPipeline, ellipse: Image.Image) -> None:

@@ -142,10 +142,28 @@ def test_detail_task_leaves_the_encoder_alone(shapes: PreparedShapes, tmp_path: 
 def test_camera_task_learns(shapes: PreparedShapes, tmp_path: Path) -> None:
     task = CameraTask(shapes, CameraHeadConfig(image_size=64, widths=(8, 8, 16)), batch_size=8)
     settings = LoopConfig(
-        out_dir=tmp_path, total_steps=40, batch_size=8, learning_rate=3e-3, warmup_steps=2, amp="no", device="cpu"
+        out_dir=tmp_path, total_steps=80, batch_size=8, learning_rate=3e-3, warmup_steps=2, amp="no", device="cpu"
     )
     losses = train(task, settings).losses
     assert sum(losses[-5:]) < 0.8 * sum(losses[:5])
+
+
+def test_camera_batches_hold_procedural_shapes_beside_the_prepared_ones(shapes: PreparedShapes) -> None:
+    config = CameraHeadConfig(image_size=64, widths=(8, 8, 16))
+    plain, mixed = (CameraTask(shapes, config, batch_size=6, procedural=count) for count in (0, 2))
+    stored = shapes.view_cameras(range(len(shapes)), [range(shapes.num_views)] * len(shapes))[0].flatten(0, 1)[..., 3]
+
+    def known(batch: dict[str, torch.Tensor]) -> int:
+        """How many pictures have a camera of the prepared shapes, or its mirror image."""
+        positions = batch["poses"][..., 3].abs()
+        return int((torch.cdist(positions, stored.abs()).amin(dim=1) < 1e-4).sum())
+
+    assert known(next(plain.batches(0, 0))) == 6
+    batch = next(mixed.batches(0, 0))
+    assert batch["images"].shape == (6, 4, shapes.image_size, shapes.image_size)
+    assert 3 <= known(batch) < 6  # all shapes share the canonical cameras
+    again = next(mixed.batches(0, 0))
+    assert all(torch.equal(batch[name], again[name]) for name in batch)
 
 
 @pytest.mark.parametrize("name", [name for name in PRESETS if not name.startswith("triplane")])

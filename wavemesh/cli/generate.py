@@ -59,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--turns",
         type=int,
         choices=TURNS,
-        help="frames, a quarter turn apart, whose mean coarse shape WaveMesh takes; 1 for one picture if left out",
+        help="frames, a quarter turn apart, whose mean coarse shape WaveMesh takes",
     )
     parser.add_argument("--seed", type=integer(0), default=0, metavar="S", help="the same seed gives the same mesh")
     parser.add_argument(

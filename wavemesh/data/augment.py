@@ -12,6 +12,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+from wavemesh.data.cameras import CROP_MARGIN
+
 _LUMA = (0.299, 0.587, 0.114)
 
 
@@ -100,3 +102,32 @@ def imperfect_masks(
     eroded = torch.cat([rgb * (eaten / alpha.clamp_min(1e-6)), eaten], dim=2)
     rimmed = torch.cat([rgb + (grown - alpha) * colour, grown], dim=2)
     return torch.where(draw < chance / 2, eroded, torch.where(draw < chance, rimmed, images))
+
+
+def object_windows(
+    images: Float[Tensor, "b 4 s s"], intrinsics: Float[Tensor, "b 3"], margin: float = CROP_MARGIN
+) -> tuple[Float[Tensor, "b 4 s s"], Float[Tensor, "b 3"]]:
+    """The pictures cropped to their objects as the pipeline crops a user's, and what their cameras become.
+
+    margin: beside the object, a share of its longer side; none where the object touches the picture's border. A picture
+    without an object stays as it is.
+    """
+    side = images.shape[-1]
+    solid = images[:, 3] > 0.5
+    # Columns and rows that the object covers: the first, and the one behind the last.
+    covered = torch.stack([solid.any(dim=1), solid.any(dim=2)], dim=1).int()
+    low, high = covered.argmax(dim=2), side - covered.flip(2).argmax(dim=2)
+    extent = high - low
+    free = (low > 0).int() + (high < side).int()
+    size = (extent + margin * extent.amax(dim=1, keepdim=True) * free).amax(dim=1, keepdim=True)
+    start = torch.where(low == 0, 0.0, torch.where(high == side, side - size, (low + high - size) / 2.0))
+    empty = ~solid.flatten(1).any(dim=1, keepdim=True)
+    scale = torch.where(empty, 1.0, size / side)
+    centre = torch.where(empty, 0.0, (2.0 * start + size) / side - 1.0)  # in NDC, but downwards
+    windows = torch.cat([scale * torch.eye(2, device=images.device).flatten(), centre], dim=1)
+    grid = functional.affine_grid(
+        windows[:, [0, 1, 4, 2, 3, 5]].unflatten(1, (2, 3)), list(images.shape), align_corners=False
+    )
+    cropped = functional.grid_sample(images, grid, align_corners=False)
+    moved = torch.cat([intrinsics[:, :1], intrinsics[:, 1:] - centre * centre.new_tensor([1.0, -1.0])], dim=1)
+    return cropped, moved / scale

@@ -75,7 +75,7 @@ class SamplingConfig:
 
     temperature: deviation of the coarse stage's starting noise. Below 1 the surfaces are smoother and closer to the
     truth, and seeds differ less.
-    turns: quarter-turned frames (1, 2 or 4) that the coarse stage takes the mean of where there are several pictures.
+    turns: quarter-turned frames (1, 2 or 4) that the coarse stage takes the mean of.
     """
 
     coarse_steps: int = 5

@@ -85,8 +85,8 @@ class WaveMeshPipeline(Pipeline[WaveMeshModel]):
         detail stage out. detail_threshold: finest coefficients smaller than this are dropped before decoding, in the
         wavelets' units. colours: from the "views", where no picture shows anything from the nearest place that one
         does; for "mixed" from the triplane there; or all from the "triplane". turns: 1, 2 or 4 frames that are quarter
-        turns apart, whose coarse shapes are averaged; None takes one for a single picture and else the shipped number.
-        Raises InputError for arguments out of range and pictures that cannot be used.
+        turns apart, whose coarse shapes are averaged. Raises InputError for arguments out of range and pictures that
+        cannot be used.
         """
         run = _Run(
             self,
@@ -98,7 +98,7 @@ class WaveMeshPipeline(Pipeline[WaveMeshModel]):
             colours,
             resolution,
             detail_threshold,
-            (1 if len(views) == 1 else self.model.config.sampling.turns) if turns is None else turns,
+            turns,
         )
         with run.timed("prepare"):
             prepared = prepare_views(views, self.model.config.encoder.image_size, self.estimate_cameras, background)
@@ -128,7 +128,7 @@ class _Run(Run):
         colours: str,
         resolution: int | None,
         detail_threshold: float,
-        turns: int,
+        turns: int | None,
     ) -> None:
         super().__init__(pipeline, guidance_scale, seed, callback, sampler, colours)
         defaults = pipeline.model.config.sampling
@@ -143,9 +143,9 @@ class _Run(Run):
         if not 0.0 <= detail_threshold < float("inf"):
             raise InputError(f"The detail threshold must be a number from 0 on, not {detail_threshold}.")
         self.detail_threshold = float(detail_threshold)
-        if turns not in TURNS:
+        self.turns = defaults.turns if turns is None else turns
+        if self.turns not in TURNS:
             raise InputError(f"The number of turned frames must be one of 1, 2 and 4, not {turns}.")
-        self.turns = turns
         # Before anything is computed, since weights may be missing.
         self.triplane = None if colours == "views" else pipeline.triplane()
 

@@ -227,7 +227,7 @@ def build_task(preset: Preset, data: str | Path, loop: LoopConfig) -> Task:
     stored = None if loop.init_from is None else load_weights(loop.init_from)[1]
     if preset.task == "camera":
         config = CameraHeadConfig() if stored is None else from_dict(CameraHeadConfig, stored)
-        return CameraTask(shapes, config, loop.batch_size)
+        return CameraTask(shapes, config, loop.batch_size, **preset.task_options)
     if stored is None:
         changes = {"resolution": shapes.resolution, **preset.model}
         wavemesh_config = measure_scales(shapes, from_dict(WaveMeshConfig, as_json(changes), fill_defaults=True))
