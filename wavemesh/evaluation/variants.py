@@ -148,7 +148,7 @@ def samplings(default: Sampling) -> list[Sampling]:
     found += [Sampling(coarse, steps, guidance, group="steps of the detail stage") for steps in (1, 2, 5)]
     guided = ((coarse, 1.3), (coarse, 2.0), (coarse, 3.0), (5, 2.0))
     found += [Sampling(steps, detail, scale, group="guidance") for steps, scale in guided]
-    framed = ((coarse, 1), (coarse, 2), (coarse, 4), (2, 1), (2, 2), (1, 4))
+    framed = ((1, 2), (2, 1), (2, 2), (3, 1), (5, 1))
     found += [Sampling(steps, detail, guidance, turns, "frames a quarter turn apart") for steps, turns in framed]
     return [each for number, each in enumerate(found) if each not in found[:number]]
 

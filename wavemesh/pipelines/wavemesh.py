@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from wavemesh.checkpoint import resolve
 from wavemesh.diffusion import samplers
@@ -262,9 +263,11 @@ class _Run(Run):
 
     def decode(self, bands: Tensor, details: Tensor, coords: Tensor) -> Tensor:
         """The field (1, n, n, n) at the resolution asked for, world units."""
+        field = self.model.decode(bands, details, coords)
         if self.resolution < self.model.config.resolution:
-            return self.model.coarse_field(bands)
-        return self.model.decode(bands, details, coords)
+            # The lowpass band would do but for a shift: atoms of odd length stand beside their cells' centres.
+            return functional.avg_pool3d(field.unsqueeze(1), 2)[:, 0]
+        return field
 
     def sample(
         self, model: Any, x_T: Any, steps: int, callback: samplers.Callback | None, clip_x0: samplers.Clip = None

@@ -30,7 +30,7 @@ TaskName = Literal[
 ]
 
 # What few steps and quiet starting noise are worth is in docs/LOG.md and docs/ablations.md.
-SAMPLING: Mapping[str, Any] = {"coarse_steps": 3, "detail_steps": 1, "temperature": 0.3, "turns": 4}
+SAMPLING: Mapping[str, Any] = {"coarse_steps": 2, "detail_steps": 1, "temperature": 0.3, "turns": 4}
 # The shipped network: about nine million parameters for encoder, coarse and detail denoiser together.
 SHIPPED_MODEL: Mapping[str, Any] = {
     "coarse": {
@@ -152,6 +152,7 @@ _ROWS = (
         "camera",
         "camera head, half an hour on two CPU cores",
         {"total_steps": 4_000, **_CPU, "batch_size": 64},
+        {"procedural": 600},
     ),
     Preset(
         "gpu",
