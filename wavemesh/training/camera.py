@@ -27,7 +27,7 @@ from wavemesh.models.camera_head import (
 _CIRCLE_WEIGHT = 0.3
 # Radians of elevation and NDC of offset count more than a unit of the azimuth's circle: they are small numbers.
 _WEIGHTS = (1.0, 1.0, 4.0, 4.0, 4.0, 4.0)
-_MADE_VIEWS = 8  # pictures of a procedural shape
+_MADE_VIEWS, _MADE_TOGETHER = 8, 16  # pictures of a procedural shape, and shapes rendered at once
 
 
 class CameraTask:
@@ -82,9 +82,13 @@ class CameraTask:
         if self.procedural == 0:
             return None
         shapes = ProceduralShapes(num_views=_MADE_VIEWS, image_size=self.shapes.image_size)
-        numbers = range(self.procedural)
-        made = shapes.render(numbers, [range(_MADE_VIEWS) for _ in numbers])
-        return made.pictures.flatten(0, 1), made.poses.flatten(0, 1), made.intrinsics.flatten(0, 1)
+        parts = []
+        for begin in range(0, self.procedural, _MADE_TOGETHER):
+            numbers = range(begin, min(begin + _MADE_TOGETHER, self.procedural))
+            made = shapes.render(numbers, [range(_MADE_VIEWS) for _ in numbers])
+            parts.append([each.flatten(0, 1) for each in (made.pictures, made.poses, made.intrinsics)])  # not the grids
+        pictures, poses, intrinsics = (torch.cat(each) for each in zip(*parts, strict=True))
+        return pictures, poses, intrinsics
 
     def loss(self, batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, dict[str, Any]]:
         """Huber loss of the six answers, and cross-entropy of the azimuth over the full circle."""
