@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from wavemesh.data.augment import object_windows
 from wavemesh.data.dataset import PreparedShapes
 from wavemesh.models.camera_head import (
     AZIMUTH_BINS,
@@ -46,16 +47,16 @@ class CameraErrors:
 def held_out_errors(
     head: CameraHead, shapes: PreparedShapes, keys: Sequence[str] | None = None, views: int = 8
 ) -> CameraErrors:
-    """Median errors on the cropped views of a split's shapes; keys: of these shapes only."""
+    """Median errors on the views of a split's shapes, cropped as the pipeline does it; keys: of these shapes only."""
     device = next(head.parameters()).device
     chosen = [list(range(min(views, shapes.num_views)))]
     errors: dict[str, list[Tensor]] = {}
     off: list[Tensor] = []
     for index in range(len(shapes)) if keys is None else [shapes.keys.index(key) for key in keys]:
-        images = shapes.images([index], chosen)[0].to(device)
         poses, intrinsics = shapes.view_cameras([index], chosen)
-        answer, azimuths = (each.cpu() for each in head.mirror_averaged(images))
-        for name, value in camera_errors(answer, camera_targets(poses[0], intrinsics[0])).items():
+        images, intrinsics = object_windows(shapes.images([index], chosen)[0], intrinsics[0])
+        answer, azimuths = (each.cpu() for each in head.mirror_averaged(images.to(device)))
+        for name, value in camera_errors(answer, camera_targets(poses[0], intrinsics)).items():
             errors.setdefault(name, []).append(value)
         azimuth = azimuths_deg(poses[0])
         found = turn_probabilities(azimuths).argmax(dim=2)
