@@ -28,10 +28,17 @@ def test_all_rows_stand_in_the_table(memory_data, fake_pipeline, tmp_path: Path)
         "oracle nearest training shape",
         "regression (same network, one step)",
         "WaveMesh",
+        "WaveMesh minus oracle",
+        "WaveMesh minus regression",
         "WaveMesh, best of 2 seeds",
         "WaveMesh, cameras estimated",
         "codec ceiling",
     ]
+    for name in ("oracle nearest training shape", "regression (same network, one step)"):
+        gain = result.row(f"WaveMesh minus {name.split()[0]}", 1).scores["iou"]
+        parts = [result.row(row, 1).scores["iou"].mean for row in ("WaveMesh", name)]
+        assert gain.mean == pytest.approx(parts[0] - parts[1])
+        assert gain.low <= gain.mean <= gain.high
     # Seeds 0 and 1 answer 0.4 and 0.5; the truths are 0.45 and 0.65, so the best is never worse, and once better.
     first, best = result.row("WaveMesh", 1), result.row("WaveMesh, best of 2 seeds", 1)
     assert best.scores["f_score_005"].mean >= first.scores["f_score_005"].mean
@@ -84,7 +91,9 @@ def test_cameras_may_be_known_or_estimated_or_both(
         return [row.name for row in result.rows]
 
     estimated = ["WaveMesh, cameras estimated"]
-    known = ["regression (same network, one step)", "WaveMesh", "WaveMesh, best of 2 seeds"]
+    known = [
+        "regression (same network, one step)", "WaveMesh", "WaveMesh minus regression", "WaveMesh, best of 2 seeds"
+    ]  # fmt: skip
     assert names("known") == known
     assert all(call["known"] for call in fake_pipeline.calls)
     assert names("estimated") == estimated

@@ -21,6 +21,8 @@ from wavemesh.evaluation.samples import EvaluationSample, PreparedSamples
 
 log = logging.getLogger(__name__)
 
+METHOD, ORACLE, REGRESSION = "WaveMesh", "oracle nearest training shape", "regression (same network, one step)"
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -85,7 +87,7 @@ def make_plan(
             add("visual hull", count, Unit(f"hull/{count}", functools.partial(_hull, count), "1"))
             nearest = functools.partial(_nearest_by_feature, training, count)
             add("nearest training shape (image feature)", count, Unit(f"retrieval/{count}", nearest, mark))
-        add("oracle nearest training shape", None, Unit("oracle", functools.partial(_oracle, training), mark))
+        add(ORACLE, None, Unit("oracle", functools.partial(_oracle, training), mark))
     if pipeline is not None:
         # Defaults of sampling come with the weights and may change without them.
         mark = pipeline_fingerprint(pipeline) + repr(getattr(_config(pipeline), "sampling", None))
@@ -93,9 +95,9 @@ def make_plan(
         for count in views:
             if "known" in cameras:
                 one_step = functools.partial(_regression, pipeline, count)
-                add("regression (same network, one step)", count, Unit(f"regression/{count}", one_step, mark))
+                add(REGRESSION, count, Unit(f"regression/{count}", one_step, mark))
                 known = sampling_units(pipeline, count, seeds, True, sampled, options)
-                add("WaveMesh", count, known[0])
+                add(METHOD, count, known[0])
                 if seeds > 1:
                     add(f"WaveMesh, best of {seeds} seeds", count, *known)
             if "estimated" in cameras:

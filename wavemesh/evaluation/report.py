@@ -32,7 +32,18 @@ from wavemesh.evaluation.metrics import (
     surface_points,
 )
 from wavemesh.evaluation.novel_views import NUM_NOVEL, ViewScores, ViewUnit, novel_views, score_pictures
-from wavemesh.evaluation.plan import Plan, Prediction, TableRow, Unit, make_plan, pipeline_fingerprint, training_split
+from wavemesh.evaluation.plan import (
+    METHOD,
+    ORACLE,
+    REGRESSION,
+    Plan,
+    Prediction,
+    TableRow,
+    Unit,
+    make_plan,
+    pipeline_fingerprint,
+    training_split,
+)
 from wavemesh.evaluation.samples import (
     EvaluationSample,
     GroundTruth,
@@ -209,8 +220,9 @@ def _assemble(
     header: dict[str, Any],
     errors: CameraErrors | None,
 ) -> Report:
-    """The report of the plan's rows."""
+    """The report of the plan's rows, and after the method what it has more than its strongest baselines."""
     rows = []
+    kept: dict[tuple[str, int | None], dict[str, Scores]] = {}
     by_shape: dict[str, dict[str, dict[str, float]]] = {key: {} for key in scores}
     empty = []
     for row in plan.rows:
@@ -219,6 +231,12 @@ def _assemble(
             for key, found in scores.items()
         }
         rows.append(make_row(row.name, row.views, best, categories))
+        kept[row.name, row.views] = best
+        if row.name == METHOD:
+            for name, views in ((ORACLE, None), (REGRESSION, row.views)):
+                if (name, views) in kept:
+                    title = f"{METHOD} minus {name.split()[0]}"
+                    rows.append(difference_row(title, row.views, best, kept[name, views]))
         for key, score in best.items():
             by_shape[key][_title(row)] = score.to_dict()
         without = sum(score.chamfer >= EMPTY_DISTANCE for score in best.values())

@@ -170,9 +170,9 @@ def markdown_table(rows: Sequence[ReportRow], columns: Mapping[str, Column] = CO
 
 
 def _cell(value: Estimate, column: Column, difference: bool) -> str:
-    """Mean and interval; differences carry their sign, and intervals one more digit, to tell them from nothing."""
+    """Mean and interval; differences carry their sign and always an interval, to tell them from nothing."""
     sign, digits = ("+", column.digits) if difference else ("", column.interval)
-    interval = "" if column.interval is None else f" [{value.low:{sign}.{digits}f}, {value.high:{sign}.{digits}f}]"
+    interval = "" if digits is None else f" [{value.low:{sign}.{digits}f}, {value.high:{sign}.{digits}f}]"
     return f"{value.mean:{sign}.{column.digits}f}{interval}"
 
 
