@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -27,14 +27,22 @@ from wavemesh.models.camera_head import (
 _CIRCLE_WEIGHT = 0.3
 # Radians of elevation and NDC of offset count more than a unit of the azimuth's circle: they are small numbers.
 _WEIGHTS = (1.0, 1.0, 4.0, 4.0, 4.0, 4.0)
-_MADE_VIEWS, _MADE_TOGETHER = 8, 16  # pictures of a procedural shape, and shapes rendered at once
+_MADE_VIEWS, _MADE_TOGETHER = 8, 2  # pictures of a procedural shape, and shapes that are rendered for a batch
+
+
+class _MadeViews(NamedTuple):
+    """The views of a procedural shape: (v, s, s, 4) uint8, (v, 3, 4) and (v, 3)."""
+
+    pictures: Tensor
+    poses: Tensor
+    intrinsics: Tensor
 
 
 class CameraTask:
     """The camera head; a batch is batch_size single views. Mirroring changes the cameras along with the pictures.
 
     procedural: how many procedural shapes there are beside the prepared ones; every second picture is of one of them.
-    They are rendered once, when batches are first asked for.
+    Each batch has two more of them to draw from, until all are rendered.
     """
 
     def __init__(
@@ -51,8 +59,9 @@ class CameraTask:
     def batches(self, seed: int, start_step: int) -> Iterator[dict[str, Tensor]]:
         """Endless batches of images (B, 4, h, w), poses (B, 3, 4) and intrinsics (B, 3)."""
         number = start_step
-        made = self._made_views()
+        made: list[_MadeViews] = []
         while True:
+            self._add_made(made, min(self.procedural, _MADE_TOGETHER * (number + 1)))
             rng = np.random.default_rng((seed, number))
             generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
             share = self.batch_size // 2 if made else 0
@@ -61,10 +70,10 @@ class CameraTask:
             images = self.shapes.images(indices, views)
             poses, intrinsics = self.shapes.view_cameras(indices, views)
             if made:
-                rows = torch.from_numpy(rng.integers(len(made[0]), size=(share, 1)))
-                parts = (to_network_image(made[0][rows]), made[1][rows], made[2][rows])
-                pairs = zip((images, poses, intrinsics), parts, strict=True)
-                images, poses, intrinsics = (torch.cat([real, other]) for real, other in pairs)
+                other = _chosen(made, rng.integers(len(made), size=share), rng.integers(_MADE_VIEWS, size=share))
+                images, poses, intrinsics = (
+                    torch.cat(pair) for pair in zip((images, poses, intrinsics), other, strict=True)
+                )
             images = imperfect_masks(photographic(colour_jitter(images, generator), generator), generator)
             mirrored = torch.from_numpy(rng.random(self.batch_size) < 0.5)
             turned = mirror_views(images, poses, intrinsics)
@@ -77,18 +86,15 @@ class CameraTask:
             yield {"images": images, "poses": poses, "intrinsics": intrinsics}
             number += 1
 
-    def _made_views(self) -> tuple[Tensor, Tensor, Tensor] | None:
-        """Pictures (m, s, s, 4) uint8, poses (m, 3, 4), intrinsics (m, 3) of procedural shapes; None for no shape."""
-        if self.procedural == 0:
-            return None
+    def _add_made(self, made: list[_MadeViews], count: int) -> None:
+        """Render procedural shapes until there are `count`."""
         shapes = ProceduralShapes(num_views=_MADE_VIEWS, image_size=self.shapes.image_size)
-        parts = []
-        for begin in range(0, self.procedural, _MADE_TOGETHER):
-            numbers = range(begin, min(begin + _MADE_TOGETHER, self.procedural))
-            made = shapes.render(numbers, [range(_MADE_VIEWS) for _ in numbers])
-            parts.append([each.flatten(0, 1) for each in (made.pictures, made.poses, made.intrinsics)])  # not the grids
-        pictures, poses, intrinsics = (torch.cat(each) for each in zip(*parts, strict=True))
-        return pictures, poses, intrinsics
+        while len(made) < count:
+            numbers = range(len(made), min(len(made) + _MADE_TOGETHER, count))
+            together = shapes.render(numbers, [range(_MADE_VIEWS) for _ in numbers])
+            # Pictures and cameras alone are kept: a grid is eight MiB.
+            rows = zip(together.pictures, together.poses, together.intrinsics, strict=True)
+            made += [_MadeViews(*row) for row in rows]
 
     def loss(self, batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, dict[str, Any]]:
         """Huber loss of the six answers, and cross-entropy of the azimuth over the full circle."""
@@ -114,3 +120,10 @@ class CameraTask:
     def config(self) -> dict[str, Any]:
         """What is written beside the weights."""
         return to_dict(self.settings)
+
+
+def _chosen(made: Sequence[_MadeViews], shapes: np.ndarray, views: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
+    """Images (b, 1, 4, s, s), poses (b, 1, 3, 4) and intrinsics (b, 1, 3) of one view of each shape."""
+    rows = [[part[int(view)] for part in made[int(shape)]] for shape, view in zip(shapes, views, strict=True)]
+    pictures, poses, intrinsics = (torch.stack(part)[:, None] for part in zip(*rows, strict=True))
+    return to_network_image(pictures), poses, intrinsics
