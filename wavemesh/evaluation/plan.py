@@ -18,10 +18,9 @@ import trimesh
 from wavemesh.errors import InputError
 from wavemesh.evaluation import baselines as base
 from wavemesh.evaluation.samples import EvaluationSample, PreparedSamples
+from wavemesh.evaluation.table import METHOD, ORACLE, REGRESSION
 
 log = logging.getLogger(__name__)
-
-METHOD, ORACLE, REGRESSION = "WaveMesh", "oracle nearest training shape", "regression (same network, one step)"
 
 
 @dataclass(frozen=True)

@@ -33,9 +33,6 @@ from wavemesh.evaluation.metrics import (
 )
 from wavemesh.evaluation.novel_views import NUM_NOVEL, ViewScores, ViewUnit, novel_views, score_pictures
 from wavemesh.evaluation.plan import (
-    METHOD,
-    ORACLE,
-    REGRESSION,
     Plan,
     Prediction,
     TableRow,
@@ -53,7 +50,7 @@ from wavemesh.evaluation.samples import (
     sdf_mesh,
 )
 from wavemesh.evaluation.score_cache import ScoreCache
-from wavemesh.evaluation.table import Report, ReportRow, difference_row, make_row
+from wavemesh.evaluation.table import METHOD, ORACLE, REGRESSION, Report, ReportRow, difference_row, make_row
 from wavemesh.evaluation.triplane import FULL, LL_ONLY, TriplaneMethod, geometry_units, view_units
 
 log = logging.getLogger(__name__)

@@ -37,8 +37,12 @@ VIEW_COLUMNS = {
     "flip": Column("FLIP ↓", digits=4, interval=3),
 }
 
+# Names of rows.
+METHOD, TRIPLANE, ORACLE = "WaveMesh", "Triplane", "oracle nearest training shape"
+REGRESSION = "regression (same network, one step)"
+
 # A table by category has no room for all rows; report.json has them.
-CATEGORY_ROWS = ("oracle nearest training shape", "WaveMesh", "Triplane")
+CATEGORY_ROWS = (ORACLE, METHOD, TRIPLANE)
 
 
 @runtime_checkable

@@ -26,6 +26,7 @@ from wavemesh.errors import InputError
 from wavemesh.evaluation.novel_views import NovelViews, ViewUnit, mean_of_given
 from wavemesh.evaluation.plan import Prediction, TableRow, Unit, pipeline_fingerprint
 from wavemesh.evaluation.samples import EvaluationSample
+from wavemesh.evaluation.table import TRIPLANE
 from wavemesh.geometry.camera import stack_cameras
 from wavemesh.geometry.frame import TRUNCATION
 from wavemesh.models.triplane_autoencoder import TriplaneAutoencoder
@@ -35,7 +36,7 @@ from wavemesh.rendering.volume import render_image
 
 RAY_SAMPLES, MORE_SAMPLES = 64, 32  # stratified, then where the first ones absorbed light
 GRID = 128
-FULL, LL_ONLY = "Triplane", "Triplane, LL only"
+FULL, LL_ONLY = TRIPLANE, f"{TRIPLANE}, LL only"
 CEILING, CEILING_LL = "triplane autoencoder (ceiling)", "triplane autoencoder, LL only"
 BASELINE = "mean of the given pictures"
 

@@ -141,12 +141,12 @@ class Sampling:
 
 
 def samplings(default: Sampling) -> list[Sampling]:
-    """The default and what differs from it in one thing, by number of evaluations; guidance at five steps as well."""
+    """The default and what differs from it in one thing; guidance at one and five steps as well."""
     coarse, detail, guidance = default.coarse_steps, default.detail_steps, default.guidance
     found = [Sampling(coarse, detail, guidance, group="default")]
     found += [Sampling(steps, detail, guidance, group="steps of the coarse stage") for steps in (1, 2, 3, 5, 10)]
     found += [Sampling(coarse, steps, guidance, group="steps of the detail stage") for steps in (1, 2, 5)]
-    guided = ((coarse, 1.3), (coarse, 2.0), (coarse, 3.0), (5, 2.0))
+    guided = ((1, 1.5), (coarse, 1.3), (coarse, 2.0), (coarse, 3.0), (5, 2.0))
     found += [Sampling(steps, detail, scale, group="guidance") for steps, scale in guided]
     framed = ((1, 2), (2, 1), (2, 2), (3, 1), (5, 1))
     found += [Sampling(steps, detail, guidance, turns, "frames a quarter turn apart") for steps, turns in framed]
