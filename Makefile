@@ -42,7 +42,7 @@ RUN ?= runs/release
 TRAIN = $(BIN)/python -m wavemesh train --data $(DATA)
 weights: .venv/stamp-app
 	$(BIN)/python -m wavemesh prepare -o $(DATA)
-	$(TRAIN) --preset cpu --steps 8000 -o $(RUN)/coarse --export $(RUN)/weights
+	$(TRAIN) --preset cpu --steps 9700 -o $(RUN)/coarse --export $(RUN)/weights
 	$(TRAIN) --preset cpu-detail --batch-size 4 --steps 300 -o $(RUN)/detail --init $(RUN)/weights --export $(RUN)/weights
 	$(TRAIN) --preset camera --steps 7000 --learning-rate 1.5e-3 -o $(RUN)/camera --export $(RUN)/weights/camera_head
 	$(TRAIN) --preset triplane-autoencoder --steps 1300 -o $(RUN)/autoencoder --export $(RUN)/weights/triplane
