@@ -51,10 +51,12 @@ def test_presets_set_the_sliders_and_sliders_the_preset(page: Any) -> None:
     assert value(page, "detail-steps") == "4"
     page.locator("#lattice button").first.click()
     assert page.locator("#turns input:checked").get_attribute("value") == "4"
+    page.locator("#turns label", has_text="2").click()
+    page.wait_for_function("document.querySelectorAll('#preset input:checked').length === 0")
     page.locator("#preset label", has_text="Fast").click()
-    page.wait_for_function("document.querySelector('#coarse-steps input[type=number]').value === '2'")
-    page.wait_for_function("document.querySelector('#turns input:checked').value === '2'")
-    page.locator("#turns label", has_text="1").click()  # two steps in one frame are no preset
+    page.wait_for_function("document.querySelector('#coarse-steps input[type=number]').value === '1'")
+    page.wait_for_function("document.querySelector('#turns input:checked').value === '4'")
+    page.locator("#turns label", has_text="1").click()  # one step in one frame is no preset
     page.wait_for_function("document.querySelectorAll('#preset input:checked').length === 0")
     page.locator("#preset label", has_text="Balanced").click()
     page.wait_for_function("document.querySelector('#coarse-steps input[type=number]').value === '4'")
