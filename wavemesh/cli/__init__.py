@@ -15,6 +15,7 @@ import warnings
 from typing import NoReturn
 
 from wavemesh import __version__
+from wavemesh.cli.stopping import STOPPED, say_stopped, stops_while_importing
 from wavemesh.errors import InputError
 
 COMMANDS = {
@@ -72,7 +73,7 @@ def main(argv: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("wavemesh").setLevel(level)
     try:
-        with warnings.catch_warnings():
+        with stops_while_importing(), warnings.catch_warnings():
             if not args.verbose and not sys.warnoptions:
                 warnings.simplefilter("ignore")
             args.run(args)
@@ -80,6 +81,6 @@ def main(argv: list[str] | None = None) -> int:
         sys.stderr.write(f"{error}\n")
         return 2
     except KeyboardInterrupt:
-        sys.stderr.write("Stopped.\n")
-        return 130
+        say_stopped()
+        return STOPPED
     return 0
