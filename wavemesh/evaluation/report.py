@@ -32,15 +32,7 @@ from wavemesh.evaluation.metrics import (
     surface_points,
 )
 from wavemesh.evaluation.novel_views import NUM_NOVEL, ViewScores, ViewUnit, novel_views, score_pictures
-from wavemesh.evaluation.plan import (
-    Plan,
-    Prediction,
-    TableRow,
-    Unit,
-    make_plan,
-    pipeline_fingerprint,
-    training_split,
-)
+from wavemesh.evaluation.plan import Plan, Prediction, TableRow, Unit, make_plan, pipeline_fingerprint, training_split
 from wavemesh.evaluation.samples import (
     EvaluationSample,
     GroundTruth,
