@@ -121,32 +121,6 @@ def test_a_shifted_field_is_covered_at_the_same_place(shift_cells: float) -> Non
     assert abs(float(solid[:, 0].mean()) - 0.3) < 0.5 * CELL
 
 
-def test_a_pole_hardly_thicker_than_a_cell_keeps_its_place_in_the_hull() -> None:
-    """Seen from four sides, no cell of the pole is half covered in all pictures; it must be there all the same."""
-    x, _, z = points().unbind(dim=-1)
-    cameras = [Camera(azimuth, 20.0) for azimuth in (0.0, 90.0, 180.0, 270.0)]
-    masks = [pole_mask(0.3, 0.04, camera) for camera in cameras]
-    given = silhouettes(masks, cameras)
-    assert given.hull.amin() < 0
-    doubt = (0.06 + 0.1 * ((x - 0.3).square() + (z - 0.3).square()).sqrt()).clamp_max(TRUNCATION)
-    field = given.imposed(doubt)
-    for mask, camera in zip(masks, cameras, strict=True):
-        assert hits(field, camera)[mask > 0.9].float().mean() > 0.95
-    assert sdf_to_mesh(field.numpy()).body_count == 1
-    solid = points()[field < 0]
-    assert (solid[:, [0, 2]] - 0.3).norm(dim=1).max() < 2 * CELL
-
-
-def pole_mask(place: float, radius: float, camera: Camera) -> torch.Tensor:
-    """The coverage of each pixel by an upright pole at x = z = place of 0.8 in height, from 4 x 4 rays a pixel."""
-    poses, intrinsics = stack_cameras([camera])
-    rays = camera_rays(poses[0], intrinsics[0], 4 * SIZE)
-    along = rays.at(torch.arange(2.8, 6.3, radius / 2).expand(len(rays), -1))
-    x, y, z = along.unbind(dim=-1)
-    met = ((x - place).hypot(z - place) < radius) & (y.abs() < 0.4)
-    return met.any(dim=1).view(SIZE, 4, SIZE, 4).float().mean(dim=(1, 3))
-
-
 def test_the_distance_to_a_hull_is_exact_along_the_axes() -> None:
     inside = (points()[..., 0].abs() < 0.5).float()[None]
     expected = (points()[..., 0].abs() - 0.5).clamp(-TRUNCATION, TRUNCATION)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from wavemesh.models.projection import MaskedViews, grid_points, soft_hull
@@ -23,8 +23,6 @@ OPAQUE = 0.9
 # In cells of the field: how far apart a ray is looked at, how far outside the soft hull it may meet the object, how
 # deep inside the solid that place will be, and how far around it the field is lowered.
 STEP, HULL_MARGIN, DEPTH, REACH = 0.75, 1.0, 1.0, 3
-# In cells: how far outside the hull a whole ray must be for the hull to be opened there, how deep, and how far around.
-SHUT, ROOM, ROOM_REACH = 0.1, 0.5, 2
 FLAT = 1e-3  # of the truncation
 PLACES_AT_ONCE = 4096  # about 60 MB of work
 
@@ -43,7 +41,6 @@ class Silhouettes:
         self.hull = hull_distance(inside.view(1, *(resolution,) * 3), truncation)[0]
         parts = [self._candidates(views, view) for view in range(views.poses.shape[1])]
         self.points: list[tuple[Tensor, Tensor]] = [part for part in parts if len(part[0])]
-        self.hull = self._opened()
 
     def _candidates(self, views: MaskedViews, view: int) -> tuple[Float[Tensor, "r s 3"], Tensor]:
         """Points along the rays through a view's opaque pixels, and which of them all views allow to be solid.
@@ -62,20 +59,6 @@ class Silhouettes:
         usable = allowed.any(dim=1)
         return points[usable], allowed[usable]
 
-    def _opened(self) -> Tensor:
-        """The hull with room for parts hardly thicker than its cells.
-
-        All along such a part the least alpha of several views stays below a half, so the hull has no inside on rays
-        that do meet the object.
-        """
-        places, depths = [], []
-        for points, allowed in self.points:
-            least, place = lowest(self.hull, points, allowed)
-            shut = (least > SHUT * self.cell).nonzero().flatten()
-            places.append(points[shut, place[shut]])
-            depths.append(least[shut] + ROOM * self.cell)
-        return lowered(self.hull, torch.cat(places), torch.cat(depths), ROOM_REACH) if places else self.hull
-
     def imposed(self, field: Float[Tensor, "n n n"]) -> Float[Tensor, "n n n"]:
         """The field, carved by the hull and given a solid behind every pixel of the silhouettes."""
         carved = torch.maximum(field, self.hull)
@@ -86,11 +69,11 @@ class Silhouettes:
     def _covered(self, field: Tensor) -> Tensor:
         places, depths = [], []
         for points, allowed in self.points:
-            least, place = lowest(field, points, allowed)
+            values = sample_field(field, points)
+            least, place = values.masked_fill(~allowed, torch.inf).min(dim=1)
             missed = (least > 0).nonzero().flatten()
             # Where a field is the same all along a ray, it says nothing about where the object is.
-            highest = sample_field(field, points[missed]).amax(dim=1)
-            told = missed[highest - least[missed] > FLAT * self.truncation]
+            told = missed[values[missed].amax(dim=1) - least[missed] > FLAT * self.truncation]
             places.append(points[told, place[told]])
             depths.append(least[told] + DEPTH * self.cell)
         return lowered(field, torch.cat(places), torch.cat(depths), REACH) if places else field
@@ -100,13 +83,6 @@ def sample_field(field: Float[Tensor, "n n n"], points: Float[Tensor, "*p 3"]) -
     """The field at points of [-1, 1]^3, trilinear; beyond its cells' centres the nearest ones count."""
     place = points.reshape(1, 1, 1, -1, 3).flip(-1)
     return F.grid_sample(field[None, None], place, padding_mode="border", align_corners=False).view(points.shape[:-1])
-
-
-def lowest(
-    field: Float[Tensor, "n n n"], points: Float[Tensor, "r s 3"], allowed: Bool[Tensor, "r s"]
-) -> tuple[Float[Tensor, " r"], Int[Tensor, " r"]]:
-    """The field's least value among the allowed points of each ray, and the number of its point."""
-    return sample_field(field, points).masked_fill(~allowed, torch.inf).min(dim=1)
 
 
 def lowered(
