@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import inspect
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any
 
 import gradio as gr
@@ -37,6 +37,10 @@ _NO_TRUTH = (
 _STOPPED = "Stopped early"
 _TRUTH = "The pictures were rendered from a mesh: the run can be measured against it, step by step."
 
+Comparison = Generator[list[Any], None, list[Any]]
+"""Values of the outputs while it runs, and those that it ends with. The last are sent once, with nothing after them: a
+value that is sent just before another change of its component may not be seen by the page."""
+
 
 def compare_tab(studio: Studio, finished_run: gr.State) -> None:
     """Build the tab inside the current Tabs and wire it; finished_run holds the folder of the last run's record."""
@@ -66,6 +70,15 @@ def compare_tab(studio: Studio, finished_run: gr.State) -> None:
     _wire_measure(studio, finished_run, measure_button, scores)
     _wire_guidance(studio, finished_run, guidance_buttons, (first, second), guidance)
     _wire_leave(studio, finished_run, leave_buttons, left_out, leave)
+
+
+def _shown(pictures: Sequence[tuple[str, Any]], count: int) -> list[Any]:
+    """New updates of `count` images, of which the first show the pictures (label, picture) and the others are hidden.
+
+    New ones for every yield: what Gradio has sent has lost its value, and would take it from the page too.
+    """
+    shown = [gr.update(value=picture, label=label, visible=True) for label, picture in pictures]
+    return shown + [gr.update(visible=False) for _ in range(count - len(shown))]
 
 
 def _buttons(label: str, name: str) -> tuple[gr.Button, gr.Button]:
@@ -147,28 +160,26 @@ def _wire_guidance(
     scales: tuple[gr.Slider, gr.Slider],
     outputs: list[Any],
 ) -> None:
-    def run_both(folder: str | None, first: Number, second: Number, request: gr.Request) -> Iterator[list[Any]]:
+    def run_both(folder: str | None, first: Number, second: Number, request: gr.Request) -> Comparison:
         record, truth = studio.record(folder or ""), truth_mesh(folder or "")
-        ends: list[Any] = [gr.update(visible=False)] * 2
+        pictures: list[tuple[str, Any]] = []
         finished: list[tuple[str, Any]] = []
-        for index, scale in enumerate((first, second)):
+        for scale in (first, second):
             made = None
             for message, made in _run(studio, rerun(record, guidance_scale=float(scale)), request):
                 if made is None:
-                    yield [_told(f"Guidance {scale:g}: {message}"), *ends]
+                    yield [_told(f"Guidance {scale:g}: {message}"), *_shown(pictures, 2)]
             if made is not None:
-                picture = mesh_picture(made, look(record))
-                ends[index] = gr.update(value=picture, visible=True, label=f"{scale:g}")
+                pictures.append((f"{scale:g}", mesh_picture(made, look(record))))
             if made is None or made.stopped:
-                yield [_told(f"{_STOPPED} at guidance {scale:g}."), *ends]
-                return
+                return [_told(f"{_STOPPED} at guidance {scale:g}."), *_shown(pictures, 2)]
             finished.append((f"Guidance {scale:g}", made))
         note, table = _told(f"Seed {record.settings['seed']} both times."), ""
         if truth is not None:
-            yield [_told("Measuring against the true mesh"), *ends]
+            yield [_told("Measuring against the true mesh"), *_shown(pictures, 2)]
             known = Truth.of(truth)
             table = scores_table([(name, known.scores(made.sdf, made.mesh)) for name, made in finished])
-        yield [note + table, *ends]
+        return [note + table, *_shown(pictures, 2)]
 
     _wire_buttons(studio, buttons, run_both, [finished_run, *scales], outputs)
 
@@ -180,25 +191,22 @@ def _wire_leave(
     left_out: gr.Slider,
     outputs: list[Any],
 ) -> None:
-    def run_without(folder: str | None, number: Number, request: gr.Request) -> Iterator[list[Any]]:
-        hidden = [gr.update(visible=False)] * 3
+    def run_without(folder: str | None, number: Number, request: gr.Request) -> Comparison:
         record, made = studio.record(folder or ""), None
         for message, made in _run(studio, without_view(record, int(number)), request):
             if made is None:
-                yield [_told(message), *hidden]
+                yield [_told(message), *_shown([], 3)]
         if made is None:
-            yield [_told(f"{_STOPPED}."), *hidden]
-            return
+            return [_told(f"{_STOPPED}."), *_shown([], 3)]
         moved = Displacement.between(made.mesh, record.mesh)
         camera = record.cameras[int(number) - 1]
-        shown = [
+        pictures = [
             ("All views", mesh_picture(record, look(record))),
             (f"Without view {int(number)}", moved.picture(*look(record))),
             (f"From view {int(number)}", moved.picture(camera.azimuth_deg, camera.elevation_deg)),
         ]
-        pictures = [gr.update(value=picture, label=name, visible=True) for name, picture in shown]
         note = _told(f"{_STOPPED}: this is the shape so far.") if made.stopped else ""
-        yield [note + moved.words(), *pictures]
+        return [note + moved.words(), *_shown(pictures, 3)]
 
     _wire_buttons(studio, buttons, run_without, [finished_run, left_out], outputs)
 
@@ -206,18 +214,20 @@ def _wire_leave(
 def _wire_buttons(
     studio: Studio,
     buttons: tuple[gr.Button, gr.Button],
-    handler: Callable[..., Iterator[list[Any]]],
+    handler: Callable[..., Comparison],
     inputs: list[Any],
     outputs: list[Any],
 ) -> None:
-    """The first button starts the handler, a generator of values for the outputs; the second stops its model runs."""
+    """The first button starts the handler; the second stops its model runs."""
 
     def run(request: gr.Request, *arguments: Any) -> Iterator[list[Any]]:
         yield [gr.update(visible=False), gr.update(visible=True, value="Stop", interactive=True), *skipped]
-        last = skipped
+        comparison = handler(*arguments, request)
         try:
-            for last in handler(*arguments, request):
-                yield [gr.skip(), gr.skip(), *last]
+            while True:
+                yield [gr.skip(), gr.skip(), *next(comparison)]
+        except StopIteration as end:
+            last = end.value
         except InputError as error:
             gr.Warning(str(error), title="This did not work")
             last = nothing
