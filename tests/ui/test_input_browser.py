@@ -95,8 +95,9 @@ def test_a_background_is_cut_away_in_sight_and_can_stay(page: Any, pictures: lis
     page.wait_for_function("before => document.querySelector('#card-0 img').src !== before", arg=before)
     page.locator("#generate-button").dispatch_event("click")
     page.wait_for_selector("#facts:has-text('triangles')")
+    uncut = page.locator("#card-0 img").get_attribute("src")
     page.locator("#cut-background input").click()
-    page.wait_for_timeout(700)
+    page.wait_for_function("uncut => document.querySelector('#card-0 img').src !== uncut", arg=uncut)
     page.locator("#generate-button").dispatch_event("click")
     for _ in range(120):  # the run is too short for its Stop button to be seen for sure
         if len(pipeline.calls) == 2:
