@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import socket
 import threading
@@ -29,6 +30,9 @@ from wavemesh.ui.handlers import Defaults, Studio
 from wavemesh.wavelets.sparse import SparseCoefficients
 
 NO_FEATURES = torch.zeros(0, 7)
+WAIT_MS = 90_000
+# A moving picture of its own stands for a camera, and nobody is asked for leave.
+_CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
 
 
 def sphere_sdf(radius: float, side: int = 24) -> np.ndarray:
@@ -122,6 +126,13 @@ class FakePipeline:
         )
 
 
+def pixels(page: Any, selector: str) -> np.ndarray:
+    """The pixels of a picture on the page as the server sends it, RGBA; without the label that lies over it."""
+    page.wait_for_selector(f"{selector} img")
+    content = page.request.get(page.locator(f"{selector} img").evaluate("image => image.src")).body()
+    return np.asarray(Image.open(io.BytesIO(content)).convert("RGBA")).astype(int)
+
+
 def draw_object(path: Path, alpha: bool = True) -> Path:
     """A picture of a red disc, with a transparent or a white background."""
     picture = Image.new("RGBA", (96, 96), (255, 255, 255, 0 if alpha else 255))
@@ -192,3 +203,15 @@ def served(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         )
         yield address
         page.close()
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """Chromium without a window. The page answers when it can: what follows from a click is awaited with `expect`."""
+    from playwright import sync_api
+
+    sync_api.expect.set_options(timeout=WAIT_MS)
+    with sync_api.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox", *_CAMERA])
+        yield browser
+        browser.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,15 +11,14 @@ import numpy as np
 import pytest
 import torch
 import trimesh
-from PIL import Image
-from playwright import sync_api as playwright
+from playwright.sync_api import expect
 
+from tests.ui.conftest import WAIT_MS, pixels
 from wavemesh.models.triplane_renderer import TriplaneRenderer
 from wavemesh.ui.handlers import Studio
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore")]
 
-WAIT_MS = 90_000
 CHANNELS, SIDE = 4, 8
 
 
@@ -54,17 +52,15 @@ def studio(studio: Studio, pipeline: Any, examples_folder: Path) -> Studio:
 
 
 @pytest.fixture
-def page(served: str) -> Iterator[Any]:
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1440, "height": 1000})
-        page.set_default_timeout(WAIT_MS)
-        errors: list[str] = []
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.goto(served)
-        yield page
-        assert errors == []
-        browser.close()
+def page(chromium: Any, served: str) -> Iterator[Any]:
+    page = chromium.new_page(viewport={"width": 1440, "height": 1000})
+    page.set_default_timeout(WAIT_MS)
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(served)
+    yield page
+    assert errors == []
+    page.close()
 
 
 def generate(page: Any, picture: Path) -> None:
@@ -78,37 +74,30 @@ def open_tab(page: Any, name: str) -> None:
     page.get_by_role("tab", name=name, exact=True).first.click()
 
 
-def seen(page: Any, selector: str) -> np.ndarray:
-    """The pixels of a picture on the page, RGBA; without the label that lies over it."""
-    page.wait_for_selector(f"{selector} img")
-    content = page.request.get(page.locator(f"{selector} img").evaluate("image => image.src")).body()
-    return np.asarray(Image.open(io.BytesIO(content)).convert("RGBA")).astype(int)
-
-
 def source(page: Any, selector: str) -> str:
     return str(page.locator(f"{selector} img").get_attribute("src"))
 
 
 def changed(page: Any, selector: str, before: str) -> None:
     """Wait until the picture is another one."""
-    page.wait_for_function(
-        "([s, b]) => document.querySelector(s + ' img')?.getAttribute('src') !== b", arg=[selector, before]
-    )
+    expect(page.locator(f"{selector} img")).not_to_have_attribute("src", before)
 
 
 def test_muting_a_level_changes_the_mesh_and_can_be_undone(page: Any, pictures: list[Path], tmp_path: Path) -> None:
     generate(page, pictures[0])
     open_tab(page, "Wavelets")
     page.wait_for_selector("#edit-facts:has-text('0.000 at most')")
-    assert np.array_equal(seen(page, "#edit-before"), seen(page, "#edit-after"))
+    assert np.array_equal(pixels(page, "#edit-before"), pixels(page, "#edit-after"))
     page.wait_for_selector("#sites .js-plotly-plot")
-    assert page.locator("#energy tr").count() == 15
-    old_slice = source(page, "#slice-z")
+    expect(page.locator("#energy tr")).to_have_count(15)
+    old_slice, unedited, no_change = (source(page, selector) for selector in ("#slice-z", "#edit-after", "#edit-change"))
     page.locator("#muted input").nth(0).click()
     page.locator("#muted input").nth(1).click()
     page.wait_for_selector("#edit-facts:has-text('; 0 of ')")
-    assert not np.array_equal(seen(page, "#edit-before"), seen(page, "#edit-after"))
-    change = seen(page, "#edit-change")
+    changed(page, "#edit-after", unedited)
+    assert not np.array_equal(pixels(page, "#edit-before"), pixels(page, "#edit-after"))
+    changed(page, "#edit-change", no_change)
+    change = pixels(page, "#edit-change")
     assert (np.abs(change[..., 0] - change[..., 2]) > 40).mean() > 0.01  # blue and red
     page.locator("#band-level input").nth(1).click()
     changed(page, "#slice-z", old_slice)
@@ -125,12 +114,12 @@ def test_the_result_is_reshaped_repaired_filmed_and_saved(page: Any, pictures: l
     open_tab(page, "Result")
     page.wait_for_selector("#result-solid canvas")
     page.wait_for_selector("#health:has-text('Ready to print')")
-    volume = page.locator("#health tr:has-text('Volume') td").first.inner_text()
+    of_volume = page.locator("#health tr:has-text('Volume') td").first
+    volume = of_volume.inner_text()
     page.locator("#iso-level input[type=number]").fill("-0.05")
     page.locator("#iso-level input[type=number]").press("Tab")
-    page.wait_for_function("v => !document.querySelector('#health').innerText.includes(v)", arg=volume)
-    smaller = page.locator("#health tr:has-text('Volume') td").first.inner_text()
-    assert 0 < float(smaller) < float(volume)
+    expect(of_volume).not_to_have_text(volume)
+    assert 0 < float(of_volume.inner_text()) < float(volume)
     page.locator("#repair input").click()
     page.wait_for_selector("#repair-summary:has-text('Nothing had to be done')")
     page.locator("#place input").nth(1).click()
@@ -151,7 +140,7 @@ def test_dragging_turns_the_volume_and_gains_change_it(page: Any, pictures: list
     generate(page, pictures[0])
     open_tab(page, "Triplane")
     for selector in ("#orbit", "#orbit-ll", "#plane-XY", "#plane-YZ"):
-        seen(page, selector)
+        pixels(page, selector)
     page.wait_for_timeout(1500)
     before = source(page, "#orbit")
     box = page.locator("#orbit").bounding_box()
@@ -160,7 +149,7 @@ def test_dragging_turns_the_volume_and_gains_change_it(page: Any, pictures: list
     page.mouse.move(box["x"] + 160, box["y"] + 80, steps=4)
     page.mouse.up()
     changed(page, "#orbit", before)
-    assert page.locator("#orbit-azimuth input[type=number]").input_value() == "-30"
+    expect(page.locator("#orbit-azimuth input[type=number]")).to_have_value("-30")
     plane = source(page, "#plane-XY")
     page.locator("#gain-LL input[type=number]").fill("0.2")
     page.locator("#gain-LL input[type=number]").press("Tab")
@@ -171,4 +160,4 @@ def test_dragging_turns_the_volume_and_gains_change_it(page: Any, pictures: list
     page.wait_for_selector("#card-3 img")
     open_tab(page, "Triplane")
     page.wait_for_selector("text=No run to inspect yet >> visible=true")
-    assert not page.locator("#orbit").is_visible()
+    expect(page.locator("#orbit")).to_be_hidden()

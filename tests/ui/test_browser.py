@@ -13,25 +13,17 @@ import numpy as np
 import pytest
 import trimesh
 from PIL import Image
-from playwright import sync_api as playwright
+from playwright.sync_api import expect
+
+from tests.ui.conftest import WAIT_MS
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore")]
 
-WAIT_MS = 60_000
-
-
-@pytest.fixture
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
 
 @pytest.fixture(params=[1440, 390], ids=["wide", "narrow"])
-def page(request: pytest.FixtureRequest, browser: Any, served: str) -> Iterator[Any]:
+def page(request: pytest.FixtureRequest, chromium: Any, served: str) -> Iterator[Any]:
     """An open page; in the end it must not have asked any other host for anything, nor logged an error."""
-    page = browser.new_page(viewport={"width": request.param, "height": 900})
+    page = chromium.new_page(viewport={"width": request.param, "height": 900})
     page.set_default_timeout(WAIT_MS)
     hosts: set[str] = set()
     errors: list[str] = []
@@ -59,8 +51,8 @@ def test_a_picture_becomes_a_mesh(page: Any, pictures: list[Path], pipeline: Any
     pipeline.pause_s = 0.3
     page.locator("#upload input[type=file]").first.set_input_files([str(path) for path in pictures[:2]])
     page.wait_for_selector("#card-1 img")
-    assert page.locator("#card-2").count() == 0 or not page.locator("#card-2").is_visible()
-    assert not page.locator("#azimuth-0").is_visible()  # estimated: nothing to set
+    expect(page.locator("#card-2")).to_be_hidden()
+    expect(page.locator("#azimuth-0")).to_be_hidden()  # estimated: nothing to set
     generate(page)
     page.wait_for_selector("#stop-button", state="visible")
     page.wait_for_selector("#progress .wm-progress-fill")
@@ -72,7 +64,7 @@ def test_a_picture_becomes_a_mesh(page: Any, pictures: list[Path], pipeline: Any
             break
         page.wait_for_timeout(500)
     assert coloured_share(page) > 0.03
-    assert re.search(r"[\d,]+ vertices, [\d,]+ triangles", page.locator("#facts").inner_text())
+    expect(page.locator("#facts")).to_contain_text(re.compile(r"[\d,]+ vertices, [\d,]+ triangles"))
     for suffix in ("glb", "obj", "ply", "stl"):
         with page.expect_download() as download:
             page.locator(f"#download-{suffix}").click()
@@ -81,30 +73,30 @@ def test_a_picture_becomes_a_mesh(page: Any, pictures: list[Path], pipeline: Any
         assert download.value.suggested_filename == f"disc-0-mesh.{suffix}"
         assert len(trimesh.load(path, force="mesh").faces) > 100
     # The estimate came back: the sliders show it, and are the person's once the switch is off.
-    assert page.locator("#azimuth-0 input[type=number]").input_value() == "40"
+    expect(page.locator("#azimuth-0 input[type=number]")).to_have_value("40")
     page.locator("#estimate input").click()
     page.wait_for_selector("#azimuth-0 input[type=number]:enabled")
     # Nothing is wider than the window.
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth + 1")
+    page.wait_for_function("document.documentElement.scrollWidth <= window.innerWidth + 1")
 
 
 def test_an_example_brings_its_cameras_and_stop_keeps_the_shape(page: Any, pipeline: Any) -> None:
     pipeline.pause_s = 0.4
     page.locator("#examples button:has(img)").nth(1).click()
     page.wait_for_selector("#card-3 img")
-    assert page.locator("#azimuth-1 input[type=number]").input_value() == "90"
+    expect(page.locator("#azimuth-1 input[type=number]")).to_have_value("90")
     page.locator("#remove-3").click()
     page.wait_for_selector("#card-3", state="hidden")
     page.locator("#coarse-steps input[type=number]").fill("40")
     page.locator("#coarse-steps input[type=number]").press("Tab")
     before = page.locator("#seed input").input_value()
     page.locator("#dice").click()
-    page.wait_for_function(f"document.querySelector('#seed input').value !== {before!r}")
+    expect(page.locator("#seed input")).not_to_have_value(before)
     generate(page)
     page.wait_for_selector("#forming img")
     page.locator("#stop-button").dispatch_event("click")
     page.wait_for_selector("#mesh canvas")
-    assert "Stopped early" in page.locator("#facts").inner_text()
+    expect(page.locator("#facts")).to_contain_text("Stopped early")
     assert len(pipeline.calls[0]["views"]) == 3
     assert pipeline.calls[0]["num_inference_steps"] == (40, 2)
 

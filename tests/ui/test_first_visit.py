@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 import trimesh
 from PIL import Image
-from playwright import sync_api as playwright
+from playwright.sync_api import expect
 
+from tests.ui.conftest import WAIT_MS
 from wavemesh.geometry.export import mesh_bytes
 from wavemesh.ui.handlers import Defaults, Studio
 
@@ -36,14 +37,12 @@ def studio(pipeline: Any, examples_folder: Path, tmp_path: Path) -> Studio:
 
 
 @pytest.fixture
-def page(served: str) -> Iterator[Any]:
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1280, "height": 900})
-        page.set_default_timeout(60_000)
-        page.goto(served)
-        yield page
-        browser.close()
+def page(chromium: Any, served: str) -> Iterator[Any]:
+    page = chromium.new_page(viewport={"width": 1280, "height": 900})
+    page.set_default_timeout(WAIT_MS)
+    page.goto(served)
+    yield page
+    page.close()
 
 
 def wait_for_colour(page: Any, strong: int, weak: int) -> None:
@@ -64,21 +63,21 @@ def test_a_visit_begins_with_a_finished_example(page: Any, pipeline: Any, pictur
     page.wait_for_selector("#mesh canvas")
     wait_for_colour(page, 0, 1)
     page.wait_for_selector("#card-1 img")
-    assert not page.locator("#card-2").is_visible()
-    assert "1,280 triangles" in page.locator("#facts").inner_text()
-    assert "Ball, by A. Maker, CC0" in page.locator("#credit").inner_text()
-    assert page.locator("#generate-button").is_visible()
+    expect(page.locator("#card-2")).to_be_hidden()
+    expect(page.locator("#facts")).to_contain_text("1,280 triangles")
+    expect(page.locator("#credit")).to_contain_text("Ball, by A. Maker, CC0")
+    expect(page.locator("#generate-button")).to_be_visible()
     # Another example shows its own result at once.
     page.locator("#examples button:has(img)").nth(1).click()
     page.wait_for_selector("#card-3 img")
     wait_for_colour(page, 1, 0)
-    assert "12 triangles" in page.locator("#facts").inner_text()
+    expect(page.locator("#facts")).to_contain_text("12 triangles")
     assert pipeline.calls == []
     # A picture of one's own is another object.
     page.locator("#upload input[type=file]").first.set_input_files([str(pictures[0])])
     page.wait_for_selector("#mesh canvas", state="hidden")
     page.wait_for_selector("text=The mesh appears here.")
-    assert not page.locator("#card-1").is_visible()
+    expect(page.locator("#card-1")).to_be_hidden()
     # The shown example is what Generate runs on.
     page.locator("#examples button:has(img)").nth(0).click()
     page.wait_for_selector("#card-1 img")
@@ -110,7 +109,7 @@ def test_no_tab_shows_another_object_once_an_example_is_picked(page: Any, pipeli
     for name, selector in content.items():
         open_tab(name)
         page.wait_for_selector("text=generate it anew to inspect it >> visible=true")
-        assert not page.locator(selector).is_visible()
+        expect(page.locator(selector)).to_be_hidden()
     # The example's own run is shown again, and it alone.
     open_tab("Generate")
     page.locator("#generate-button").dispatch_event("click")

@@ -9,13 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from playwright import sync_api as playwright
+from playwright.sync_api import expect
+
+from tests.ui.conftest import WAIT_MS
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore")]
 
-WAIT_MS = 90_000
-# Chromium's own moving picture stands for a camera, and nobody is asked for leave.
-CAMERA = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
 _BLOB = "const blob = await (await fetch('data:image/png;base64,' + data)).blob();"
 _COPY = f"async (data) => {{ {_BLOB} await navigator.clipboard.write([new ClipboardItem({{'image/png': blob}})]); }}"
 _DROP = f"""async (data) => {{ {_BLOB}
@@ -42,17 +41,9 @@ _CONTRAST = """(selector) => {
 }"""
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox", *CAMERA])
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
-def page(browser: Any, served: str) -> Iterator[Any]:
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
+def page(chromium: Any, served: str) -> Iterator[Any]:
+    context = chromium.new_context(viewport={"width": 1280, "height": 900})
     context.grant_permissions(["clipboard-read", "clipboard-write", "camera"])
     context.set_default_timeout(WAIT_MS)
     page = context.new_page()
@@ -70,7 +61,7 @@ def only_card(page: Any) -> None:
     """Wait for the card of a single picture, and see that it stays the only one."""
     page.wait_for_selector("#card-0 img")
     page.wait_for_timeout(700)
-    assert not page.locator("#card-1").is_visible()
+    expect(page.locator("#card-1")).to_be_hidden()
 
 
 def test_a_picture_is_pasted_and_another_dropped(page: Any, pictures: list[Path]) -> None:
@@ -80,24 +71,28 @@ def test_a_picture_is_pasted_and_another_dropped(page: Any, pictures: list[Path]
     page.evaluate(_DROP, encoded(pictures[2]))
     page.wait_for_selector("#card-1 img")
     page.wait_for_timeout(700)
-    assert not page.locator("#card-2").is_visible()
+    expect(page.locator("#card-2")).to_be_hidden()
 
 
 def test_a_background_is_cut_away_in_sight_and_can_stay(page: Any, pictures: list[Path], pipeline: Any) -> None:
-    def proportions() -> float:
-        return float(page.locator("#card-0 img").evaluate("image => image.naturalWidth / image.naturalHeight"))
+    def card_with(condition: str) -> None:
+        """Wait until the card's picture fulfils it, in terms of its own width `w` and height `h`."""
+        page.wait_for_function(
+            "(([w, h]) => w > 0 && " + condition + ")"
+            "((image => [image?.naturalWidth, image?.naturalHeight])(document.querySelector('#card-0 img')))"
+        )
 
+    image, switch = page.locator("#card-0 img"), page.locator("#cut-background input")
     page.locator("#upload input[type=file]").first.set_input_files([str(pictures[1])])  # the disc on white
-    page.wait_for_selector("#card-0 img")
-    assert proportions() > 2.0  # as it came, and what is used of it
-    before = page.locator("#card-0 img").get_attribute("src")
-    page.locator("#cut-background input").click()
-    page.wait_for_function("before => document.querySelector('#card-0 img').src !== before", arg=before)
+    card_with("w > 2 * h")  # as it came, and what is used of it
+    before = image.get_attribute("src")
+    switch.click()
+    expect(image).not_to_have_attribute("src", before)
     page.locator("#generate-button").dispatch_event("click")
     page.wait_for_selector("#facts:has-text('triangles')")
-    uncut = page.locator("#card-0 img").get_attribute("src")
-    page.locator("#cut-background input").click()
-    page.wait_for_function("uncut => document.querySelector('#card-0 img').src !== uncut", arg=uncut)
+    uncut = image.get_attribute("src")
+    switch.click()
+    expect(image).not_to_have_attribute("src", uncut)
     page.locator("#generate-button").dispatch_event("click")
     for _ in range(120):  # the run is too short for its Stop button to be seen for sure
         if len(pipeline.calls) == 2:
@@ -111,9 +106,8 @@ def test_a_background_is_cut_away_in_sight_and_can_stay(page: Any, pictures: lis
     page.locator("#remove-0").click()
     page.wait_for_selector("#card-0", state="hidden")
     page.locator("#upload input[type=file]").first.set_input_files([str(pictures[0])])
-    page.wait_for_selector("#card-0 img")
-    assert proportions() == 1.0
-    assert not page.locator("#cut-background").is_visible()
+    card_with("w === h")
+    expect(page.locator("#cut-background")).to_be_hidden()
 
 
 def test_a_photograph_is_taken_with_the_webcam(page: Any) -> None:
@@ -159,8 +153,8 @@ def tabbed_to(page: Any, selector: str, most: int = 120) -> set[str]:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_page_follows_light_and_dark(browser: Any, served: str, scheme: str) -> None:
-    page = browser.new_page(color_scheme=scheme)
+def test_the_page_follows_light_and_dark(chromium: Any, served: str, scheme: str) -> None:
+    page = chromium.new_page(color_scheme=scheme)
     page.goto(served)
     page.wait_for_selector("#generate-button")
     for selector in (".wm-header h1", ".wm-header p", ".wm-note", "#generate-button", "#preset label span"):
