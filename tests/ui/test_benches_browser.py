@@ -90,7 +90,9 @@ def test_muting_a_level_changes_the_mesh_and_can_be_undone(page: Any, pictures: 
     assert np.array_equal(pixels(page, "#edit-before"), pixels(page, "#edit-after"))
     page.wait_for_selector("#sites .js-plotly-plot")
     expect(page.locator("#energy tr")).to_have_count(15)
-    old_slice, unedited, no_change = (source(page, selector) for selector in ("#slice-z", "#edit-after", "#edit-change"))
+    old_slice, unedited, no_change = (
+        source(page, selector) for selector in ("#slice-z", "#edit-after", "#edit-change")
+    )
     page.locator("#muted input").nth(0).click()
     page.locator("#muted input").nth(1).click()
     page.wait_for_selector("#edit-facts:has-text('; 0 of ')")

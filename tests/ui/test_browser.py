@@ -59,7 +59,7 @@ def test_a_picture_becomes_a_mesh(page: Any, pictures: list[Path], pipeline: Any
     page.wait_for_selector("#forming img")
     page.wait_for_selector("#mesh canvas")
     page.wait_for_selector("#generate-button", state="visible")
-    for _ in range(40):
+    for _ in range(120):
         if coloured_share(page) > 0.03:
             break
         page.wait_for_timeout(500)

@@ -111,6 +111,25 @@ def test_a_mesh_is_rendered_generated_walked_through_and_compared(page: Any, pip
     assert len(pipeline.calls[-1]["views"]) == 3
 
 
+def test_a_distant_visitor_sees_the_whole_run_and_its_comparison(page: Any) -> None:
+    """Half a second away the updates of a quick run arrive together, and of those the page may show the last alone."""
+    session = page.context.new_cdp_session(page)
+    session.send("Network.enable")
+    unlimited = {"downloadThroughput": -1, "uploadThroughput": -1}
+    session.send("Network.emulateNetworkConditions", {"offline": False, "latency": 500, **unlimited})
+    page.locator("#examples button:has(img)").first.click()
+    page.wait_for_selector("#card-1 img")
+    page.locator("#generate-button").dispatch_event("click")
+    page.wait_for_selector("#facts >> text=seed 0")
+    expect(page.locator("#watch .wm-film img")).to_have_count(6)
+    expect(page.locator("#generate-button")).to_be_visible()
+    page.get_by_role("tab", name="Compare").click()
+    page.locator("#leave-button").click()
+    for number in range(3):
+        page.wait_for_selector(f"#leave-{number} img")
+    expect(page.locator("#leave-button")).to_be_visible()
+
+
 def test_a_comparison_can_be_stopped(page: Any, pipeline: Any) -> None:
     page.locator("#examples button:has(img)").first.click()
     page.wait_for_selector("#card-1 img")

@@ -109,10 +109,9 @@ def _outputs(name: str, count: int) -> list[Any]:
 
 
 def _wire_load(studio: Studio, finished_run: gr.State, controls: list[Any], compared: list[Any]) -> None:
-    # What was compared belongs to the run before.
-    nothing = ["" if isinstance(each, gr.HTML) else gr.update(value=None, visible=False) for each in compared]
-
     def load(folder: str | None) -> list[Any]:
+        # What was compared belongs to the run before.
+        nothing = ["" if isinstance(each, gr.HTML) else gr.update(value=None, visible=False) for each in compared]
         if not folder:
             return [gr.update(visible=True), gr.update(visible=False), *[gr.skip()] * 4, *nothing]
         known = truth_mesh(folder) is not None
@@ -221,11 +220,16 @@ def _wire_buttons(
     """The first button starts the handler; the second stops its model runs."""
 
     def run(request: gr.Request, *arguments: Any) -> Iterator[list[Any]]:
-        yield [gr.update(visible=False), gr.update(visible=True, value="Stop", interactive=True), *skipped]
+        def running(changes: Sequence[Any]) -> list[Any]:
+            # The buttons with every update: of several that arrive together the page may show the last alone.
+            return [gr.update(visible=False), gr.update(visible=True), *changes]
+
+        nothing = ["", *[gr.update(visible=False) for _ in outputs[1:]]]
+        yield running([gr.skip() for _ in outputs])
         comparison = handler(*arguments, request)
         try:
             while True:
-                yield [gr.skip(), gr.skip(), *next(comparison)]
+                yield running(next(comparison))
         except StopIteration as end:
             last = end.value
         except InputError as error:
@@ -235,14 +239,12 @@ def _wire_buttons(
             _log.exception("a comparison failed")
             gr.Warning("Something went wrong on the server; the reason is in its log.", title="This did not work")
             last = nothing
-        yield [gr.update(visible=True), gr.update(visible=False), *last]
+        yield [gr.update(visible=True), gr.update(visible=False, value="Stop", interactive=True), *last]
 
     def stop(request: gr.Request) -> Any:
         studio.stop_flag(_session(request)).set()
         return gr.update(value="Stopping…", interactive=False)
 
-    skipped = [gr.skip() for _ in outputs]
-    nothing = ["", *[gr.update(visible=False)] * (len(outputs) - 1)]
     private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     start_button, stop_button = buttons
     start_button.click(

@@ -276,11 +276,9 @@ def _wire_run(
             )
             watch = Watch()
             yield [None, *stage.update(generate=gr.update(visible=False), stop=gr.update(visible=True))]
-            started = False
             for update in studio.generate(job, request.session_hash or ""):
                 watch.add(update.measured, update.preview)
-                yield [None, *_during(stage, update, started, watch)]
-                started = started or update.preview is not None
+                yield [None, *_during(stage, update, watch)]
                 result = update.result
         except InputError as error:
             gr.Warning(str(error), title="This did not work")
@@ -304,7 +302,7 @@ def _wire_run(
         """The strip with the steps that were not drawn while the run needed the processor."""
         if ended is None or ended[0].folder != shown_run:
             return gr.skip()
-        return Watch.of(studio.record(shown_run)).html()
+        return gr.update(value=Watch.of(studio.record(shown_run)).html(), visible=True)
 
     def stop(request: gr.Request) -> Any:
         studio.stop_flag(request.session_hash or "").set()
@@ -333,18 +331,23 @@ def _wire_run(
     stage.stop.click(stop, None, stage.stop, queue=False, **private)
 
 
-def _during(stage: Stage, update: Update, started: bool, watch: Watch) -> list[Any]:
-    """Values for the stage's outputs while a run goes on; started: whether a preview was shown before."""
-    changes: dict[str, Any] = {"progress": gr.update(value=bar_html(update.progress), visible=True)}
+def _during(stage: Stage, update: Update, watch: Watch) -> list[Any]:
+    """Values for the stage's outputs while a run goes on.
+
+    All of it is sent again and again: an example may be picked meanwhile, and of updates that arrive together, as they
+    do where the network is slow, the page may show the last alone.
+    """
+    changes: dict[str, Any] = {
+        "generate": gr.update(visible=False),
+        "stop": gr.update(visible=True),
+        "progress": gr.update(value=bar_html(update.progress), visible=True),
+    }
     if update.measured is not None:
         changes["watch"] = gr.update(value=watch.html(), visible=True)
     if update.preview is not None:
+        changes |= {name: gr.update(visible=False) for name in ("empty", "facts", "downloads")}
         changes["forming"] = gr.update(value=update.preview, visible=True)
-        # Again and again, because an example may be picked meanwhile.
         changes["mesh"] = gr.update(visible="hidden", value=None)
-        if not started:
-            hidden = gr.update(visible=False)
-            changes |= {"empty": hidden, "facts": hidden, "downloads": hidden}
     return stage.update(**changes)
 
 
