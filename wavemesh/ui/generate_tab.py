@@ -302,7 +302,7 @@ def _wire_run(
         """The strip with the steps that were not drawn while the run needed the processor."""
         if ended is None or ended[0].folder != shown_run:
             return gr.skip()
-        return gr.update(value=Watch.of(studio.record(shown_run)).html(), visible=True)
+        return Watch.of(studio.record(shown_run)).html()
 
     def stop(request: gr.Request) -> Any:
         studio.stop_flag(request.session_hash or "").set()
@@ -359,6 +359,7 @@ def _finished(stage: Stage, result: Result) -> list[Any]:
         forming=hidden,
         mesh=gr.update(value=result.files[".glb"], visible=True),
         facts=gr.update(value=caption(result), visible=True),
+        watch=shown_again,
         downloads=shown_again,
         files=[gr.update(value=result.files[suffix]) for suffix in FILE_SUFFIXES],
     )
