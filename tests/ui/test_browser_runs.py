@@ -137,7 +137,6 @@ def test_a_comparison_can_be_stopped(page: Any, pipeline: Any) -> None:
     page.wait_for_selector("#facts >> text=seed 0")
     page.get_by_role("tab", name="Compare").click()
     page.wait_for_selector("#guidance-button")
-    page.wait_for_timeout(1000)  # the tab has just been drawn, and its buttons act a moment later
     pipeline.pause_s, before = 3.0, pipeline.steps_done
     page.locator("#guidance-button").dispatch_event("click")
     page.wait_for_selector("#guidance-stop")
