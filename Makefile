@@ -48,7 +48,7 @@ weights: .venv/stamp-app
 	$(TRAIN) --preset triplane-autoencoder --steps 1300 -o $(RUN)/autoencoder --export $(RUN)/weights/triplane
 	$(TRAIN) --preset triplane-coarse --steps 1500 -o $(RUN)/planes --init $(RUN)/weights/triplane --export $(RUN)/weights/triplane
 	$(TRAIN) --preset triplane-detail --steps 1000 -o $(RUN)/bands --init $(RUN)/weights/triplane --export $(RUN)/weights/triplane
-	$(TRAIN) --preset triplane-joint --steps 470 -o $(RUN)/joint --init $(RUN)/weights/triplane --export $(RUN)/weights/triplane
+	$(TRAIN) --preset triplane-joint --steps 1870 -o $(RUN)/joint --init $(RUN)/weights/triplane --export $(RUN)/weights/triplane
 
 # Chromium and a software OpenGL, where apt can bring them; elsewhere their tests stay out and pytest says so.
 system:

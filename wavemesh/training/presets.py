@@ -198,7 +198,7 @@ _ROWS = (
         "triplane-joint",
         "triplane-joint",
         "coarse, detail and renderer together with rendered patches, after triplane-detail",
-        {**_CPU, "total_steps": 1_000, "batch_size": 4, "learning_rate": 2e-4, "warmup_steps": 30},
+        {**_CPU, "total_steps": 1_900, "batch_size": 4, "learning_rate": 7e-4, "warmup_steps": 30},
         {"diffusion_weight": 0.1, "field_weight": 1.0},
         TRIPLANE_MODEL,
         after="triplane-detail",
