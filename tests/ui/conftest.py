@@ -10,6 +10,7 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -215,3 +216,17 @@ def chromium() -> Iterator[Any]:
         browser = driver.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox", *_CAMERA])
         yield browser
         browser.close()
+
+
+@contextmanager
+def opened(chromium: Any, address: str, width: int = 1280, height: int = 900) -> Iterator[Any]:
+    """The page in a window of that size; in the end it must not have raised an error."""
+    page = chromium.new_page(viewport={"width": width, "height": height})
+    page.set_default_timeout(WAIT_MS)
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(address)
+    page.wait_for_selector("#generate-button")
+    yield page
+    assert errors == []
+    page.close()

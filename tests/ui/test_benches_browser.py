@@ -13,7 +13,7 @@ import torch
 import trimesh
 from playwright.sync_api import expect
 
-from tests.ui.conftest import WAIT_MS, pixels
+from tests.ui.conftest import opened, pixels
 from wavemesh.models.triplane_renderer import TriplaneRenderer
 from wavemesh.ui.handlers import Studio
 
@@ -53,14 +53,8 @@ def studio(studio: Studio, pipeline: Any, examples_folder: Path) -> Studio:
 
 @pytest.fixture
 def page(chromium: Any, served: str) -> Iterator[Any]:
-    page = chromium.new_page(viewport={"width": 1440, "height": 1000})
-    page.set_default_timeout(WAIT_MS)
-    errors: list[str] = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.goto(served)
-    yield page
-    assert errors == []
-    page.close()
+    with opened(chromium, served, 1440, 1000) as page:
+        yield page
 
 
 def generate(page: Any, picture: Path) -> None:

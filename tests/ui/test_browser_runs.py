@@ -11,7 +11,7 @@ import pytest
 import trimesh
 from playwright.sync_api import expect
 
-from tests.ui.conftest import WAIT_MS, pixels
+from tests.ui.conftest import opened, pixels
 from wavemesh.pipelines.bundle import read_bundle
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore")]
@@ -19,15 +19,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore")]
 
 @pytest.fixture
 def page(chromium: Any, served: str) -> Iterator[Any]:
-    page = chromium.new_page(viewport={"width": 1280, "height": 900})
-    page.set_default_timeout(WAIT_MS)
-    errors: list[str] = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.goto(served)
-    page.wait_for_selector("#generate-button")
-    yield page
-    assert errors == []
-    page.close()
+    with opened(chromium, served) as page:
+        yield page
 
 
 def number(page: Any, name: str) -> Any:

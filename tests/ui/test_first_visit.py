@@ -14,7 +14,7 @@ import trimesh
 from PIL import Image
 from playwright.sync_api import expect
 
-from tests.ui.conftest import WAIT_MS
+from tests.ui.conftest import opened
 from wavemesh.geometry.export import mesh_bytes
 from wavemesh.ui.handlers import Defaults, Studio
 
@@ -38,11 +38,8 @@ def studio(pipeline: Any, examples_folder: Path, tmp_path: Path) -> Studio:
 
 @pytest.fixture
 def page(chromium: Any, served: str) -> Iterator[Any]:
-    page = chromium.new_page(viewport={"width": 1280, "height": 900})
-    page.set_default_timeout(WAIT_MS)
-    page.goto(served)
-    yield page
-    page.close()
+    with opened(chromium, served) as page:
+        yield page
 
 
 def wait_for_colour(page: Any, strong: int, weak: int) -> None:

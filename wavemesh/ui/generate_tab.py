@@ -275,7 +275,7 @@ def _wire_run(
                 held, estimated, coarse, detail, guidance, sampler, seed, method, resolution, threshold, turns
             )
             watch = Watch()
-            yield [None, *stage.update(generate=gr.update(visible=False), stop=gr.update(visible=True))]
+            yield [None, *stage.update(**_busy())]
             for update in studio.generate(job, request.session_hash or ""):
                 watch.add(update.measured, update.preview)
                 yield [None, *_during(stage, update, watch)]
@@ -331,17 +331,18 @@ def _wire_run(
     stage.stop.click(stop, None, stage.stop, queue=False, **private)
 
 
+def _busy() -> dict[str, Any]:
+    """Changes of the stage's buttons that say that a run goes on."""
+    return {"generate": gr.update(visible=False), "stop": gr.update(visible=True)}
+
+
 def _during(stage: Stage, update: Update, watch: Watch) -> list[Any]:
     """Values for the stage's outputs while a run goes on.
 
     All of it is sent again and again: an example may be picked meanwhile, and of updates that arrive together, as they
     do where the network is slow, the page may show the last alone.
     """
-    changes: dict[str, Any] = {
-        "generate": gr.update(visible=False),
-        "stop": gr.update(visible=True),
-        "progress": gr.update(value=bar_html(update.progress), visible=True),
-    }
+    changes = {**_busy(), "progress": gr.update(value=bar_html(update.progress), visible=True)}
     if update.measured is not None:
         changes["watch"] = gr.update(value=watch.html(), visible=True)
     if update.preview is not None:
