@@ -28,7 +28,7 @@ def write_output(example: Example, pipeline: Callable[..., Any], manifest: str, 
     from wavemesh.geometry.isosurface import simplify
     from wavemesh.geometry.repair import with_colours_of
     from wavemesh.pipelines.views import View
-    from wavemesh.ui.painting import beside, paint_mesh
+    from wavemesh.ui.widgets.painting import beside, paint_mesh
 
     cameras = [Camera(**camera) for camera in example.cameras]
     views = [View(path, camera) for path, camera in zip(example.pictures, cameras, strict=True)]

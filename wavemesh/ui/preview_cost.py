@@ -17,11 +17,11 @@ from typing import Any
 
 from PIL import Image
 
-from wavemesh.ui.generation import Job, StopFlag, run_job
-from wavemesh.ui.handlers import shipped_defaults
 from wavemesh.ui.methods import loader
 from wavemesh.ui.progress import Pace
-from wavemesh.ui.watch import Watch
+from wavemesh.ui.runner import Job, StopFlag, run_job
+from wavemesh.ui.studio import shipped_defaults
+from wavemesh.ui.widgets.strip import Watch
 
 
 def preview_cost(factory: Callable[[], Any], job: Job, repeats: int) -> dict[str, Any]:
