@@ -16,7 +16,7 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from wavemesh.geometry.camera import Camera, stack_cameras
-from wavemesh.geometry.procedural.grid import SolidGrids, field_gradient
+from wavemesh.procedural.grid import SolidGrids, field_gradient
 from wavemesh.rendering.raycast import Light
 
 _MAX_STEPS = 64
