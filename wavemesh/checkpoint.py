@@ -22,8 +22,9 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from wavemesh.config import from_dict, read_json
+from wavemesh.config import from_dict
 from wavemesh.errors import InputError
+from wavemesh.files import read_json
 from wavemesh.settings import modern
 
 MANIFEST = "manifest.json"

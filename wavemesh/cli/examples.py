@@ -50,9 +50,9 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _write_pictures(args: argparse.Namespace) -> None:
-    from wavemesh.config import write_text
     from wavemesh.data.dataset import PreparedShapes
     from wavemesh.data.examples import attribution, write_example
+    from wavemesh.files import write_text
 
     shapes = PreparedShapes(args.data, args.split)
     for key in args.keys:
