@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wavemesh.errors import InputError
+from wavemesh.geometry.frame import beside
 from wavemesh.ui.colours import diverging, legend
 from wavemesh.ui.generation import Job
-from wavemesh.ui.painting import beside, paint_mesh
+from wavemesh.ui.painting import paint_mesh
 from wavemesh.ui.watch import plot
 
 if TYPE_CHECKING:

@@ -14,8 +14,9 @@ import numpy as np
 from PIL import Image
 
 from wavemesh.errors import InputError
+from wavemesh.geometry.frame import beside
 from wavemesh.ui.colours import diverging
-from wavemesh.ui.painting import beside, paint_field
+from wavemesh.ui.painting import paint_field
 from wavemesh.ui.watch import curves, plot
 
 if TYPE_CHECKING:
