@@ -11,13 +11,13 @@ import argparse
 import sys
 from pathlib import Path
 
+from wavemesh.bench import PARTS
 from wavemesh.cli.arguments import add_device, integer
 from wavemesh.cli.outputs import check_writable, fill_table
 
 EXAMPLE = """example, under a minute on a CPU:
   python -m wavemesh bench --parts pipeline --repeats 1
 """
-PARTS = ("pipeline", "triplane", "unet", "wavelets", "app", "previews")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> None:
     if args.output is not None:
         check_writable(args.output / "bench.json")
 
-    from wavemesh.evaluation.bench import run_bench
+    from wavemesh.bench.run import run_bench
 
     report = run_bench(
         args.weights, args.output, args.device, args.repeats, args.parts, triplane_source=args.triplane_weights

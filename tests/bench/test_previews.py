@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 from tests.ui.conftest import FakePipeline
+from wavemesh.bench.previews import preview_cost
 from wavemesh.ui import generation
 from wavemesh.ui.generation import Job, StopFlag, run_job
-from wavemesh.ui.preview_cost import preview_cost
 from wavemesh.ui.progress import Pace
 
 PICTURE = Image.new("RGBA", (48, 48), (200, 60, 50, 255))
