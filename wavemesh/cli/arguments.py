@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wavemesh.errors import InputError
@@ -49,6 +50,12 @@ def add_sampling(parser: argparse.ArgumentParser) -> None:
     """Add --steps and --guidance; what is left out takes the defaults that the weights were shipped with."""
     parser.add_argument("--steps", type=integer(1), metavar="N", help="denoising steps per stage")
     parser.add_argument("--guidance", type=number, metavar="G", help="guidance scale; 1 is plain conditional")
+
+
+def add_tables(parser: argparse.ArgumentParser, summary: str) -> None:
+    """Add --docs and --readme, Markdown files with a place for what the command measures; see `outputs.fill_table`."""
+    parser.add_argument("--docs", type=Path, metavar="FILE", help="put the tables into this Markdown file as well")
+    parser.add_argument("--readme", type=Path, metavar="FILE", help=f"put {summary} into this Markdown file as well")
 
 
 def cameras_for(

@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 
 from wavemesh.config import read_json, write_text
+from wavemesh.evaluation.evaluate import score_prediction
 from wavemesh.evaluation.metrics import Scores
 from wavemesh.evaluation.plan import pipeline_fingerprint, sampling_units
-from wavemesh.evaluation.report import score_prediction
 from wavemesh.evaluation.samples import PreparedSamples, choose_keys, ground_truth
 from wavemesh.evaluation.table import bootstrap
 
