@@ -1,6 +1,7 @@
 """The benchmark's machinery, on things whose cost is known."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -89,8 +90,37 @@ def test_the_report_has_every_part(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     text = (tmp_path / "bench.md").read_text("utf-8")
     assert "1.20 s (encode 0.10, coarse 1.00)" in text
     assert "0.50 of pywt's time" in text
+    assert report.to_summary().splitlines()[2:] == [
+        "| | measured | budget |",
+        "|---|---|---|",
+        "| picture to 128³ mesh | 1.2 s | under 10 s |",
+        "| memory of that | 900 MiB | under 2 GB |",
+        "| watching a run | 20% of the run | at most 25% |",
+    ]
     assert "(5 previews) | 20% (2.40 s against 2.00 s) | at most 25% |" in text
     assert json.loads((tmp_path / "bench.json").read_text("utf-8"))["parts"]["pipeline"]["peak_resident_mib"] == 900.0
+
+
+def test_the_readme_shows_figures_of_the_bench() -> None:
+    """Where this fails, one of the two tables was written without the other: see `python -m wavemesh bench`."""
+    root = Path(__file__).resolve().parents[2]
+    short, whole = ((root / name).read_text(encoding="utf-8") for name in ("README.md", "docs/bench.md"))
+    marked = re.search(r"<!-- table:speed -->\n(.*?)<!-- end -->", short, re.DOTALL)
+    assert marked is not None
+
+    def figure(text: str, row: str) -> float:
+        found = re.search(rf"^\| {row}.*?\| ([\d.]+)", text, re.MULTILINE)
+        assert found is not None, row
+        return float(found[1])
+
+    pairs = {
+        "picture to 128³ mesh": "image -> 128³ mesh",
+        "memory of that": "peak resident memory",
+        "start of the page": "start of the app",
+        "watching a run": "preview streaming",
+    }
+    for row, source in pairs.items():
+        assert figure(marked[1], row) == pytest.approx(figure(whole, source), abs=0.0501)
 
 
 def test_bad_choices_are_refused() -> None:
