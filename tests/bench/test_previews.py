@@ -12,9 +12,9 @@ from PIL import Image
 
 from tests.ui.conftest import FakePipeline
 from wavemesh.bench.previews import preview_cost
-from wavemesh.ui import generation
-from wavemesh.ui.generation import Job, StopFlag, run_job
+from wavemesh.ui import runner as generation
 from wavemesh.ui.progress import Pace
+from wavemesh.ui.runner import Job, StopFlag, run_job
 
 PICTURE = Image.new("RGBA", (48, 48), (200, 60, 50, 255))
 JOB = Job(views=((PICTURE, {"azimuth_deg": 0.0}),), steps=(2, 1))

@@ -27,7 +27,7 @@ from wavemesh.geometry.isosurface import sdf_to_mesh
 from wavemesh.imaging import Crop
 from wavemesh.pipelines.outputs import StepReport
 from wavemesh.pipelines.views import PreparedView
-from wavemesh.ui.handlers import Defaults, Studio
+from wavemesh.ui.studio import Defaults, Studio
 from wavemesh.wavelets.sparse import SparseCoefficients
 
 NO_FEATURES = torch.zeros(0, 7)

@@ -15,7 +15,7 @@ from playwright.sync_api import expect
 
 from tests.ui.conftest import opened, pixels
 from wavemesh.models.triplane_renderer import TriplaneRenderer
-from wavemesh.ui.handlers import Studio
+from wavemesh.ui.studio import Studio
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore")]
 

@@ -19,8 +19,8 @@ from tests.ui.conftest import FakePipeline, sphere_sdf
 from wavemesh.geometry.isosurface import sdf_to_mesh
 from wavemesh.pipelines.bundle import read_bundle
 from wavemesh.pipelines.outputs import StepReport
-from wavemesh.ui import compare
-from wavemesh.ui.handlers import Defaults, Studio
+from wavemesh.ui.compare import content as compare
+from wavemesh.ui.studio import Defaults, Studio
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # gradio and its client warn about themselves
 

@@ -16,7 +16,7 @@ from playwright.sync_api import expect
 
 from tests.ui.conftest import opened
 from wavemesh.geometry.export import mesh_bytes
-from wavemesh.ui.handlers import Defaults, Studio
+from wavemesh.ui.studio import Defaults, Studio
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore")]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from wavemesh.evaluation.variants import Sampling, samplings
-from wavemesh.ui.handlers import shipped_defaults
 from wavemesh.ui.methods import METHODS, presets
+from wavemesh.ui.studio import shipped_defaults
 
 TABLE = Path(__file__).resolve().parents[2] / "docs" / "ablations.md"
 

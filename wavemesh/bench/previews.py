@@ -18,11 +18,11 @@ from typing import Any
 from PIL import Image
 
 from wavemesh.bench.pipeline import measured_on_picture
-from wavemesh.ui.generation import Job, StopFlag, run_job
-from wavemesh.ui.handlers import shipped_defaults
 from wavemesh.ui.methods import loader
 from wavemesh.ui.progress import Pace
-from wavemesh.ui.watch import Watch
+from wavemesh.ui.runner import Job, StopFlag, run_job
+from wavemesh.ui.studio import shipped_defaults
+from wavemesh.ui.widgets.strip import Watch
 
 
 def bench_previews(source: str | None = None, device: str = "cpu", repeats: int = 2) -> dict[str, Any]:

@@ -76,8 +76,8 @@ def _serve(workspace: Path, weights: str | None, device: str) -> tuple[Any, str]
     os.environ["GRADIO_TEMP_DIR"] = str(workspace)
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     from wavemesh.ui.app import build, serve
-    from wavemesh.ui.handlers import Studio, shipped_defaults
     from wavemesh.ui.methods import available_methods, loader
+    from wavemesh.ui.studio import Studio, shipped_defaults
 
     others = {method: loader(method, None, device) for method in available_methods() if method != "wavemesh"}
     pipeline, defaults = loader("wavemesh", weights, device), shipped_defaults(weights)

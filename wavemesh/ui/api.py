@@ -10,9 +10,9 @@ import gradio as gr
 
 from wavemesh.errors import InputError
 from wavemesh.ui.arguments import files_argument, json_argument
-from wavemesh.ui.generation import FULL_RESOLUTION
-from wavemesh.ui.handlers import Studio, add_pictures, make_job, parse_cameras
 from wavemesh.ui.pictures import MAX_VIEWS, Number
+from wavemesh.ui.runner import FULL_RESOLUTION
+from wavemesh.ui.studio import Studio, add_pictures, make_job, parse_cameras
 
 _MEASURED = ("noise_level", "change", "active_sites", "guidance_norm")
 

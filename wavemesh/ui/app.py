@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wavemesh.errors import InputError
-from wavemesh.ui.handlers import Studio, shipped_defaults
 from wavemesh.ui.methods import available_methods, loader
+from wavemesh.ui.studio import Studio, shipped_defaults
 from wavemesh.ui.workspace import KEPT_S, open_workspace
 
 if TYPE_CHECKING:
@@ -32,13 +32,13 @@ def build(studio: Studio) -> gr.Blocks:
     """The page over a studio; serve it with `serve`."""
     import gradio as gr
 
+    from wavemesh.ui.compare.view import compare_tab
     from wavemesh.ui.compare_api import add_compare_api
-    from wavemesh.ui.compare_tab import compare_tab
-    from wavemesh.ui.generate_tab import generate_tab
-    from wavemesh.ui.result_tab import result_tab
-    from wavemesh.ui.steps_tab import steps_tab
-    from wavemesh.ui.triplane_tab import triplane_tab
-    from wavemesh.ui.wavelet_tab import wavelet_tab
+    from wavemesh.ui.generate.view import generate_tab
+    from wavemesh.ui.result.view import result_tab
+    from wavemesh.ui.steps.view import steps_tab
+    from wavemesh.ui.triplane.view import triplane_tab
+    from wavemesh.ui.wavelets.view import wavelet_tab
 
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(KEPT_S, KEPT_S), fill_width=True) as page:
         gr.HTML(_HEADER)

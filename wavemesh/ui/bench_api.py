@@ -14,11 +14,11 @@ import gradio as gr
 from wavemesh.errors import InputError
 from wavemesh.geometry.export import MESH_SUFFIXES, mesh_bytes
 from wavemesh.ui.arguments import json_argument
-from wavemesh.ui.handlers import Studio
-from wavemesh.ui.notices import refused
 from wavemesh.ui.pictures import Number
-from wavemesh.ui.result_tools import ResultBench, Shape
-from wavemesh.ui.wavelet_bench import Comparison, Decoded, Edit, wavelet_coefficients
+from wavemesh.ui.result.content import ResultBench, Shape
+from wavemesh.ui.studio import Studio
+from wavemesh.ui.wavelets.content import Comparison, Decoded, Edit, wavelet_coefficients
+from wavemesh.ui.widgets.notices import refused
 from wavemesh.ui.workspace import new_result_folder
 from wavemesh.wavelets.bands import BANDS
 

@@ -7,11 +7,11 @@ from typing import Any
 import gradio as gr
 
 from wavemesh.errors import InputError
-from wavemesh.ui.compare import measure
-from wavemesh.ui.handlers import Studio
-from wavemesh.ui.notices import refused
+from wavemesh.ui.compare.content import measure
+from wavemesh.ui.generate.truth import rendered_pictures
 from wavemesh.ui.pictures import Number
-from wavemesh.ui.truth import rendered_pictures
+from wavemesh.ui.studio import Studio
+from wavemesh.ui.widgets.notices import refused
 from wavemesh.ui.workspace import new_result_folder
 
 

@@ -1,0 +1,118 @@
+"""Recorded steps: what the scrubber shows comes from the record, and the model is not asked again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.ui.conftest import sphere_sdf
+from wavemesh.errors import InputError
+from wavemesh.ui.steps.content import (
+    facts_html,
+    guidance_strengths,
+    slices,
+    slices_html,
+    step_facts,
+    step_mesh,
+    step_picture,
+)
+from wavemesh.ui.studio import Studio, add_pictures, make_job
+from wavemesh.ui.widgets.strip import FRAME_SIDE, MAX_FRAMES, Watch, filmstrip, plot
+
+
+@pytest.fixture
+def folder(studio: Studio, pictures: list[Path]) -> str:
+    """The folder of a finished run, guided."""
+    held, _ = add_pictures([], pictures[:1])
+    result = list(studio.generate(make_job(held, True, 3, 2, 2.0, "ddim", 1), "session"))[-1].result
+    assert result is not None
+    return result.folder
+
+
+def test_every_step_is_there_without_the_model(studio: Studio, folder: str, pipeline: Any) -> None:
+    record = studio.record(folder)
+    assert len(pipeline.calls) == 1
+    assert [step_facts(record, index)["stage"] for index in range(5)] == ["coarse"] * 3 + ["detail"] * 2
+    sizes = [step_mesh(record, index).extents.mean() for index in range(5)]
+    assert sizes == sorted(sizes)  # the fake's spheres grow
+    pictures = [step_picture(record, index, 64) for index in range(5)]
+    shares = [float((picture[..., 3] > 0).mean()) for picture in pictures if picture is not None]
+    assert len(shares) == 5
+    assert shares == sorted(shares)
+    assert len(pipeline.calls) == 1
+
+
+def test_guidance_strength_is_what_guidance_added_over_its_gain(studio: Studio, folder: str) -> None:
+    # The fake reports 0.5 at scale 2: the difference itself; details are not guided.
+    assert guidance_strengths(studio.record(folder)) == [0.5, 0.5, 0.5, None, None]
+    html = facts_html(studio.record(folder), 1)
+    assert "<dd>0.5</dd>" in html
+    assert "Coarse stage, step 2 of 3" in html
+
+
+def test_the_field_slice_is_the_field(studio: Studio, folder: str) -> None:
+    record = studio.record(folder)
+    (_, [(name, picture)]), *levels = slices(record, 4, "y", 0.0)
+    assert name == "field"
+    assert picture.shape == (24, 24, 3)
+    inside = sphere_sdf(0.7)[:, 12, :].T < 0
+    blue = picture[..., 2].astype(int) > picture[..., 0]
+    assert (inside == blue).mean() > 0.99
+    assert [len(pictures) for _, pictures in levels] == [7, 7]
+    assert [len(pictures) for _, pictures in slices(record, 0, "x", 0.5)] == [1, 7]  # no fine details yet
+    assert slices_html(record, 4, "z", -0.2).count("<img") == 15
+
+
+def test_what_there_is_not_is_said(studio: Studio, folder: str, tmp_path: Path) -> None:
+    record = studio.record(folder)
+    with pytest.raises(InputError, match="steps 1 to 5, not 6"):
+        step_facts(record, 5)
+    with pytest.raises(InputError, match="'w'"):
+        slices(record, 0, "w", 0.0)
+    with pytest.raises(InputError, match=r"not 1\.5"):
+        slices(record, 0, "x", 1.5)
+    for other in (str(tmp_path), f"{folder}/..", f"{folder}/../../..", "/etc", ""):
+        with pytest.raises(InputError, match="no longer kept"):
+            studio.record(other)
+
+
+def test_records_are_kept_in_memory(studio: Studio, folder: str) -> None:
+    assert studio.record(folder) is studio.record(folder)
+
+
+def test_the_watch_tells_frames_curves_and_counts(studio: Studio, pictures: list[Path]) -> None:
+    held, _ = add_pictures([], pictures[:1])
+    watch = Watch()
+    assert watch.html() == ""
+    for update in studio.generate(make_job(held, True, 3, 2, 1.0, "ddim", 1), "session"):
+        watch.add(update.measured, update.preview)
+    html = watch.html()
+    assert html.count("<polyline") == 4  # two drawings, a line for each stage
+    assert "<b>7</b> active sites" in html
+    assert "data:image/webp;base64," in html
+    assert [step.change is None for step in watch.steps] == [True, False, False, False, False]
+    assert all(step.coefficients is None and step.field is None for step in watch.steps)  # crosses a process border
+
+
+def test_a_long_strip_is_thinned_evenly() -> None:
+    strip = filmstrip([(f"coarse {number}", "data:,") for number in range(1, 51)])
+    assert strip.count("<figure>") == MAX_FRAMES
+    assert ">coarse 1<" in strip
+    assert ">coarse 50<" in strip
+    assert filmstrip([]) == ""
+    assert FRAME_SIDE <= 128
+
+
+def test_a_plot_is_drawn_to_scale_and_told_in_words() -> None:
+    svg = plot("A <b>", [("one", [None, 1.0, 2.0]), ("two", [4.0])], levels=[("hull", 3.0)])
+    assert "A &lt;b&gt;" in svg
+    assert 'aria-label="A &lt;b&gt;: one 2, two 4, hull 3"' in svg
+    points = svg.split('wm-line-0" points="')[1].split('"')[0].split()
+    (x1, y1), (x2, y2) = (tuple(map(float, point.split(","))) for point in points)
+    assert x1 < x2
+    base = float(svg.split('class="wm-axis" x1="8" y1="')[1].split('"')[0])
+    assert (base - y2) == pytest.approx(2 * (base - y1), abs=0.2)
+    assert np.isclose(base - y2, (base - 16) / 2, atol=0.2)  # two of four

@@ -1,0 +1,271 @@
+"""One run of the pipeline as a stream of updates that a page can show, stop and outlive.
+
+The pipeline calls back after each step and cannot yield, so it runs in a thread of its own and a generator passes on
+what it reports. Whoever closes the generator (a closed browser tab) stops the run as well, and the lock around the
+accelerator is held until the thread has really ended.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import queue
+import shutil
+import threading
+import time
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from wavemesh.geometry.frame import beside
+from wavemesh.ui.export import export_mesh
+from wavemesh.ui.generate.truth import TRUTH_FILE
+from wavemesh.ui.methods import METHODS
+from wavemesh.ui.progress import Pace, Progress
+from wavemesh.ui.widgets.painting import paint_field, paint_mesh
+from wavemesh.ui.workspace import new_result_folder
+
+if TYPE_CHECKING:
+    import trimesh
+
+    from wavemesh.pipelines import StepReport
+    from wavemesh.pipelines.record import RunRecord, StepRecord
+    from wavemesh.pipelines.views import PreparedView
+
+MAX_SECONDS = 600.0
+RESOLUTIONS = (64, 128)
+FULL_RESOLUTION = RESOLUTIONS[-1]
+TURNS = (1, 2, 4)
+_PREVIEW_PAUSE_S = 0.3  # the preview shares the processor with the model
+
+_log = logging.getLogger(__name__)
+
+
+# Called with a list of views and the settings of `WaveMeshPipeline.__call__`; gives what that gives.
+Pipeline = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a run is asked for.
+
+    views: RGBA pictures with the keyword arguments of their `Camera`, None to have it estimated. steps: of each stage
+    of the method. resolution: None for that of the weights. detail_threshold: finest coefficients under it are dropped.
+    turns: frames whose mean coarse shape is taken, where the method does so. name: becomes the files' name. origin: the
+    folder of the mesh that all views were rendered from, if they were. prepared: views as a record has them, which take
+    the place of `views` before the pipeline. previews: whether the shape is drawn while it forms.
+    """
+
+    views: tuple[tuple[Image.Image, dict[str, Any] | None], ...]
+    steps: tuple[int, ...] = (5, 2)
+    method: str = "wavemesh"
+    resolution: int | None = None
+    detail_threshold: float = 0.0
+    turns: int = 1
+    guidance_scale: float = 1.0
+    sampler: str = "ddim"
+    seed: int = 0
+    name: str = "wavemesh"
+    origin: str | None = None
+    prepared: tuple[PreparedView, ...] = ()
+    previews: bool = True
+
+    def stage_steps(self) -> dict[str, int]:
+        """The number of steps by stage, as far as the stages run."""
+        return stage_steps(self.method, self.steps, self.resolution)
+
+    def passes(self) -> int:
+        """How often a step of the first stage evaluates its network."""
+        return passes(self.method, self.guidance_scale, self.turns)
+
+    def arguments(self) -> dict[str, Any]:
+        """What the pipeline is called with, beside views and callback."""
+        shared = {"guidance_scale": self.guidance_scale, "seed": self.seed, "sampler": self.sampler}
+        shared["background"] = "none"  # is cut away already, or to be kept
+        if len(METHODS[self.method].stages) == 1:
+            return {**shared, "num_inference_steps": self.steps[0]}
+        own = {"resolution": self.resolution, "detail_threshold": self.detail_threshold, "turns": self.turns}
+        return {**shared, **own, "num_inference_steps": self.steps}
+
+    def with_cameras(self, cameras: Sequence[dict[str, Any] | None]) -> Job:
+        """The same job with these cameras for its pictures."""
+        pictures = [picture for picture, _ in self.views]
+        return replace(self, views=tuple(zip(pictures, cameras, strict=True)))
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run leaves: files by suffix, numbers for the caption, and the cameras that were estimated.
+
+    found: for each view the crop and its camera's keyword arguments, None where the camera was given. folder: holds the
+    files and the record of the run.
+    """
+
+    files: dict[str, str]
+    vertices: int
+    faces: int
+    seconds: float
+    stopped: bool
+    seed: int
+    timings: dict[str, float] = field(default_factory=dict)
+    found: tuple[tuple[Image.Image, dict[str, Any]] | None, ...] = ()
+    folder: str = ""
+
+
+@dataclass(frozen=True)
+class Update:
+    """One moment of a run: progress, sometimes a new preview ((s, s, 4) uint8, RGBA), at the end the result.
+
+    measured: after a step, what is recorded of it, without its arrays. pace: at the end, what the run taught about the
+    time that steps take; on a lent GPU a run has a copy of the one that it was given.
+    """
+
+    progress: Progress
+    stage: str = ""
+    step: int = 0
+    num_steps: int = 0
+    preview: np.ndarray | None = None
+    measured: StepRecord | None = None
+    result: Result | None = None
+    pace: Pace | None = None
+
+
+class StopFlag:
+    """A request to stop, kept as a file so that it reaches a process forked for the GPU too."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def set(self) -> None:
+        """Ask the run to end after its current step."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._path.touch()
+
+    def clear(self) -> None:
+        """Forget the request, and the file."""
+        self._path.unlink(missing_ok=True)
+
+    def is_set(self) -> bool:
+        """Whether somebody asked to stop."""
+        return self._path.exists()
+
+
+def stage_steps(method: str, steps: Sequence[int], resolution: int | None) -> dict[str, int]:
+    """The number of steps by stage; at the lower resolution there are no details."""
+    counts = dict(zip(METHODS[method].stages, steps, strict=False))
+    if resolution is not None and resolution < FULL_RESOLUTION:
+        counts.pop("detail", None)
+    return counts
+
+
+def passes(method: str, guidance_scale: float, turns: int) -> int:
+    """How often a step of the first stage evaluates its network: in each frame, and twice where it is guided."""
+    return (turns if len(METHODS[method].stages) == 2 else 1) * (1 if guidance_scale == 1.0 else 2)
+
+
+def run_job(
+    pipeline_factory: Callable[[], Pipeline], job: Job, workspace: Path, stop: StopFlag, pace: Pace
+) -> Generator[Update, None, None]:
+    """Updates of one run, the last one with the result; closing the iterator stops the run.
+
+    Raises what the pipeline raises, InputError above all.
+    """
+    from wavemesh.pipelines.record import Recorder
+
+    messages: queue.Queue[Any] = queue.Queue()
+    worker = threading.Thread(target=_work, args=(pipeline_factory, job, stop, messages), name="generate", daemon=True)
+    clock = pace.clock(job.stage_steps(), job.passes())
+    painter = _Painter(job)
+    recorder = Recorder()
+    begin = last_step = time.perf_counter()
+    yield Update(Progress("Loading the model and reading the pictures"))
+    worker.start()
+    try:
+        while True:
+            message = messages.get()
+            if isinstance(message, Exception):
+                raise message
+            if not hasattr(message, "num_steps"):
+                break
+            if time.perf_counter() - begin > MAX_SECONDS:
+                stop.set()
+            last_step = time.perf_counter()
+            progress = clock.step(message.stage, message.step, message.num_steps, message.elapsed_s)
+            recorder(message)
+            measured = replace(recorder.steps[-1], coefficients=None, field=None)
+            # Where reports pile up, only the newest is drawn.
+            preview = painter.paint(message.sdf) if messages.empty() else None
+            yield Update(progress, message.stage, message.step + 1, message.num_steps, preview, measured)
+        worker.join()
+        yield Update(Progress("Writing the files", 0.99), preview=painter.paint_mesh(message.mesh))
+        result = _result(recorder.record(message), message, job, workspace, time.perf_counter() - begin)
+        clock.finished(time.perf_counter() - last_step)
+        yield Update(Progress("Done", 1.0), result=result, pace=pace)
+    finally:
+        if worker.is_alive():
+            stop.set()
+            worker.join()
+
+
+def _work(pipeline_factory: Callable[[], Pipeline], job: Job, stop: StopFlag, messages: queue.Queue[Any]) -> None:
+    """The pipeline's thread: sends a report for each step, then the output or the exception."""
+
+    def report_step(report: StepReport) -> bool:
+        messages.put(report)
+        return stop.is_set()
+
+    try:
+        from wavemesh.geometry.camera import Camera
+        from wavemesh.pipelines.views import View
+
+        views = [View(picture, None if camera is None else Camera(**camera)) for picture, camera in job.views]
+        messages.put(pipeline_factory()(list(job.prepared) or views, callback=report_step, **job.arguments()))
+    except Exception as error:  # travels to the page's thread, which shows or logs it
+        messages.put(error)
+
+
+class _Painter:
+    """Draws the shape as it forms, from beside the first picture's camera, but never too often."""
+
+    def __init__(self, job: Job) -> None:
+        camera = job.views[0][1] or {}
+        self._from = beside(float(camera.get("azimuth_deg", 0.0)), float(camera.get("elevation_deg", 20.0)))
+        self._next = 0.0 if job.previews else math.inf
+
+    def paint(self, sdf: np.ndarray) -> np.ndarray | None:
+        """A preview of the field's surface; None if it has none yet or the last preview was just now."""
+        if time.perf_counter() < self._next:
+            return None
+        picture = paint_field(sdf, *self._from, smooth=False)  # the model waits for it
+        self._next = time.perf_counter() + _PREVIEW_PAUSE_S
+        return picture
+
+    def paint_mesh(self, mesh: trimesh.Trimesh) -> np.ndarray | None:
+        """A preview of the finished mesh; None where none are wanted."""
+        return None if self._next == math.inf else paint_mesh(mesh, *self._from, smooth=False)
+
+
+def _result(record: RunRecord, output: Any, job: Job, workspace: Path, seconds: float) -> Result:
+    folder = new_result_folder(workspace)
+    files = export_mesh(output.mesh, folder, job.name)
+    bundle = record.save(folder, {"mesh.glb": Path(files[".glb"]).read_bytes()})
+    if job.origin is not None:
+        shutil.copyfile(Path(job.origin) / TRUTH_FILE, folder / TRUTH_FILE)
+    found = tuple(
+        (view.crop.apply(view.full), asdict(view.camera)) if view.estimated else None for view in output.views
+    )
+    return Result(
+        files={**files, ".zip": str(bundle)},
+        vertices=len(output.mesh.vertices),
+        faces=len(output.mesh.faces),
+        seconds=seconds,
+        stopped=output.stopped,
+        seed=job.seed,
+        timings=dict(output.timings),
+        found=found,
+        folder=str(folder),
+    )
