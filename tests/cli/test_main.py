@@ -38,10 +38,12 @@ def test_a_command_line_without_sense_exits_with_2(arguments: list[str], capsys:
 
 
 def command_lines() -> list[str]:
-    """Every `python -m wavemesh ...` of the README and of the helps' examples."""
-    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+    """Every `python -m wavemesh ...` of README, documents and the helps' examples; the log keeps those of its day."""
+    root = Path(__file__).resolve().parents[2]
+    files = [root / "README.md", *sorted(set((root / "docs").glob("*.md")) - {root / "docs" / "LOG.md"})]
+    pages = [path.read_text(encoding="utf-8") for path in files]
     helps = [importlib.import_module(f"wavemesh.cli.{name}").EXAMPLE for name in cli.COMMANDS]
-    return re.findall(r"python -m (wavemesh [a-z][^`#\n]*)", "\n".join([readme, *helps]))
+    return re.findall(r"python -m (wavemesh [a-z][^`#\n]*)", "\n".join([*pages, *helps]))
 
 
 @pytest.mark.parametrize("line", command_lines())
@@ -132,6 +134,16 @@ def test_a_table_is_put_between_its_marks(tmp_path: Path) -> None:
     assert path.read_text() == text
     with pytest.raises(InputError, match="'speed'"):
         fill_table(path, "speed", "")
+
+
+@pytest.mark.parametrize("option", ["--docs", "--readme"])
+def test_a_missing_place_for_a_table_is_found_before_the_work(
+    option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "page.md").write_text("no mark")
+    for command in (["evaluate", "--data", "nowhere", "-o", str(tmp_path / "out")], ["bench"]):
+        assert cli.main([*command, option, str(tmp_path / "page.md")]) == 2
+        assert "has no place for the table" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

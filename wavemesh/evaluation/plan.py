@@ -89,7 +89,7 @@ def make_plan(
         add(ORACLE, None, Unit("oracle", functools.partial(_oracle, training), mark))
     if pipeline is not None:
         # Defaults of sampling come with the weights and may change without them.
-        mark = pipeline_fingerprint(pipeline) + repr(getattr(_config(pipeline), "sampling", None))
+        mark = pipeline_fingerprint(pipeline) + repr(pipeline.model.config.sampling)
         sampled = mark + json.dumps(options)
         for count in views:
             if "known" in cameras:
@@ -163,13 +163,11 @@ def _ceiling(codec: dict[str, Any], sample: EvaluationSample) -> Prediction:
 
 
 def _codec_options(pipeline: Any) -> dict[str, Any]:
-    """The bank and the rule for active sites that a pipeline's model uses; the defaults for one without a model."""
-    config = _config(pipeline)
-    return {} if config is None else {"bank": config.bank, "threshold": config.active_threshold}
-
-
-def _config(pipeline: Any) -> Any:
-    return getattr(getattr(pipeline, "model", None), "config", None)
+    """The bank and the rule for active sites that a pipeline's model uses; the defaults without a pipeline."""
+    if pipeline is None:
+        return {}
+    config = pipeline.model.config
+    return {"bank": config.bank, "threshold": config.active_threshold}
 
 
 @dataclass

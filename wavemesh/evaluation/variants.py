@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
+from wavemesh.evaluation.evaluate import score_prediction
 from wavemesh.evaluation.metrics import Scores
 from wavemesh.evaluation.plan import pipeline_fingerprint, sampling_units
-from wavemesh.evaluation.report import score_prediction
 from wavemesh.evaluation.samples import PreparedSamples, choose_keys, ground_truth
 from wavemesh.evaluation.table import bootstrap
 from wavemesh.files import read_json, write_text

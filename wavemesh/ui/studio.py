@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wavemesh.errors import InputError
+from wavemesh.gallery.format import Example
+from wavemesh.gallery.read import EXAMPLES_FOLDER, load_examples
 from wavemesh.ui.accelerator import Accelerator, on_gpu
-from wavemesh.ui.examples import EXAMPLES_FOLDER, Example, load_examples
 from wavemesh.ui.methods import METHODS, WEIGHTS, Preset, presets, shipped_sampling
 from wavemesh.ui.pictures import MAX_VIEWS, Number, Picture, cut_out
 from wavemesh.ui.progress import Pace, Progress

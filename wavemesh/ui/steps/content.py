@@ -14,8 +14,9 @@ import numpy as np
 from PIL import Image
 
 from wavemesh.errors import InputError
+from wavemesh.geometry.frame import beside
 from wavemesh.ui.widgets.colours import diverging
-from wavemesh.ui.widgets.painting import beside, paint_field
+from wavemesh.ui.widgets.painting import paint_field
 from wavemesh.ui.widgets.strip import curves, plot
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from tests.ui.conftest import FakePipeline
+from wavemesh.bench.previews import preview_cost
 from wavemesh.ui import runner as generation
-from wavemesh.ui.preview_cost import preview_cost
 from wavemesh.ui.progress import Pace
 from wavemesh.ui.runner import Job, StopFlag, run_job
 

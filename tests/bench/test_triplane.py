@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from wavemesh.bench import run
+from wavemesh.bench import triplane as bench_triplane
 from wavemesh.errors import InputError
-from wavemesh.evaluation import bench, bench_triplane
 
 
 def test_the_ball_is_a_ball_whatever_the_channels() -> None:
@@ -34,8 +35,8 @@ def test_every_row_of_the_reference_is_measured(monkeypatch: pytest.MonkeyPatch,
     assert result["2"]["rendered"] in ("a ball", "a sampled triplane")
     assert result["2"]["precision"] in ("float32", "bfloat16")
     assert min(*result["2"]["forward"].values(), result["2"]["training"], *result["2"]["rendering"].values()) > 0.0
-    monkeypatch.setattr(bench, "bench_triplane", lambda *given: result)
-    text = bench.run_bench(None, tmp_path, "cpu", 1, ["triplane"]).to_markdown()
+    monkeypatch.setattr(run, "bench_triplane", lambda *given: result)
+    text = run.run_bench(None, tmp_path, "cpu", 1, ["triplane"]).to_markdown()
     rows = {
         line.split("|")[1].strip(): [cell.strip() for cell in line.split("|")[2:4]] for line in text.splitlines()[4:]
     }

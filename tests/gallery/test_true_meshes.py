@@ -11,9 +11,9 @@ import pytest
 import trimesh
 from PIL import Image
 
-from wavemesh.data import true_meshes
-from wavemesh.data.true_meshes import plain, write_true_mesh
 from wavemesh.errors import InputError
+from wavemesh.gallery import write
+from wavemesh.gallery.write import plain, write_true_mesh
 from wavemesh.geometry.untrusted import read_untrusted_mesh
 
 
@@ -42,7 +42,7 @@ def test_the_model_is_written_in_the_world_frame(example: Path, library: Path) -
 def test_what_cannot_be_written_is_refused(example: Path, library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match=r"no example '.*nowhere'"):
         write_true_mesh(example.parent / "nowhere", library)
-    monkeypatch.setattr(true_meshes, "MAX_BYTES", 100)
+    monkeypatch.setattr(write, "MAX_BYTES", 100)
     with pytest.raises(InputError, match="bytes; 100 may ship"):
         write_true_mesh(example, library)
     for about, words in (({"library": "tests", "key": "tests_cup"}, "no model 'tests_cup'"),

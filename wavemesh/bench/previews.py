@@ -1,6 +1,6 @@
-"""What it costs a run that somebody watches it: started in a process of its own by `wavemesh bench`.
+"""What it costs a run that somebody watches it on the page, in a process of its own.
 
-python -m wavemesh.ui.preview_cost '{"picture": "chair.png", "out": "result.json"}'
+python -m wavemesh.bench.previews '{"picture": "chair.png", "out": "result.json"}'
 """
 
 from __future__ import annotations
@@ -17,11 +17,20 @@ from typing import Any
 
 from PIL import Image
 
+from wavemesh.bench.pipeline import measured_on_picture
 from wavemesh.ui.methods import loader
 from wavemesh.ui.progress import Pace
 from wavemesh.ui.runner import Job, StopFlag, run_job
 from wavemesh.ui.studio import shipped_defaults
 from wavemesh.ui.widgets.strip import Watch
+
+
+def bench_previews(source: str | None = None, device: str = "cpu", repeats: int = 2) -> dict[str, Any]:
+    """Median seconds of a run of the page with and without previews, and the share they add.
+
+    Raises InputError with the child's last words when it fails.
+    """
+    return measured_on_picture(__name__, source, device, repeats)
 
 
 def preview_cost(factory: Callable[[], Any], job: Job, repeats: int) -> dict[str, Any]:

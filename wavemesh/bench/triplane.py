@@ -5,16 +5,13 @@ reference's default size (32 channels, pictures of 256^2), once at the shipped o
 depends on how much of the volume is empty: it is measured on a sampled triplane where there are trained weights, and on
 a ball otherwise.
 
-python -m wavemesh.evaluation.bench_triplane '{"channels": 32, "batch": 2, "out": "memory.json"}'
+python -m wavemesh.bench.triplane '{"channels": 32, "batch": 2, "out": "memory.json"}'
 """
 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
@@ -23,10 +20,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from wavemesh.bench.processes import measured_apart, peak_resident_bytes
+from wavemesh.bench.timing import bench_mesh, measure
 from wavemesh.checkpoint import resolve
 from wavemesh.errors import InputError
-from wavemesh.evaluation.bench_child import peak_resident_bytes
-from wavemesh.evaluation.bench_parts import bench_mesh, measure
 from wavemesh.geometry.camera import Camera
 from wavemesh.geometry.camera_tensors import stack_cameras
 from wavemesh.models.precision import fast_dtypes
@@ -135,18 +132,8 @@ def _training_step(model: WaveletTriplaneDiffusion, dtype: torch.dtype, device: 
 
 def _memory(channels: int, image_size: int, device: str) -> dict[str, float]:
     """MiB that a forward pass of two pictures takes at its peak, in a process of its own."""
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "memory.json"
-        options = {"channels": channels, "image_size": image_size, "device": device, "out": str(out)}
-        root = str(Path(__file__).resolve().parents[2])
-        path = os.pathsep.join(part for part in (root, os.environ.get("PYTHONPATH", "")) if part)
-        command = [sys.executable, "-m", "wavemesh.evaluation.bench_triplane", json.dumps(options)]
-        environment = os.environ | {"PYTHONPATH": path}
-        child = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        if child.returncode != 0 or not out.exists():
-            last = (child.stderr.strip().splitlines() or ["it said nothing"])[-1]
-            raise InputError(f"The benchmark's forward pass failed: {last}")
-        return json.loads(out.read_text("utf-8"))
+    options = {"channels": channels, "image_size": image_size, "device": device}
+    return measured_apart(__name__, options)
 
 
 def main(arguments: str) -> None:

@@ -13,8 +13,8 @@ from PIL import Image
 
 from wavemesh import cli
 from wavemesh.checkpoint import manifest_fingerprint
+from wavemesh.gallery.read import EXAMPLES_FOLDER, load_examples
 from wavemesh.geometry.mesh import load_mesh
-from wavemesh.ui.examples import EXAMPLES_FOLDER, load_examples
 
 WEIGHTS = Path(__file__).resolve().parents[2] / "assets" / "weights" / "wavemesh"
 OUTPUTS = ("mesh.glb", "preview.webp", "result.json")

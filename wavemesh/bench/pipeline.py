@@ -1,17 +1,43 @@
-"""Runs the pipeline in a process of its own, so that peak memory is the pipeline's; started by `bench.bench_pipeline`.
+"""Seconds and memory of picture to mesh with the shipped defaults, in a process of its own.
 
-python -m wavemesh.evaluation.bench_child '{"out": "result.json", "repeats": 1}'
+python -m wavemesh.bench.pipeline '{"picture": "chair.png", "out": "result.json", "repeats": 1}'
 """
 
 from __future__ import annotations
 
 import json
-import resource
 import statistics
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
+
+from PIL import Image
+
+from wavemesh.bench.processes import measured_apart, peak_resident_bytes
+
+
+def bench_pipeline(source: str | None = None, device: str = "cpu", repeats: int = 3) -> dict[str, Any]:
+    """Median seconds per stage of picture -> mesh with the shipped defaults, and peak memory.
+
+    Raises InputError with the child's last words when it fails.
+    """
+    return measured_on_picture(__name__, source, device, repeats)
+
+
+def measured_on_picture(module: str, source: str | None, device: str, repeats: int) -> dict[str, Any]:
+    """What a module measures of a pipeline, in a process of its own, on a picture of a made-up object."""
+    from wavemesh.bench.timing import bench_mesh
+    from wavemesh.geometry.camera import Camera
+    from wavemesh.rendering import raycast_view
+
+    with tempfile.TemporaryDirectory() as folder:
+        picture = Path(folder) / "picture.png"
+        view = raycast_view(bench_mesh(), Camera(azimuth_deg=30.0, elevation_deg=20.0), 512)
+        Image.fromarray(view.rgba, "RGBA").save(picture)
+        options = {"source": source, "device": device, "repeats": repeats, "picture": str(picture)}
+        return measured_apart(module, options)
 
 
 def main(arguments: str) -> None:
@@ -46,20 +72,6 @@ def main(arguments: str) -> None:
     if pipeline.device.type == "cuda":
         result["peak_device_mib"] = torch.cuda.max_memory_allocated() / 2**20
     Path(options["out"]).write_text(json.dumps(result), encoding="utf-8")
-
-
-def peak_resident_bytes() -> int:
-    """The largest resident set of this process so far.
-
-    Linux's VmHWM starts anew with the program, while getrusage's maximum is inherited from the process that forked us.
-    """
-    status = Path("/proc/self/status")
-    if status.exists():
-        for line in status.read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
 
 
 if __name__ == "__main__":

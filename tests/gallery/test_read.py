@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from wavemesh.gallery.read import load_examples
 from wavemesh.geometry.camera import Camera
 from wavemesh.geometry.untrusted import read_untrusted_mesh
 from wavemesh.rendering import raycast_view
-from wavemesh.ui.examples import load_examples
 
 
 def test_examples_load_in_order_with_credit(examples_folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Timings of single parts in this process: sparse against dense U-Net, growth with resolution, wavelet transforms.
+"""Seconds of the sparse against the dense U-Net, and their growth with the resolution.
 
 Every number is a median over repetitions after a warm-up, and every ratio compares what ran in the same process, in
 turn, on the same threads.
@@ -6,66 +6,22 @@ turn, on the same threads.
 
 from __future__ import annotations
 
-import importlib.util
-import statistics
-import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import Any
 
-import numpy as np
-import pywt
 import torch
 import trimesh
 from torch import Tensor
 
+from wavemesh.bench.timing import bench_mesh, measure
+from wavemesh.bench.wavelets import BANK
 from wavemesh.geometry.sdf import mesh_to_sdf
 from wavemesh.models.precision import fast_dtypes
 from wavemesh.models.wavemesh import DenoiserConfig, WaveMeshConfig
 from wavemesh.models.wavemesh_unet import WaveMeshUNet
 from wavemesh.sparse.tensor import SparseTensor
-from wavemesh.wavelets import transform
 from wavemesh.wavelets.sparse import active_sites
-
-BANK = "bior2.2"
-
-
-def measure(runs: dict[str, Callable[[], Any]], repeats: int, device: str = "cpu") -> dict[str, float]:
-    """The median seconds of each variant after one warm-up call; waits for the GPU where there is one.
-
-    The variants take turns, so that other load on the machine falls on all of them and leaves their ratios alone.
-    """
-    for run in runs.values():
-        run()
-    seconds: dict[str, list[float]] = {name: [] for name in runs}
-    for _ in range(repeats):
-        for name, run in runs.items():
-            _wait(device)
-            start = time.perf_counter()
-            run()
-            _wait(device)
-            seconds[name].append(time.perf_counter() - start)
-    return {name: statistics.median(values) for name, values in seconds.items()}
-
-
-def _wait(device: str) -> None:
-    if device == "cuda":
-        torch.cuda.synchronize()
-
-
-def bench_mesh() -> trimesh.Trimesh:
-    """A table with a drawer unit and a lamp: thin parts, a bulky part and a round one, in the frame of the product."""
-    parts = [
-        trimesh.creation.box((1.8, 0.08, 1.1)).apply_translation((0.0, 0.0, 0.0)),
-        trimesh.creation.box((0.5, 0.7, 0.9)).apply_translation((0.55, -0.38, 0.0)),
-        trimesh.creation.icosphere(subdivisions=3, radius=0.24).apply_translation((-0.45, 0.5, 0.0)),
-        trimesh.creation.box((0.07, 0.3, 0.07)).apply_translation((-0.45, 0.16, 0.0)),
-    ]
-    for x, z in ((-0.82, -0.48), (-0.82, 0.48)):
-        parts.append(trimesh.creation.box((0.09, 0.75, 0.09)).apply_translation((x, -0.4, z)))
-    mesh = trimesh.util.concatenate(parts)
-    mesh.visual.vertex_colors = np.tile(np.array([170, 120, 80, 255], np.uint8), (len(mesh.vertices), 1))
-    return mesh
 
 
 def surface_sites(resolutions: Sequence[int], mesh: trimesh.Trimesh | None = None) -> dict[int, Tensor]:
@@ -152,53 +108,3 @@ def _forward(network: WaveMeshUNet, mask: Tensor, dtype: torch.dtype, device: st
             network(x, time_step, context)
 
     return run
-
-
-def bench_wavelets(repeats: int = 5) -> dict[str, Any]:
-    """Forward and inverse transforms against ptwt and PyWavelets on the CPU: seconds, and ours divided by theirs.
-
-    3D: (1, 1, 128^3), bior2.2, two levels. 2D: (3, 32, 128, 128), Haar, one level. ptwt, a development dependency, is
-    left out where it is not installed; it has no periodization for these calls, so it runs with zero padding.
-    """
-    volume, planes = torch.randn(1, 1, 128, 128, 128), torch.randn(3, 32, 128, 128)
-    cases = {
-        "3d": _wavelet_case_3d(volume),
-        "2d": _wavelet_case_2d(planes),
-    }
-    results = {}
-    for name, variants in cases.items():
-        with torch.inference_mode():
-            seconds = measure(variants, repeats)
-        ratios = {other: seconds["wavemesh"] / value for other, value in seconds.items() if other != "wavemesh"}
-        results[name] = {"seconds": seconds, "ratio": ratios}
-    return results
-
-
-def _wavelet_case_3d(volume: Tensor) -> dict[str, Callable[[], Any]]:
-    """There and back in three dimensions, by each library."""
-    array = volume.numpy()
-    options = {"mode": "periodization", "axes": (-3, -2, -1)}
-    variants: dict[str, Callable[[], Any]] = {
-        "wavemesh": lambda: transform.waverec3d(transform.wavedec3d(volume, BANK, 2), BANK),
-        "pywt": lambda: pywt.waverecn(pywt.wavedecn(array, BANK, level=2, **options), BANK, **options),
-    }
-    if importlib.util.find_spec("ptwt") is not None:
-        import ptwt
-
-        variants["ptwt"] = lambda: ptwt.waverec3(ptwt.wavedec3(volume, BANK, level=2), BANK)
-    return variants
-
-
-def _wavelet_case_2d(planes: Tensor) -> dict[str, Callable[[], Any]]:
-    """There and back in two dimensions, by each library."""
-    array = planes.numpy()
-    options = {"mode": "periodization", "axes": (-2, -1)}
-    variants: dict[str, Callable[[], Any]] = {
-        "wavemesh": lambda: transform.waverec2d(transform.wavedec2d(planes, "haar", 1), "haar"),
-        "pywt": lambda: pywt.idwt2(pywt.dwt2(array, "haar", **options), "haar", **options),
-    }
-    if importlib.util.find_spec("ptwt") is not None:
-        import ptwt
-
-        variants["ptwt"] = lambda: ptwt.waverec2(ptwt.wavedec2(planes, "haar", level=1, mode="zero"), "haar")
-    return variants
