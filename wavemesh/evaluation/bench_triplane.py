@@ -23,7 +23,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from wavemesh.checkpoint import resolve
 from wavemesh.errors import InputError
 from wavemesh.evaluation.bench_child import peak_resident_bytes
 from wavemesh.evaluation.bench_parts import bench_mesh, measure
@@ -32,6 +31,7 @@ from wavemesh.models.precision import fast_dtypes
 from wavemesh.models.triplane_renderer import TriplaneRenderer
 from wavemesh.models.wavelet_triplane import TriplaneConfig, WaveletTriplaneDiffusion
 from wavemesh.rendering import raycast_view
+from wavemesh.weights import resolve
 
 SIZES = {32: 256, 16: 128}  # channels -> side of the pictures; the reference's default first, then the shipped size
 MEMORY_BATCH, TRAINING_BATCH = 2, 4

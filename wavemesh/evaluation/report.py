@@ -32,7 +32,7 @@ from wavemesh.evaluation.metrics import (
     surface_points,
 )
 from wavemesh.evaluation.novel_views import NUM_NOVEL, ViewScores, ViewUnit, novel_views, score_pictures
-from wavemesh.evaluation.plan import Plan, Prediction, TableRow, Unit, make_plan, pipeline_fingerprint, training_split
+from wavemesh.evaluation.plan import Plan, Prediction, TableRow, Unit, make_plan, training_split
 from wavemesh.evaluation.samples import (
     EvaluationSample,
     GroundTruth,
@@ -72,7 +72,8 @@ def evaluate(
 ) -> Report:
     """The report on `split`, also written to <out_dir>/report.json and report.md.
 
-    pipeline: `pipe(views, num_inference_steps=, guidance_scale=, seed=)` with `.sdf` and `.mesh`; None: no such rows.
+    pipeline: `pipe(views, num_inference_steps=, guidance_scale=, seed=)` with `.sdf` and `.mesh`, and a `fingerprint`;
+    None: no such rows.
     views: numbers of canonical views. subset: 'quick' (24 fixed shapes) or 'full'. seeds: samples for the best-of row.
     cameras: 'known', 'estimated' or both; estimated ones come with the errors of the pipeline's camera head.
     jobs: processes for scoring (None: one for each core). triplane: adds the rows of the triplane system, and a table
@@ -281,10 +282,10 @@ def _header(
         "best of seeds": f"{seeds}, by F@0.05 against the truth (an oracle's choice)",
         "estimated cameras": "best of the four quarter turns of the frame, by IoU",
         "settings": chosen or "shipped defaults",
-        "weights": "none" if pipeline is None else pipeline_fingerprint(pipeline),
+        "weights": "none" if pipeline is None else pipeline.fingerprint,
     }
     if triplane is not None:
-        header["weights of the triplane system"] = pipeline_fingerprint(triplane.pipeline)
+        header["weights of the triplane system"] = triplane.pipeline.fingerprint
         header["novel views"] = (
             f"{NUM_NOVEL} of each shape, as large as the prepared views, on white, from cameras that were not given; "
             "PSNR counts up to 60 dB"

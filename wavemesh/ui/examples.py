@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-EXAMPLES_FOLDER = Path(__file__).resolve().parents[2] / "examples"
+from wavemesh.bundled import EXAMPLES
 
 _CAMERA_KEYS = {"azimuth_deg", "elevation_deg", "distance", "fov_deg", "offset"}
 _log = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 class CachedResult:
     """What a model made of an example: a mesh of few faces, a picture of it, and how it came to be.
 
-    manifest: fingerprint of the weights, see `checkpoint.manifest_fingerprint`.
+    manifest: fingerprint of the weights, see `weights.fingerprint`.
     """
 
     mesh: Path
@@ -56,7 +56,7 @@ class Example:
         return ", ".join(part for part in (self.name, self.creator and f"by {self.creator}", self.licence) if part)
 
 
-def load_examples(folder: Path = EXAMPLES_FOLDER) -> list[Example]:
+def load_examples(folder: Path = EXAMPLES) -> list[Example]:
     """The examples of a folder by name; damaged ones are left out with a warning, no folder means no examples."""
     if not folder.is_dir():
         return []
