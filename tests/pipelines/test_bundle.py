@@ -128,9 +128,9 @@ def test_a_bundle_that_names_its_weights_in_the_old_way(
     for network in (tiny_pipeline.model, tiny_pipeline.camera_head):
         for name, tensor in sorted(network.state_dict().items()):
             digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype};".encode() + tensor.numpy().tobytes())
-    old = replace(record, settings={**record.settings, "weights": digest.hexdigest()[:16]})
+    old = replace(record, provenance={**record.provenance, "weights": digest.hexdigest()[:16]})
     assert replay(read_bundle(written(old, tmp_path)), tiny_pipeline).identical
-    other = replace(record, settings={**record.settings, "weights": "0123456789abcdef"})
+    other = replace(record, provenance={**record.provenance, "weights": "0123456789abcdef"})
     with pytest.raises(InputError, match="weights 0123456789abcdef and cannot be reproduced"):
         replay(other, tiny_pipeline)
 

@@ -161,7 +161,7 @@ def test_the_fingerprint_tells_weights_apart(weights_folder: Path, ellipse: Imag
     del second.fingerprint
     assert second.fingerprint != first.fingerprint
     del first.fingerprint
-    assert first.fingerprint == out.settings["weights"]  # of models in memory: of what saving them writes
+    assert first.fingerprint == out.provenance["weights"]  # of models in memory: of what saving them writes
 
 
 def test_the_fingerprint_covers_the_configuration(weights_folder: Path, tmp_path: Path) -> None:
