@@ -20,8 +20,9 @@ import trimesh
 
 from wavemesh.errors import InputError
 from wavemesh.geometry.camera import Camera
+from wavemesh.geometry.colour import to_linear
 from wavemesh.rendering.appearance import Appearance
-from wavemesh.rendering.raycast import Light, RenderedView, to_linear
+from wavemesh.rendering.raycast import Light, RenderedView
 
 if TYPE_CHECKING:
     import pyrender
