@@ -81,7 +81,7 @@ def camera_head(folder: Path) -> Path:
     return own if own.is_dir() else resolve(None) / CAMERA_HEAD
 
 
-def files(folder: str | Path) -> list[str]:
+def hub_files(folder: str | Path) -> list[str]:
     """What of a folder goes to the Hub: weights, configurations, manifests and the model card, as sorted paths inside.
 
     Parts in folders of their own (the camera head, a triplane) come along. Raises InputError where there are none.
@@ -103,7 +103,7 @@ def push_to_hub(
     """
     if not HUB_ID.fullmatch(repo_id):
         raise InputError(f"A repository of weights is named OWNER/NAME, not {repo_id!r}.")
-    names = files(folder)
+    names = hub_files(folder)
     message = message or f"Weights {fingerprint(folder)}"
 
     def upload() -> str:
