@@ -22,8 +22,10 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from wavemesh.config import from_dict, read_json
+from wavemesh.config import from_dict
 from wavemesh.errors import InputError
+from wavemesh.files import read_json
+from wavemesh.settings import modern
 
 MANIFEST = "manifest.json"
 CONFIG = "config.json"
@@ -135,6 +137,8 @@ def load_module(
     weights take their defaults. Raises InputError where files are missing, damaged or do not fit.
     """
     weights, config = load_weights(folder)
+    if isinstance(config.get("sampling"), dict):
+        config["sampling"] = modern(config["sampling"])
     module = build(from_dict(config_type, config, fill_defaults=True))
     for name, network in networks(module).items():
         if name not in weights:

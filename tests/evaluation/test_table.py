@@ -4,24 +4,23 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
 
 from wavemesh.errors import InputError
 from wavemesh.evaluation.metrics import Scores
-from wavemesh.evaluation.table import bootstrap, make_row, markdown_table
+from wavemesh.evaluation.table import Estimate, bootstrap, make_row, markdown_table
 
 
 def scores(value: float) -> Scores:
     return Scores(*[value] * 8)
 
 
-def test_bootstrap_agrees_with_scipy() -> None:
+def test_the_interval_is_that_of_means_over_resampled_shapes() -> None:
     values = np.random.default_rng(3).beta(2, 3, size=40)
-    ours = bootstrap(values.tolist(), rounds=20_000)
-    theirs = stats.bootstrap((values,), np.mean, n_resamples=20_000, method="percentile", rng=0).confidence_interval
-    assert ours.mean == pytest.approx(values.mean())
-    assert ours.low == pytest.approx(theirs.low, abs=3e-3)
-    assert ours.high == pytest.approx(theirs.high, abs=3e-3)
+    found = bootstrap(values.tolist(), seed=5)
+    draws = np.random.default_rng(5).integers(0, 40, size=(2000, 40))
+    low, high = np.percentile(values[draws].mean(axis=1), [2.5, 97.5])
+    assert (found.mean, found.low, found.high) == pytest.approx((values.mean(), low, high), abs=1e-12)
+    assert bootstrap([0.25]) == Estimate(0.25, 0.25, 0.25)
 
 
 @settings(max_examples=20, deadline=None)

@@ -50,8 +50,8 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _write_pictures(args: argparse.Namespace) -> None:
-    from wavemesh.config import write_text
     from wavemesh.data.dataset import PreparedShapes
+    from wavemesh.files import write_text
     from wavemesh.gallery.write import attribution, write_example
 
     shapes = PreparedShapes(args.data, args.split)

@@ -195,9 +195,9 @@ def _results(args: argparse.Namespace) -> None:
 
 
 def _cases(args: argparse.Namespace) -> None:
-    from wavemesh.config import read_json
     from wavemesh.evaluation.figures import chosen_cases, results_sheet
     from wavemesh.evaluation.samples import PreparedSamples
+    from wavemesh.files import read_json
     from wavemesh.pipelines.wavemesh import WaveMeshPipeline
 
     keys = chosen_cases(read_json(args.report), f"WaveMesh / {args.views}")

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wavemesh import config
+from wavemesh import files
 from wavemesh.errors import InputError
 from wavemesh.geometry.export import MESH_SUFFIXES, TEXTURE_SUFFIXES, mesh_files, side_files
 
@@ -58,7 +58,7 @@ def write_bytes(path: Path, content: bytes) -> None:
 def write_files(contents: dict[Path, bytes]) -> None:
     """Write all files or none; raises InputError, with nothing left behind, if that fails."""
     try:
-        config.write_files(contents)
+        files.write_files(contents)
     except OSError as error:
         path = list(contents)[-1]
         raise InputError(f"The file {path} cannot be written: {error.strerror or error}.") from None

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
+from scipy import stats
 
 from wavemesh.errors import InputError
 
@@ -77,9 +78,11 @@ def bootstrap(values: Sequence[float], rounds: int = 2000, seed: int = 0) -> Est
     data = np.asarray(values, dtype=np.float64)
     if not data.size:
         raise InputError("There are no scores to average.")
-    draws = np.random.default_rng(seed).integers(0, data.size, size=(rounds, data.size))
-    low, high = np.percentile(data[draws].mean(axis=1), [2.5, 97.5])
-    return Estimate(float(data.mean()), float(low), float(high))
+    mean = float(data.mean())
+    if data.size == 1:  # nothing to resample
+        return Estimate(mean, mean, mean)
+    found = stats.bootstrap((data,), np.mean, n_resamples=rounds, method="percentile", rng=np.random.default_rng(seed))
+    return Estimate(mean, float(found.confidence_interval.low), float(found.confidence_interval.high))
 
 
 def make_row(

@@ -30,6 +30,7 @@ from wavemesh.geometry.repair import with_colours_of
 from wavemesh.pipelines.views import View
 from wavemesh.rendering import Appearance, RaycastRenderer
 from wavemesh.rendering.turntable import STUDIO
+from wavemesh.settings import to_json
 
 MAX_FACES = 20_000
 PREVIEW_SIDE = 320
@@ -73,7 +74,7 @@ def write_output(example: Example, pipeline: Callable[..., Any], manifest: str, 
     folder = example.pictures[0].parent
     facts = {
         "manifest": manifest,
-        "settings": output.settings,
+        "settings": to_json(output.settings),
         "vertices": len(mesh.vertices),
         "faces": len(mesh.faces),
     }

@@ -206,4 +206,4 @@ def _with_run(known: list[tuple[str, str]], folder: str, studio: Studio) -> list
     record = studio.record(folder)
     if record.coefficients is None or any(run[1] == folder for run in known):
         return known
-    return [*known, (f"Run {len(known) + 1}, seed {record.settings.get('seed', '?')}", folder)]
+    return [*known, (f"Run {len(known) + 1}, seed {record.settings.seed}", folder)]

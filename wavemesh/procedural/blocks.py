@@ -13,8 +13,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from wavemesh.geometry.procedural.field import PrimitiveLists, RoleDistances
-from wavemesh.geometry.procedural.solids import Role, Solids
+from wavemesh.procedural.field import PrimitiveLists, RoleDistances
+from wavemesh.procedural.solids import Role, Solids
 
 _FIRST_LEVEL = 4
 

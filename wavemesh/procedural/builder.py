@@ -16,8 +16,8 @@ import torch
 from jaxtyping import Float
 
 from wavemesh.geometry.frame import BOX_SIDE
-from wavemesh.geometry.procedural.materials import Paint
-from wavemesh.geometry.procedural.primitive import (
+from wavemesh.procedural.materials import Paint
+from wavemesh.procedural.primitive import (
     AROUND,
     AXES,
     Number,
@@ -26,7 +26,7 @@ from wavemesh.geometry.procedural.primitive import (
     rotation_of,
     rotation_towards,
 )
-from wavemesh.geometry.procedural.solids import MAX_VERTICES, Kind, Role, Solids
+from wavemesh.procedural.solids import MAX_VERTICES, Kind, Role, Solids
 
 
 class Builder:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from wavemesh.geometry.procedural.builder import Builder, pack
-from wavemesh.geometry.procedural.field import signed_field
-from wavemesh.geometry.procedural.materials import Paint, cloth, metal, paint, pottery, wood
-from wavemesh.geometry.procedural.primitive import AXES
-from wavemesh.geometry.procedural.solids import Role
+from wavemesh.procedural.builder import Builder, pack
+from wavemesh.procedural.field import signed_field
+from wavemesh.procedural.materials import Paint, cloth, metal, paint, pottery, wood
+from wavemesh.procedural.primitive import AXES
+from wavemesh.procedural.solids import Role
 
 
 def free_form(rng: np.random.Generator) -> Builder:

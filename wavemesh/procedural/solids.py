@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from wavemesh.geometry.procedural import distances
+from wavemesh.procedural import distances
 
 MAX_VERTICES = 28
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from wavemesh.geometry.procedural.builder import Builder
-from wavemesh.geometry.procedural.materials import (
+from wavemesh.procedural.builder import Builder
+from wavemesh.procedural.materials import (
     WHITE,
     glass,
     leaf,
@@ -14,7 +14,7 @@ from wavemesh.geometry.procedural.materials import (
     plain,
     pottery,
 )
-from wavemesh.geometry.procedural.solids import Role
+from wavemesh.procedural.solids import Role
 
 _CURVE_POINTS = 20
 

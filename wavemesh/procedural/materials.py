@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from wavemesh.geometry.procedural.paint import Pattern
+from wavemesh.procedural.paint import Pattern
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from wavemesh.errors import InputError
-from wavemesh.geometry.procedural import figures, freeform, household, lamps, plants, seating, storage, vehicles
-from wavemesh.geometry.procedural.builder import Builder, pack
-from wavemesh.geometry.procedural.solids import Solids
+from wavemesh.procedural import figures, freeform, household, lamps, plants, seating, storage, vehicles
+from wavemesh.procedural.builder import Builder, pack
+from wavemesh.procedural.solids import Solids
 
 # Generators with their weights: furniture is the most frequent, as it is in the libraries of real models.
 _WEIGHTED: tuple[tuple[str, Callable[[np.random.Generator], Builder], float], ...] = (

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from wavemesh.geometry.procedural.builder import Builder
-from wavemesh.geometry.procedural.household import smooth_profile
-from wavemesh.geometry.procedural.materials import WHITE, Paint, cloth, metal, paint, pottery, wood
-from wavemesh.geometry.procedural.primitive import Number
+from wavemesh.procedural.builder import Builder
+from wavemesh.procedural.household import smooth_profile
+from wavemesh.procedural.materials import WHITE, Paint, cloth, metal, paint, pottery, wood
+from wavemesh.procedural.primitive import Number
 
 
 def _shade(b: Builder, rng: np.random.Generator, low: Number, width: Number, look: Paint, tilt: Number = 0.0) -> float:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from wavemesh.geometry.procedural.builder import Builder
-from wavemesh.geometry.procedural.materials import WHITE, Paint, cloth, furnishing, legs, metal, paint, plain, wood
-from wavemesh.geometry.procedural.primitive import Number, Vector
-from wavemesh.geometry.procedural.solids import Role
+from wavemesh.procedural.builder import Builder
+from wavemesh.procedural.materials import WHITE, Paint, cloth, furnishing, legs, metal, paint, plain, wood
+from wavemesh.procedural.primitive import Number, Vector
+from wavemesh.procedural.solids import Role
 
 
 def four_legs(

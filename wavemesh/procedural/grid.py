@@ -18,8 +18,8 @@ from torch import Tensor
 
 from wavemesh.errors import InputError
 from wavemesh.geometry.frame import TRUNCATION
-from wavemesh.geometry.procedural.blocks import SurfaceBlocks, surface_blocks
-from wavemesh.geometry.procedural.solids import Role, Solids
+from wavemesh.procedural.blocks import SurfaceBlocks, surface_blocks
+from wavemesh.procedural.solids import Role, Solids
 
 BLOCK = 4
 _PROBE = 1e-3  # world units, for gradients

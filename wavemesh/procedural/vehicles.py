@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from wavemesh.geometry.procedural.builder import Builder
-from wavemesh.geometry.procedural.materials import BLACK, Paint, cloth, metal, paint, wood
-from wavemesh.geometry.procedural.primitive import Number, Vector
-from wavemesh.geometry.procedural.solids import Role
+from wavemesh.procedural.builder import Builder
+from wavemesh.procedural.materials import BLACK, Paint, cloth, metal, paint, wood
+from wavemesh.procedural.primitive import Number, Vector
+from wavemesh.procedural.solids import Role
 
 _TYRE = Paint((0.09, 0.09, 0.1))
 _SIDE_ON = (0, -90, 0)  # turns an outline's x into the world's z

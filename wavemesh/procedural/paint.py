@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from wavemesh.geometry.procedural.solids import Solids
+from wavemesh.procedural.solids import Solids
 
 
 class Pattern(IntEnum):

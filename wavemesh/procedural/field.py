@@ -16,8 +16,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from wavemesh.geometry.procedural.paint import painted
-from wavemesh.geometry.procedural.solids import Role, Solids
+from wavemesh.procedural.paint import painted
+from wavemesh.procedural.solids import Role, Solids
 
 _PAIRS_AT_ONCE = 1 << 18  # evaluated pairs x points: what stays in a CPU's cache is several times faster
 

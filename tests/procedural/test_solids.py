@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 from scipy.spatial import cKDTree
 
 from wavemesh.errors import InputError
-from wavemesh.geometry.procedural.blocks import surface_blocks
-from wavemesh.geometry.procedural.builder import Builder, pack
-from wavemesh.geometry.procedural.catalogue import GENERATORS, category_of, make_shape, make_solids
-from wavemesh.geometry.procedural.field import signed_field, surface_colours
-from wavemesh.geometry.procedural.grid import solids_to_sdf
-from wavemesh.geometry.procedural.materials import Paint
-from wavemesh.geometry.procedural.solids import Role, Solids
 from wavemesh.geometry.sdf import TRUNCATION, cell_centres
+from wavemesh.procedural.blocks import surface_blocks
+from wavemesh.procedural.builder import Builder, pack
+from wavemesh.procedural.catalogue import GENERATORS, category_of, make_shape, make_solids
+from wavemesh.procedural.field import signed_field, surface_colours
+from wavemesh.procedural.grid import solids_to_sdf
+from wavemesh.procedural.materials import Paint
+from wavemesh.procedural.solids import Role, Solids
 
 RED, BLUE = Paint((1.0, 0.0, 0.0)), Paint((0.0, 0.0, 1.0))
 TURN = (20.0, -35.0, 50.0)

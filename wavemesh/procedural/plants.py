@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from wavemesh.geometry.procedural.builder import Builder
-from wavemesh.geometry.procedural.materials import SOIL, Paint, leaf, pottery, wood
-from wavemesh.geometry.procedural.primitive import Number, Vector
+from wavemesh.procedural.builder import Builder
+from wavemesh.procedural.materials import SOIL, Paint, leaf, pottery, wood
+from wavemesh.procedural.primitive import Number, Vector
 
 
 def _pot(b: Builder, rng: np.random.Generator, radius: Number, height: Number) -> None:

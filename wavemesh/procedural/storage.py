@@ -6,11 +6,11 @@ import itertools
 
 import numpy as np
 
-from wavemesh.geometry.procedural.builder import Builder
-from wavemesh.geometry.procedural.materials import BLACK, Paint, furnishing, glass, legs, metal, paint, plain, wood
-from wavemesh.geometry.procedural.primitive import Number, Vector
-from wavemesh.geometry.procedural.seating import four_legs
-from wavemesh.geometry.procedural.solids import Role
+from wavemesh.procedural.builder import Builder
+from wavemesh.procedural.materials import BLACK, Paint, furnishing, glass, legs, metal, paint, plain, wood
+from wavemesh.procedural.primitive import Number, Vector
+from wavemesh.procedural.seating import four_legs
+from wavemesh.procedural.solids import Role
 
 
 def table(rng: np.random.Generator) -> Builder:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from wavemesh.geometry.procedural.builder import Builder
-from wavemesh.geometry.procedural.materials import BLACK, Paint, cloth, plain, wood
-from wavemesh.geometry.procedural.solids import Role
-from wavemesh.geometry.procedural.vehicles import WINDOW
+from wavemesh.procedural.builder import Builder
+from wavemesh.procedural.materials import BLACK, Paint, cloth, plain, wood
+from wavemesh.procedural.solids import Role
+from wavemesh.procedural.vehicles import WINDOW
 
 
 def animal(rng: np.random.Generator) -> Builder:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Float
 
-from wavemesh.geometry.procedural.materials import Paint
-from wavemesh.geometry.procedural.solids import Kind, Role
+from wavemesh.procedural.materials import Paint
+from wavemesh.procedural.solids import Kind, Role
 
 LEAST_HALF_THICKNESS = 0.0125  # world units: a sheet of 1.6 cells of a 128^3 grid
 Number = float | int
