@@ -53,6 +53,12 @@ def add_sampling(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--guidance", type=number, metavar="G", help="guidance scale; 1 is plain conditional")
 
 
+def add_tables(parser: argparse.ArgumentParser, summary: str) -> None:
+    """Add --docs and --readme, Markdown files with a place for what the command measures; see `outputs.fill_table`."""
+    parser.add_argument("--docs", type=Path, metavar="FILE", help="put the tables into this Markdown file as well")
+    parser.add_argument("--readme", type=Path, metavar="FILE", help=f"put {summary} into this Markdown file as well")
+
+
 def add_settings(parser: argparse.ArgumentParser) -> None:
     """Add an option for every declared setting of any method, and --steps for all stages at once."""
     group = parser.add_argument_group("settings", "what is left out takes the default that came with the weights")
@@ -75,12 +81,6 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
 def settings_from(args: argparse.Namespace, method: str) -> Settings:
     """The settings that the options of `add_settings` ask for; InputError for one that the method has not."""
     return by_option(method, {option: getattr(args, option) for option in all_options()})
-
-
-def add_tables(parser: argparse.ArgumentParser, summary: str) -> None:
-    """Add --docs and --readme, Markdown files with a place for what the command measures; see `outputs.fill_table`."""
-    parser.add_argument("--docs", type=Path, metavar="FILE", help="put the tables into this Markdown file as well")
-    parser.add_argument("--readme", type=Path, metavar="FILE", help=f"put {summary} into this Markdown file as well")
 
 
 def cameras_for(
