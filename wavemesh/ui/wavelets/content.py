@@ -1,4 +1,4 @@
-"""What the wavelet bench shows and does, without gradio: slices, energies, active sites, edits and what they change.
+"""What the tab "Wavelets" shows and does, without gradio: slices, energies, active sites, edits and what they change.
 
 Nothing here runs a network: an edit changes the coefficients of a finished run and decodes them again, which takes
 about a second at 128^3. Heavy imports stay inside the functions: the page is laid out before torch is there.
@@ -19,6 +19,7 @@ from wavemesh.errors import InputError
 from wavemesh.ui.pictures import Number
 from wavemesh.ui.widgets.colours import diverging
 from wavemesh.ui.widgets.painting import clay, lamp
+from wavemesh.ui.widgets.slices import cells_picture, colour_limit, upright
 from wavemesh.wavelets.bands import BANDS, Band
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from wavemesh.rendering import RaycastRenderer
     from wavemesh.wavelets.sparse import SparseCoefficients
 
-SLICE_SIDE = 256
 PICTURE_SIDE = 360
 MAX_POINTS = 8000
 _LEAST_CHANGE = 0.005  # world units; a scale finer than this would show rounding
@@ -78,7 +78,7 @@ def band_gains(levels: Sequence[Number], bands: Sequence[Number]) -> tuple[float
 def wavelet_coefficients(record: RunRecord) -> SparseCoefficients:
     """The coefficients of a run; InputError for a run of the other method."""
     if record.coefficients is None:
-        raise InputError(f"A {record.method} run has no 3D wavelet coefficients; its planes are in the triplane bench.")
+        raise InputError(f"A {record.method} run has no 3D wavelet coefficients; its planes are in the tab Triplane.")
     return record.coefficients
 
 
@@ -160,10 +160,11 @@ class Comparison:
         )
 
 
-class WaveletBench:
-    """Runs and edits of them by name, the last few kept decoded; what all sessions of a page share.
+class WaveletEditor:
+    """Runs and edits of them, the last few kept decoded; what all sessions of a page share.
 
-    load: the record of a run's folder (`Studio.record`), which says no to folders that are not ours.
+    load: the record of a run's folder (`Studio.record`), which says no to folders that are not ours. `run(folder)` is
+    `Decoded`; `comparison(folder, edit, other)` is the run before and after an edit, with details of another folder.
     """
 
     def __init__(self, load: Callable[[str], RunRecord]) -> None:
@@ -187,18 +188,15 @@ def slice_pictures(
 ) -> tuple[list[UInt8[np.ndarray, "s s 3"]], float]:
     """Slices of a band across x, y and z as pictures on one colour scale, and where that scale ends.
 
-    positions: world, in [-1, 1]. The picture across x shows z to the right and y up, across y x to the right and z
-    down (from above), across z x to the right and y up (from the front). A band whose mean is not zero, such as the
-    approximation, is shown as it is: zero is grey.
+    positions: world, in [-1, 1]. They lie as `upright` says. A band whose mean is not zero, such as the approximation,
+    is shown as it is: zero is grey.
     """
     from wavemesh.wavelets.editing import band_slice
 
     across = [band_slice(coefficients, band, axis, float(positions[axis])).float().numpy() for axis in range(3)]
-    # One scale for all three, from the whole range that they show; the band's own outliers would hide the rest.
-    shown = np.abs(np.concatenate([values.reshape(-1) for values in across]))
-    limit = max(float(np.quantile(shown, 0.998)), 1e-6)
-    oriented = [across[0][::-1], across[1].T, across[2].T[::-1]]
-    return [_enlarged(diverging(values, limit)) for values in oriented], limit
+    # One scale for all three, from the whole range that they show.
+    limit = colour_limit(np.stack(across))
+    return [cells_picture(upright(values, axis), limit) for axis, values in enumerate(across)], limit
 
 
 def energy_html(before: SparseCoefficients, after: SparseCoefficients | None = None) -> str:
@@ -231,9 +229,3 @@ def strongest_sites(coefficients: SparseCoefficients) -> tuple[np.ndarray, np.nd
 def _bar(value: float, low: float, top: float, name: str) -> str:
     share = np.log(max(value, low) / low) / np.log(top / low)
     return f'<div class="wm-bar {name}" style="width:{share:.1%}"></div>'
-
-
-def _enlarged(picture: np.ndarray) -> np.ndarray:
-    """The picture with every pixel repeated until it is about SLICE_SIDE wide: cells stay cells."""
-    times = max(1, SLICE_SIDE // len(picture))
-    return picture.repeat(times, axis=0).repeat(times, axis=1)
