@@ -32,7 +32,7 @@ def build(studio: Studio) -> gr.Blocks:
     """The page over a studio; serve it with `serve`."""
     import gradio as gr
 
-    from wavemesh.ui.bench_api import add_step_api, add_triplane_api, add_wavelet_api
+    from wavemesh.ui.bench_api import add_result_api, add_step_api, add_triplane_api, add_wavelet_api
     from wavemesh.ui.compare.view import compare_tab
     from wavemesh.ui.compare_api import add_compare_api
     from wavemesh.ui.generate.view import generate_tab
@@ -58,6 +58,7 @@ def build(studio: Studio) -> gr.Blocks:
         add_wavelet_api(studio)
         if "triplane" in studio.methods:
             add_triplane_api(PlaneDecoder(studio.factories["triplane"], studio.accelerator))
+        add_result_api(studio)
         add_compare_api(studio)
     return page
 

@@ -15,7 +15,7 @@ from wavemesh.errors import InputError
 from wavemesh.geometry.export import MESH_SUFFIXES, mesh_bytes
 from wavemesh.ui.arguments import json_argument
 from wavemesh.ui.pictures import Number
-from wavemesh.ui.result.content import ResultBench, Shape
+from wavemesh.ui.result.content import Shape, Shapes
 from wavemesh.ui.steps.content import step_facts, step_mesh
 from wavemesh.ui.studio import Studio
 from wavemesh.ui.triplane.content import BAND_NAMES, Gains, volume_picture
@@ -277,6 +277,6 @@ def _read(bundle: str | None) -> Any:
         raise InputError(str(error).replace(str(bundle), Path(bundle).name)) from None
 
 
-def _bench(bundle: str | None) -> ResultBench:
+def _bench(bundle: str | None) -> Shapes:
     record = _read(bundle)
-    return ResultBench(lambda _: record)
+    return Shapes(lambda _: record)

@@ -33,11 +33,13 @@ def let_go(
 
     empty: shown then, with these words. body: hidden then. opened: what the tab has open, if it keeps that; None then.
     """
-    gone = {empty: gr.update(value=words, visible=True), body: gr.update(visible=False)}
-    if opened is not None:
-        gone[opened] = None
+    kept = [] if opened is None else [opened]
 
     def forget(folder: str | None) -> Updates:
-        return gone if folder is None else gr.skip()
+        if folder is not None:
+            return gr.skip()
+        # New updates for every call: what gradio has sent has lost its value.
+        gone = {empty: gr.update(value=words, visible=True), body: gr.update(visible=False)}
+        return {**gone, **dict.fromkeys(kept)}
 
-    return forget, list(gone)
+    return forget, [empty, body, *kept]
