@@ -20,10 +20,10 @@ from wavemesh.ui.steps.content import step_facts, step_mesh
 from wavemesh.ui.studio import Studio
 from wavemesh.ui.triplane.content import BAND_NAMES, Gains, volume_picture
 from wavemesh.ui.triplane.decoder import FINE_SIDE, PlaneDecoder
-from wavemesh.ui.wavelets.content import Comparison, Decoded, Edit, wavelet_coefficients
+from wavemesh.ui.wavelets.content import Comparison, Decoded, wavelet_coefficients
+from wavemesh.ui.wavelets.edit import edit_by_names
 from wavemesh.ui.widgets.notices import refused
 from wavemesh.ui.workspace import new_result_folder
-from wavemesh.wavelets.bands import BANDS
 
 _SHARED: dict[str, Any] = {"concurrency_limit": 2, "concurrency_id": "tools"}
 
@@ -145,23 +145,13 @@ def add_wavelet_api(studio: Studio) -> None:
         Returns:
             The edited mesh (.glb) and how far the surface moved.
         """
-        edit = Edit(parse_gains(gains), float(threshold), mode, _levels(muted), _levels(taken))
+        edit = edit_by_names(gains, threshold, mode, muted, taken)
         before = wavelet_coefficients(_read(bundle))
         source = wavelet_coefficients(_read(other)) if edit.taken else None
         comparison = Comparison(Decoded(before), Decoded(edit.applied(before, source)))
-        after = comparison.after.mesh
         path = new_result_folder(studio.workspace) / "edited-mesh.glb"
-        path.write_bytes(mesh_bytes(after, ".glb"))
-        moved = abs(comparison.change)
-        return str(path), {
-            "vertices": len(after.vertices),
-            "faces": len(after.faces),
-            "mean_change": float(moved.mean()),
-            "largest_change": float(moved.max()),
-            "volume_before": float(comparison.before.mesh.volume),
-            "volume_after": float(after.volume),
-            "fine_sites": len(comparison.after.coefficients.coords),
-        }
+        path.write_bytes(mesh_bytes(comparison.after.mesh, ".glb"))
+        return str(path), comparison.measures()
 
     button.click(
         edit_wavelets, [bundle, gains, threshold, mode, muted, other, taken], [mesh, facts],
@@ -243,26 +233,6 @@ def add_result_api(studio: Studio) -> None:
     film_button.click(
         turntable, [bundle, level, max_faces, repaired, film_suffix], film, api_name="turntable", **_SHARED
     )
-
-
-def parse_gains(gains: Any) -> tuple[float, ...]:
-    """The gains of all bands from an object such as {"1 ddd": 0.5}; InputError for unknown bands and no numbers."""
-    if not isinstance(gains, dict):
-        raise InputError(f"Gains are an object with a number for each band to change, not {gains!r:.60}.")
-    known = {band.label: band for band in BANDS}
-    for label, gain in gains.items():
-        if label not in known:
-            raise InputError(f"There is no band {label!r:.20}; choose among {', '.join(known)}.")
-        if isinstance(gain, bool) or not isinstance(gain, int | float):
-            raise InputError(f"The gain of band {label} must be a number, not {gain!r:.20}.")
-    neutral = dict.fromkeys(known, 1.0)
-    return tuple(float(gain) for gain in {**neutral, **gains}.values())
-
-
-def _levels(levels: Any) -> tuple[int, ...]:
-    if not isinstance(levels, list) or not all(level in (1, 2) for level in levels):
-        raise InputError(f"Levels are a list of 1 (fine) and 2 (coarse), not {levels!r:.60}.")
-    return tuple(sorted({int(level) for level in levels}))
 
 
 def _read(bundle: str | None) -> Any:

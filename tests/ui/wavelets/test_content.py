@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 
 from wavemesh.errors import InputError
 from wavemesh.geometry.isosurface import sdf_to_mesh
 from wavemesh.pipelines.record import RunRecord
-from wavemesh.ui.bench_api import parse_gains
 from wavemesh.ui.wavelets.content import (
     Comparison,
     Decoded,
-    Edit,
     WaveletEditor,
-    band_gains,
     energy_html,
     slice_pictures,
     strongest_sites,
     wavelet_coefficients,
 )
-from wavemesh.ui.widgets.colours import diverging, legend, sequential
-from wavemesh.wavelets.editing import BANDS, Band
+from wavemesh.ui.wavelets.edit import Edit, band_gains
+from wavemesh.wavelets.bands import Band
 from wavemesh.wavelets.sparse import SparseCoefficients
 
 SIDE = 32
@@ -92,13 +87,6 @@ def test_comparisons_are_kept_and_edits_come_in_order(editor: WaveletEditor) -> 
     # The threshold sees coefficients before their gain.
     none_left = Edit(gains=band_gains((1.0, 50.0, 50.0), [1.0] * 14), threshold=1.0)
     assert len(none_left.applied(ball(0.4)).coords) == 0
-
-
-def test_group_and_single_gains_multiply() -> None:
-    gains = dict(zip(BANDS, band_gains((2.0, 0.5, 3.0), [float(k) for k in range(14)]), strict=True))
-    assert gains[BANDS[0]] == 2.0
-    assert gains[BANDS[3]] == 0.5 * 2
-    assert gains[Band(1, "aad")] == 3.0 * 7
     with pytest.raises(InputError, match="15 bands"):
         Edit(gains=(1.0,)).applied(ball(0.4))
 
@@ -149,32 +137,6 @@ def test_the_strongest_sites_are_at_the_surface() -> None:
     points, strength = strongest_sites(ball(0.6))
     assert np.abs(np.linalg.norm(points, axis=1) - 0.6).max() < 0.35
     assert len(points) == len(strength) > 100
-
-
-def test_scales_and_their_legend() -> None:
-    low, middle, high = diverging(np.array([-1.0, 0.0, 1.0]), 1.0)
-    assert low[2] > low[0]
-    assert high[0] > high[2]
-    assert middle.tolist() == [233, 233, 233]
-    assert diverging(np.array([9.0, np.nan]), 1.0).shape == (2, 3)
-    lightness = sequential(np.linspace(0, 1, 9), 0.0, 1.0).astype(int) @ [2, 7, 1]
-    assert (np.diff(lightness) > 0).all()
-    shown = legend("<b>", "low", "0", "high")
-    assert "&lt;b&gt;" in shown
-    assert "<b>" not in shown
-
-
-@pytest.mark.parametrize(
-    "gains, said", [(["x"], "object"), ({"3 ddd": 1}, "3 ddd"), ({"1 ddd": "2"}, "'2'"), ({"1 ddd": True}, "True")]
-)
-def test_gains_that_a_program_gets_wrong(gains: Any, said: str) -> None:
-    with pytest.raises(InputError, match=said):
-        parse_gains(gains)
-
-
-def test_gains_of_a_program() -> None:
-    gains = dict(zip(BANDS, parse_gains({"1 ddd": 0, "2 aaa": 1.5}), strict=True))
-    assert (gains[Band(1, "ddd")], gains[Band(2, "aaa")], gains[Band(2, "ddd")]) == (0.0, 1.5, 1.0)
 
 
 def test_decoding_is_done_once() -> None:

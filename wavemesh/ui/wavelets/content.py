@@ -1,4 +1,4 @@
-"""What the tab "Wavelets" shows and does, without gradio: slices, energies, active sites, edits and what they change.
+"""What the tab "Wavelets" shows and does, without gradio: slices, energies, active sites, and what an edit changes.
 
 Nothing here runs a network: an edit changes the coefficients of a finished run and decodes them again, which takes
 about a second at 128^3. Heavy imports stay inside the functions: the page is laid out before torch is there.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from jaxtyping import UInt8
 
 from wavemesh.errors import InputError
 from wavemesh.ui.pictures import Number
+from wavemesh.ui.wavelets.edit import Edit
 from wavemesh.ui.widgets.colours import diverging
 from wavemesh.ui.widgets.painting import clay, lamp
 from wavemesh.ui.widgets.slices import cells_picture, colour_limit, upright
@@ -33,46 +33,6 @@ if TYPE_CHECKING:
 PICTURE_SIDE = 360
 MAX_POINTS = 8000
 _LEAST_CHANGE = 0.005  # world units; a scale finer than this would show rounding
-
-
-@dataclass(frozen=True)
-class Edit:
-    """What is to be done to the coefficients, in this order: other details, muting, threshold, gains.
-
-    gains: one for each of `BANDS`. threshold: for all details, 0 for none; threshold_mode: "hard" or "soft". muted:
-    levels. taken: the levels whose details come from another run.
-    """
-
-    gains: tuple[float, ...] = (1.0,) * len(BANDS)
-    threshold: float = 0.0
-    threshold_mode: str = "hard"
-    muted: tuple[int, ...] = ()
-    taken: tuple[int, ...] = ()
-
-    def applied(self, coefficients: SparseCoefficients, other: SparseCoefficients | None = None) -> SparseCoefficients:
-        """The edited coefficients; InputError where details of another run are wanted but there is none."""
-        from wavemesh.wavelets import editing
-
-        if len(self.gains) != len(BANDS):
-            raise InputError(f"There are {len(BANDS)} bands, so as many gains are needed, not {len(self.gains)}.")
-        if self.taken:
-            if other is None:
-                raise InputError("Choose the run whose details should be taken.")
-            coefficients = editing.with_details_of(coefficients, other, self.taken)
-        for level in self.muted:
-            coefficients = editing.without_details(coefficients, level)
-        coefficients = editing.thresholded(coefficients, self.threshold, self.threshold_mode)
-        return editing.with_gains(coefficients, dict(zip(BANDS, self.gains, strict=True)))
-
-
-def band_gains(levels: Sequence[Number], bands: Sequence[Number]) -> tuple[float, ...]:
-    """The gain of each of `BANDS`: that of its group (approximation, level 2, level 1) times its own.
-
-    levels: three gains. bands: one for each detail band, in the order of BANDS[1:].
-    """
-    own = (1.0, *(float(gain) for gain in bands))
-    groups = [0] + [1 if band.level == 2 else 2 for band in BANDS[1:]]
-    return tuple(float(levels[group]) * gain for group, gain in zip(groups, own, strict=True))
 
 
 def wavelet_coefficients(record: RunRecord) -> SparseCoefficients:
@@ -147,16 +107,28 @@ class Comparison:
         )
         return [before, after, self._painted.view(camera, size, light=lamp(), supersample=rays).rgba]
 
+    def measures(self) -> dict[str, float | int]:
+        """The change as numbers by name; lengths in world units."""
+        moved = np.abs(self.change)
+        return {
+            "vertices": len(self.after.mesh.vertices),
+            "faces": len(self.after.mesh.faces),
+            "mean_change": float(moved.mean()),
+            "largest_change": float(moved.max()),
+            "volume_before": float(self.before.mesh.volume),
+            "volume_after": float(self.after.mesh.volume),
+            "fine_sites": len(self.after.coefficients.coords),
+        }
+
     @property
     def facts(self) -> str:
         """One line about the change."""
-        before, after = self.before.mesh.volume, self.after.mesh.volume
-        sites = len(self.after.coefficients.coords), len(self.before.coefficients.coords)
-        moved = float(np.abs(self.change).mean())
+        told, sites = self.measures(), len(self.before.coefficients.coords)
+        before, after = told["volume_before"], told["volume_after"]
         share = f"{(after - before) / before:+.1%}" if before > 0 else "unknown"
         return (
-            f"The surface moved by {moved:.4f} on average and {np.abs(self.change).max():.3f} at most (the object is "
-            f"1.8 long), the volume by {share}; {sites[0]:,} of {sites[1]:,} fine sites hold details."
+            f"The surface moved by {told['mean_change']:.4f} on average and {told['largest_change']:.3f} at most (the "
+            f"object is 1.8 long), the volume by {share}; {told['fine_sites']:,} of {sites:,} fine sites hold details."
         )
 
 

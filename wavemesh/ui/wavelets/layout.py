@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from wavemesh.ui.wavelets.content import Edit, band_gains
+from wavemesh.ui.wavelets.edit import Edit, band_gains
 from wavemesh.ui.widgets.events import Updates, Values
 from wavemesh.wavelets.bands import BANDS, Band
 

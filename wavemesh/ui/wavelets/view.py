@@ -10,12 +10,12 @@ from wavemesh.ui.export import export_mesh
 from wavemesh.ui.studio import Studio
 from wavemesh.ui.wavelets.content import (
     Comparison,
-    Edit,
     WaveletEditor,
     energy_html,
     slice_pictures,
     strongest_sites,
 )
+from wavemesh.ui.wavelets.edit import Edit
 from wavemesh.ui.wavelets.layout import BandSlices, EditControls, EditPictures, subbands
 from wavemesh.ui.widgets.colours import legend
 from wavemesh.ui.widgets.downloads import download_on_demand
