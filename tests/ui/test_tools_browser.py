@@ -1,4 +1,4 @@
-"""The benches as a person meets them, in Chromium: muting a band changes the shape, a mesh is repaired and filmed."""
+"""The tabs as a person uses them, in Chromium: muting a band changes the shape, a mesh is repaired and filmed."""
 
 from __future__ import annotations
 
