@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,7 @@ from PIL import Image, ImageDraw
 from wavemesh.geometry.camera import Camera
 from wavemesh.geometry.isosurface import sdf_to_mesh
 from wavemesh.imaging import Crop
-from wavemesh.pipelines.outputs import StepReport
+from wavemesh.pipelines.outputs import StepReport, WaveMeshOutput
 from wavemesh.pipelines.views import PreparedView
 from wavemesh.settings import WaveMeshSettings
 from wavemesh.ui.studio import Defaults, Studio
@@ -55,7 +54,7 @@ class FakePipeline:
         self.steps_done = 0
         self.running = threading.Event()
 
-    def __call__(self, views: list[Any], **settings: Any) -> SimpleNamespace:
+    def __call__(self, views: list[Any], **settings: Any) -> WaveMeshOutput:
         """Two stages of growing spheres; stops where the callback asks to."""
         self.calls.append({"views": views, **settings})
         self.running.set()
@@ -66,7 +65,7 @@ class FakePipeline:
 
     def _run(
         self, views: list[Any], *, num_inference_steps: tuple[int, int], callback: Any, **others: Any
-    ) -> SimpleNamespace:
+    ) -> WaveMeshOutput:
         if self.fails_with is not None:
             raise self.fails_with
         settings = WaveMeshSettings.asked(None, num_inference_steps, **others).filled()
@@ -107,7 +106,7 @@ class FakePipeline:
         prepared = [
             view
             if isinstance(view, PreparedView)
-            else SimpleNamespace(
+            else PreparedView(
                 picture=view.image.resize((32, 32)),
                 full=view.image,
                 crop=Crop(16.0, 16.0, 64.0, 96.0, 96.0),
@@ -117,11 +116,10 @@ class FakePipeline:
             for view in views
         ]
         coefficients = SparseCoefficients.from_sdf(final)
-        return SimpleNamespace(
+        return WaveMeshOutput(
             mesh=mesh,
             sdf=final,
             coefficients=coefficients,
-            triplane=None,
             views=prepared,
             timings={"coarse": 0.1},
             settings=settings,
