@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from wavemesh.config import from_dict, read_json
 from wavemesh.errors import InputError
+from wavemesh.settings import modern
 
 MANIFEST = "manifest.json"
 CONFIG = "config.json"
@@ -135,6 +136,8 @@ def load_module(
     weights take their defaults. Raises InputError where files are missing, damaged or do not fit.
     """
     weights, config = load_weights(folder)
+    if isinstance(config.get("sampling"), dict):
+        config["sampling"] = modern(config["sampling"])
     module = build(from_dict(config_type, config, fill_defaults=True))
     for name, network in networks(module).items():
         if name not in weights:

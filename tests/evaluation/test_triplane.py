@@ -181,7 +181,7 @@ def test_the_real_pipeline_fits_the_evaluation(monkeypatch: pytest.MonkeyPatch) 
     rows = {name: unit.predict(shown).sdf for name, _, unit in triplane.geometry_units(method, None, (1,), ["known"])}
     np.testing.assert_array_equal(rows[FULL], out.sdf)
     assert rows[LL_ONLY].shape == (16, 16, 16)
-    assert out.settings["num_inference_steps"] == 2
+    assert out.settings.steps == 2
     drawn = method.draw(lambda sample: method.whole(1, sample), shown, NovelViews([Camera()], [picture[..., :3]], []))
     expected = np.asarray(out.render(Camera(), 32).convert("RGB")).astype(int)
     assert np.abs(drawn[0].astype(int) - expected).mean() < 12

@@ -6,6 +6,7 @@ import io
 import json
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -65,8 +66,25 @@ def test_a_bundle_is_reproduced_exactly(record: RunRecord, tiny_pipeline: WaveMe
         facts = json.loads(archive.read("bundle.json"))
         mesh = trimesh.load(io.BytesIO(archive.read("mesh.glb")), file_type="glb", force="mesh")
     assert facts["versions"]["torch"] == torch.__version__
-    assert facts["settings"]["weights"] == tiny_pipeline.fingerprint
+    assert facts["provenance"]["weights"] == tiny_pipeline.fingerprint
     assert len(mesh.faces) == len(record.mesh.faces)
+
+
+def test_a_bundle_of_the_first_format_is_reproduced(
+    record: RunRecord, tiny_pipeline: WaveMeshPipeline, tmp_path: Path
+) -> None:
+    def as_it_was(members: dict[str, bytes]) -> None:
+        facts = json.loads(members["bundle.json"])
+        asked, provenance = facts["settings"], facts.pop("provenance")
+        steps = [asked.pop("coarse_steps"), asked.pop("detail_steps")]
+        del asked["background"]
+        asked |= {"num_inference_steps": steps, "turns": asked.pop("frames"), **provenance}
+        members["bundle.json"] = json.dumps({**facts, "format": 1, "method": asked["method"]}).encode()
+
+    old = read_bundle(rewritten(written(record, tmp_path), as_it_was))
+    assert old.provenance == record.provenance
+    assert old.settings == record.settings
+    assert replay(old, tiny_pipeline).identical
 
 
 def test_a_stopped_run_stops_again(tiny_pipeline: WaveMeshPipeline, ellipse: Image.Image, tmp_path: Path) -> None:
@@ -84,7 +102,7 @@ def test_a_stopped_run_stops_again(tiny_pipeline: WaveMeshPipeline, ellipse: Ima
 
 def test_a_difference_is_measured(record: RunRecord, tiny_pipeline: WaveMeshPipeline, tmp_path: Path) -> None:
     again = read_bundle(written(record, tmp_path))
-    again.settings["seed"] = 10
+    again.settings = replace(again.settings, seed=10)
     result = replay(again, tiny_pipeline)
     assert not result.identical
     assert f"instead of {len(record.mesh.vertices):,}" in result.message

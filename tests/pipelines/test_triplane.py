@@ -17,6 +17,7 @@ from wavemesh.geometry.isosurface import sdf_to_mesh
 from wavemesh.models.camera_head import CameraHead, CameraHeadConfig
 from wavemesh.pipelines import StepReport, TriplaneOutput, TriplanePipeline, View
 from wavemesh.pipelines import triplane as module
+from wavemesh.settings import TriplaneSettings
 
 C, N = 2, 8
 
@@ -40,9 +41,15 @@ def ball() -> TriplaneOutput:
     with torch.no_grad():
         sdf = renderer.sdf_grid(triplane, 48)[0].numpy()
     empty = np.zeros((3, 3, 1, 64, 64), np.float32)
-    settings = {"colours": "triplane"}
     return TriplaneOutput(
-        sdf_to_mesh(sdf), sdf, empty[:, 0], empty, triplane[0].numpy(), renderer, [], settings=settings
+        mesh=sdf_to_mesh(sdf),
+        sdf=sdf,
+        views=[],
+        settings=TriplaneSettings(colours="triplane"),
+        triplane_ll=empty[:, 0],
+        triplane_details=empty,
+        triplane_highres=triplane[0].numpy(),
+        renderer=renderer,
     )
 
 
@@ -68,8 +75,8 @@ def test_output_holds_what_the_contract_says(triplane_pipeline: TriplanePipeline
     assert len(out.mesh.faces) > 0
     assert out.mesh.visual.vertex_colors.shape == (len(out.mesh.vertices), 4)
     assert set(out.timings) == {"prepare", "coarse", "triplane", "decode", "surface", "colour"}
-    assert out.settings["method"] == "triplane"
-    assert out.settings["num_inference_steps"] == 2
+    assert out.settings.method == "triplane"
+    assert out.settings.stage_steps() == {"triplane": 2}
     assert not out.stopped
 
 

@@ -27,6 +27,7 @@ from wavemesh.geometry.isosurface import sdf_to_mesh
 from wavemesh.imaging import Crop
 from wavemesh.pipelines.outputs import StepReport
 from wavemesh.pipelines.views import PreparedView
+from wavemesh.settings import WaveMeshSettings
 from wavemesh.ui.studio import Defaults, Studio
 from wavemesh.wavelets.sparse import SparseCoefficients
 
@@ -68,7 +69,7 @@ class FakePipeline:
     ) -> SimpleNamespace:
         if self.fails_with is not None:
             raise self.fails_with
-        settings = {"num_inference_steps": list(num_inference_steps), **others}
+        settings = WaveMeshSettings.asked(None, num_inference_steps, **others).filled()
         guidance_norm = 0.5 if others["guidance_scale"] != 1.0 else None
         start, done, stopped = time.perf_counter(), 0, False
         radius = 0.2
@@ -120,9 +121,11 @@ class FakePipeline:
             mesh=mesh,
             sdf=final,
             coefficients=coefficients,
+            triplane=None,
             views=prepared,
             timings={"coarse": 0.1},
-            settings={"method": "wavemesh", **settings},
+            settings=settings,
+            provenance={"weights": "fake"},
             stopped=stopped,
         )
 

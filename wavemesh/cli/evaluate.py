@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 from wavemesh.cli.arguments import add_device, add_sampling, integer
 from wavemesh.cli.outputs import check_writable, fill_table
 from wavemesh.errors import InputError
+from wavemesh.settings import METHODS
 
 if TYPE_CHECKING:
     from wavemesh.evaluation.triplane import TriplaneMethod
 
-METHODS = ("wavemesh", "triplane")
 EXAMPLE = """example, some minutes on a CPU:
   python -m wavemesh evaluate --data data/furniture --subset quick --views 1 --seeds 1 --cameras known -o runs/quick
 """

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from wavemesh.cli.arguments import integer
 from wavemesh.errors import InputError
+from wavemesh.settings import METHODS
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from wavemesh.models.wavelet_triplane import WaveletTriplaneDiffusion
     from wavemesh.models.wavemesh import WaveMeshModel
 
-METHODS = ("wavemesh", "triplane")
 
 EXAMPLE = """example, a few seconds on a CPU:
   python -m wavemesh shapes --untrained --views 2

@@ -87,7 +87,7 @@ class Job:
         shared["background"] = "none"  # is cut away already, or to be kept
         if len(METHODS[self.method].stages) == 1:
             return {**shared, "num_inference_steps": self.steps[0]}
-        own = {"resolution": self.resolution, "detail_threshold": self.detail_threshold, "turns": self.turns}
+        own = {"resolution": self.resolution, "detail_threshold": self.detail_threshold, "frames": self.turns}
         return {**shared, **own, "num_inference_steps": self.steps}
 
     def with_cameras(self, cameras: Sequence[dict[str, Any] | None]) -> Job:

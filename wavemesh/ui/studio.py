@@ -272,6 +272,7 @@ def shipped_defaults(weights: str | Path | None = None) -> Defaults:
     """The defaults that come with the weights, read without loading them; ours where they say nothing."""
     # Not by `wavemesh.checkpoint`, which would load torch before the page is up; a Hub id is not fetched for this.
     sampling = shipped_sampling(WEIGHTS / "wavemesh" if weights is None else Path(weights))
+    sampling = {"turns" if name == "frames" else name: value for name, value in sampling.items()}
     known = {key: sampling[key] for key in Defaults.__dataclass_fields__ if key in sampling}
     triplane = shipped_sampling(WEIGHTS / "triplane")
     return Defaults(**known, triplane_steps=int(triplane.get("steps", Defaults.triplane_steps)))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wavemesh.errors import InputError
+from wavemesh.settings import WaveMeshSettings
 from wavemesh.ui.runner import Job
 from wavemesh.ui.widgets.colours import diverging, legend
 from wavemesh.ui.widgets.painting import beside, paint_mesh
@@ -136,17 +137,17 @@ def rerun(record: RunRecord, views: Sequence[int] | None = None, **changes: Any)
     """The job that makes a run again, from all or some of its views (by index), with other settings as named."""
     chosen = range(len(record.pictures)) if views is None else views
     prepared = record.views()
-    steps = record.settings["num_inference_steps"]
+    asked = record.settings
     settings: dict[str, Any] = {
-        "method": record.method,
-        "steps": tuple(steps) if isinstance(steps, list | tuple) else (int(steps),),
-        "guidance_scale": float(record.settings["guidance_scale"]),
-        "sampler": str(record.settings["sampler"]),
-        "seed": int(record.settings["seed"]),
-        "resolution": record.settings.get("resolution"),
-        "detail_threshold": float(record.settings.get("detail_threshold", 0.0)),
-        "turns": int(record.settings.get("turns", 1)),
+        "method": asked.method,
+        "steps": tuple(asked.stage_steps().values()),
+        "guidance_scale": asked.guidance_scale,
+        "sampler": asked.sampler,
+        "seed": asked.seed,
     }
+    if isinstance(asked, WaveMeshSettings):
+        own = {"resolution": asked.resolution, "detail_threshold": asked.detail_threshold, "turns": asked.frames}
+        settings |= own
     return Job(
         views=tuple((record.pictures[index], asdict(record.cameras[index])) for index in chosen),
         prepared=tuple(prepared[index] for index in chosen),

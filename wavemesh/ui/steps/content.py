@@ -54,7 +54,7 @@ def step_mesh(record: RunRecord, index: int) -> trimesh.Trimesh:
 def guidance_strengths(record: RunRecord) -> list[float | None]:
     """|cond - uncond| of each step, root mean square; None where the step was not guided."""
     # What guidance adds is (scale - 1) times the difference.
-    gain = abs(float(record.settings.get("guidance_scale", 1.0)) - 1.0)
+    gain = abs((record.settings.guidance_scale or 0.0) - 1.0)
     norms = [step.guidance_norm for step in record.steps]
     return [None if norm is None or gain == 0.0 else norm / gain for norm in norms]
 
