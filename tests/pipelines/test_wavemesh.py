@@ -160,6 +160,17 @@ def test_the_fingerprint_tells_weights_apart(weights_folder: Path, ellipse: Imag
         next(second.camera_head.parameters()).view(-1)[0] += 1e-3
     del second.fingerprint
     assert second.fingerprint != first.fingerprint
+    del first.fingerprint
+    assert first.fingerprint == out.settings["weights"]  # of models in memory: of what saving them writes
+
+
+def test_the_fingerprint_covers_the_configuration(weights_folder: Path, tmp_path: Path) -> None:
+    pipe = WaveMeshPipeline.from_pretrained(weights_folder, "cpu")
+    sampling = replace(pipe.model.config.sampling, guidance_scale=pipe.model.config.sampling.guidance_scale + 1)
+    pipe.model.config = replace(pipe.model.config, sampling=sampling)
+    before = pipe.fingerprint
+    del pipe.fingerprint
+    assert pipe.fingerprint != before
 
 
 def test_colours_come_from_the_triplane_if_asked(

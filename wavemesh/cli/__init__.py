@@ -46,10 +46,23 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{sentence}. See {self.prog} --help.\n")
 
 
+class Version(argparse.Action):
+    """Print the version of the package and the fingerprints of the bundled weights, and end the program."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        """End the program with the lines."""
+        from wavemesh.weights import SYSTEMS, bundled_fingerprints
+
+        weights = bundled_fingerprints()
+        sys.stdout.write(f"wavemesh {__version__}\n")
+        sys.stdout.writelines(f"weights of {system}: {weights.get(system, 'missing')}\n" for system in SYSTEMS)
+        parser.exit()
+
+
 def build_parser() -> Parser:
     """The parser of all commands."""
     parser = Parser(prog="wavemesh", description="Pictures become meshes through diffusion over wavelet coefficients.")
-    parser.add_argument("--version", action="version", version=__version__)
+    parser.add_argument("--version", action=Version, nargs=0, help="print the version and what the weights are called")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, summary in COMMANDS.items():
         module = importlib.import_module(f"wavemesh.cli.{name}")

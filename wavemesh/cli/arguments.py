@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wavemesh.errors import InputError
@@ -74,6 +75,12 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
 def settings_from(args: argparse.Namespace, method: str) -> Settings:
     """The settings that the options of `add_settings` ask for; InputError for one that the method has not."""
     return by_option(method, {option: getattr(args, option) for option in all_options()})
+
+
+def add_tables(parser: argparse.ArgumentParser, summary: str) -> None:
+    """Add --docs and --readme, Markdown files with a place for what the command measures; see `outputs.fill_table`."""
+    parser.add_argument("--docs", type=Path, metavar="FILE", help="put the tables into this Markdown file as well")
+    parser.add_argument("--readme", type=Path, metavar="FILE", help=f"put {summary} into this Markdown file as well")
 
 
 def cameras_for(

@@ -19,7 +19,7 @@ import torch
 import trimesh
 from PIL import Image
 
-from wavemesh.config import write_bytes
+from wavemesh.files import write_bytes
 from wavemesh.geometry.camera import Camera
 from wavemesh.imaging import Crop
 from wavemesh.pipelines.archive import Parts, archive_bytes, read_archive

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from wavemesh.geometry.camera import Camera
 from wavemesh.geometry.camera_tensors import stack_cameras
-from wavemesh.geometry.procedural.grid import SolidGrids, field_gradient
+from wavemesh.procedural.grid import SolidGrids, field_gradient
 from wavemesh.rendering.raycast import Light
 
 _MAX_STEPS = 64

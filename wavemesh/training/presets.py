@@ -223,7 +223,7 @@ def build_task(preset: Preset, data: str | Path, loop: LoopConfig) -> Task:
     shapes = PreparedShapes(data, "train")
     if preset.task.startswith("triplane"):
         triplane_options = TriplaneOptions(batch_size=loop.batch_size, **preset.task_options)
-        model = as_json({"resolution": shapes.resolution // 2, **preset.model})
+        model = {"resolution": shapes.resolution // 2, **preset.model}
         return build_triplane_task(preset.task, shapes, model, triplane_options, loop.init_from)
     stored = None if loop.init_from is None else load_weights(loop.init_from)[1]
     if preset.task == "camera":
@@ -231,17 +231,10 @@ def build_task(preset: Preset, data: str | Path, loop: LoopConfig) -> Task:
         return CameraTask(shapes, config, loop.batch_size, **preset.task_options)
     if stored is None:
         changes = {"resolution": shapes.resolution, **preset.model}
-        wavemesh_config = measure_scales(shapes, from_dict(WaveMeshConfig, as_json(changes), fill_defaults=True))
+        wavemesh_config = measure_scales(shapes, from_dict(WaveMeshConfig, changes, fill_defaults=True))
     else:
         wavemesh_config = from_dict(WaveMeshConfig, stored, fill_defaults=True)
     options = TaskOptions(batch_size=loop.batch_size, **preset.task_options)
     if preset.task == "detail":
         return DetailTask(shapes, wavemesh_config, options)
     return CoarseTask(shapes, wavemesh_config, options)
-
-
-def as_json(value: Any) -> Any:
-    """Mappings and tuples as JSON has them, for `config.from_dict`."""
-    if isinstance(value, Mapping):
-        return {key: as_json(each) for key, each in value.items()}
-    return [as_json(each) for each in value] if isinstance(value, tuple) else value

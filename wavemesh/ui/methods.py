@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-WEIGHTS = Path(__file__).resolve().parents[2] / "assets" / "weights"
+from wavemesh.bundled import WEIGHTS
 
 _log = logging.getLogger(__name__)
 

@@ -21,11 +21,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
+from wavemesh.geometry.frame import beside
 from wavemesh.ui.export import export_mesh
 from wavemesh.ui.generate.truth import TRUTH_FILE
 from wavemesh.ui.methods import METHODS
 from wavemesh.ui.progress import Pace, Progress
-from wavemesh.ui.widgets.painting import beside, paint_field, paint_mesh
+from wavemesh.ui.widgets.painting import paint_field, paint_mesh
 from wavemesh.ui.workspace import new_result_folder
 
 if TYPE_CHECKING:

@@ -14,10 +14,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wavemesh.bundled import EXAMPLES, WEIGHTS
 from wavemesh.errors import InputError
+from wavemesh.gallery.format import Example
+from wavemesh.gallery.read import load_examples
 from wavemesh.ui.accelerator import Accelerator, on_gpu
-from wavemesh.ui.examples import EXAMPLES_FOLDER, Example, load_examples
-from wavemesh.ui.methods import METHODS, WEIGHTS, Preset, presets, shipped_sampling
+from wavemesh.ui.methods import METHODS, Preset, presets, shipped_sampling
 from wavemesh.ui.pictures import MAX_VIEWS, Number, Picture, cut_out
 from wavemesh.ui.progress import Pace, Progress
 from wavemesh.ui.runner import RESOLUTIONS, TURNS, Job, Pipeline, Result, StopFlag, Update, run_job
@@ -63,7 +65,7 @@ class Studio:
         self,
         pipeline_factory: Callable[[], Pipeline],
         workspace: Path,
-        examples_folder: Path = EXAMPLES_FOLDER,
+        examples_folder: Path = EXAMPLES,
         defaults: Defaults | None = None,
         others: Mapping[str, Callable[[], Pipeline]] | None = None,
     ) -> None:

@@ -1,6 +1,6 @@
 """Results of examples that are seen before anything ran: at a first visit, and when an example is picked.
 
-They are made by the bundled weights and cached, see `example_outputs`; no model runs here.
+They are made by the bundled weights and cached, see `wavemesh.gallery.write`; no model runs here.
 """
 
 from __future__ import annotations

@@ -14,9 +14,10 @@ import numpy as np
 from PIL import Image
 
 from wavemesh.errors import InputError
+from wavemesh.geometry.frame import beside
 from wavemesh.ui.widgets.colours import diverging
 from wavemesh.ui.widgets.line_plot import line_plot
-from wavemesh.ui.widgets.painting import beside, paint_field
+from wavemesh.ui.widgets.painting import paint_field
 from wavemesh.ui.widgets.slices import colour_limit, upright
 from wavemesh.ui.widgets.strip import curves
 

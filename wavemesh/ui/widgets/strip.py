@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from wavemesh.geometry.frame import beside
 from wavemesh.ui.widgets.line_plot import line_plot
-from wavemesh.ui.widgets.painting import beside, paint_field
+from wavemesh.ui.widgets.painting import paint_field
 
 if TYPE_CHECKING:
     from wavemesh.pipelines.record import RunRecord, StepRecord
