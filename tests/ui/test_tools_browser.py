@@ -15,6 +15,8 @@ from playwright.sync_api import expect
 
 from tests.ui.conftest import opened, pixels
 from wavemesh.models.triplane_renderer import TriplaneRenderer
+from wavemesh.pipelines.outputs import TriplaneArrays
+from wavemesh.settings import TriplaneSettings
 from wavemesh.ui.studio import Studio
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore")]
@@ -37,10 +39,10 @@ class FakeTriplanePipeline:
     def __call__(self, views: list[Any], *, num_inference_steps: Any, **settings: Any) -> Any:
         output = self.inner(views, num_inference_steps=(1, 1), **settings)
         random = np.random.default_rng(0)
-        output.triplane_ll = random.normal(size=(3, CHANNELS, SIDE, SIDE)).astype(np.float32)
-        output.triplane_details = random.normal(size=(3, 3, CHANNELS, SIDE, SIDE)).astype(np.float32)
-        output.coefficients = None
-        output.settings["method"] = "triplane"
+        ll = random.normal(size=(3, CHANNELS, SIDE, SIDE)).astype(np.float32)
+        details = random.normal(size=(3, 3, CHANNELS, SIDE, SIDE)).astype(np.float32)
+        output.coefficients, output.triplane = None, TriplaneArrays(ll, details)
+        output.settings = TriplaneSettings(steps=1, seed=settings["seed"])
         return output
 
 
