@@ -59,13 +59,12 @@ def build(studio: Studio) -> gr.Blocks:
 def serve(page: gr.Blocks, **options: Any) -> tuple[Any, str, str | None]:
     """Launch the page with the limits that untrusted visitors need; options go to gradio's `launch`."""
     from wavemesh.ui.arguments import accept_file_lists
-    from wavemesh.ui.bench_theme import BENCH_CSS
-    from wavemesh.ui.theme import CSS, theme
+    from wavemesh.ui.theme import PAGE_CSS, theme
 
     page.queue(max_size=MAX_WAITING, default_concurrency_limit=4)
     settings: dict[str, Any] = {
         "theme": theme(),
-        "css": CSS + BENCH_CSS,
+        "css_paths": [PAGE_CSS],
         "max_file_size": MAX_FILE_SIZE,
         "enable_monitoring": False,
         "share": False,
