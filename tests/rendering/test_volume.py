@@ -8,7 +8,8 @@ import torch
 import trimesh
 
 from wavemesh.errors import InputError
-from wavemesh.geometry.camera import Camera, stack_cameras
+from wavemesh.geometry.camera import Camera
+from wavemesh.geometry.camera_tensors import stack_cameras
 from wavemesh.geometry.raycast import RayCaster
 from wavemesh.rendering.occupancy import OccupancyGrid
 from wavemesh.rendering.rays import Rays, Samples, camera_rays, intersect_box

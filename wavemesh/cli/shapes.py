@@ -157,7 +157,8 @@ def _noise(num_views: int, size: int) -> tuple[Tensor, Tensor, Tensor]:
     """Pictures (1, N, 4, size, size) of noise, poses and intrinsics of cameras around the object."""
     import torch
 
-    from wavemesh.geometry.camera import Camera, stack_cameras
+    from wavemesh.geometry.camera import Camera
+    from wavemesh.geometry.camera_tensors import stack_cameras
 
     cameras = [Camera(360.0 * index / num_views, 20.0) for index in range(num_views)]
     poses, intrinsics = stack_cameras(cameras)

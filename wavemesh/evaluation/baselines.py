@@ -19,7 +19,8 @@ from scipy.ndimage import distance_transform_edt
 
 from wavemesh.errors import InputError
 from wavemesh.evaluation.metrics import IOU_RESOLUTION, solid_grid
-from wavemesh.geometry.camera import Camera, project_points, stack_cameras
+from wavemesh.geometry.camera import Camera
+from wavemesh.geometry.camera_tensors import project_points, stack_cameras
 from wavemesh.geometry.frame import BOX_SIDE, TRUNCATION
 from wavemesh.wavelets.sparse import SparseCoefficients
 

@@ -27,7 +27,8 @@ from wavemesh.checkpoint import resolve
 from wavemesh.errors import InputError
 from wavemesh.evaluation.bench_child import peak_resident_bytes
 from wavemesh.evaluation.bench_parts import bench_mesh, measure
-from wavemesh.geometry.camera import Camera, stack_cameras
+from wavemesh.geometry.camera import Camera
+from wavemesh.geometry.camera_tensors import stack_cameras
 from wavemesh.models.precision import fast_dtypes
 from wavemesh.models.triplane_renderer import TriplaneRenderer
 from wavemesh.models.wavelet_triplane import TriplaneConfig, WaveletTriplaneDiffusion

@@ -27,7 +27,7 @@ from wavemesh.evaluation.novel_views import NovelViews, ViewUnit, mean_of_given
 from wavemesh.evaluation.plan import Prediction, TableRow, Unit, pipeline_fingerprint
 from wavemesh.evaluation.samples import EvaluationSample
 from wavemesh.evaluation.table import TRIPLANE
-from wavemesh.geometry.camera import stack_cameras
+from wavemesh.geometry.camera_tensors import stack_cameras
 from wavemesh.geometry.frame import TRUNCATION
 from wavemesh.models.triplane_autoencoder import TriplaneAutoencoder
 from wavemesh.models.wavelet_triplane import TriplaneConfig
