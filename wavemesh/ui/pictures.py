@@ -101,9 +101,10 @@ def _camera(entries: Any) -> Camera:
         unknown = sorted(entries.keys() - set(names))
         raise InputError(f"A camera has only the entries {', '.join(names)}, not {unknown!r:.80}.")
     try:
-        values: dict[str, Any] = {
-            name: tuple(map(float, value)) if name == "offset" else float(value) for name, value in entries.items()
-        }
+        values: dict[str, Any] = {name: float(value) for name, value in entries.items() if name != "offset"}
+        if "offset" in entries:
+            x, y = entries["offset"]
+            values["offset"] = (float(x), float(y))
     except (AttributeError, TypeError, ValueError):
         raise InputError(f"A camera is an object with the numbers {', '.join(names)}, not {entries!r:.80}.") from None
     return Camera(**values)

@@ -1,4 +1,4 @@
-"""The look of the page: calm colours for light and dark, fonts of the reader's own system; the rest is in `page.css`."""
+"""The look of the page: calm colours for light and dark, system fonts; all else is in `page.css`."""
 
 from __future__ import annotations
 

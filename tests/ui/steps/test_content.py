@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 
 from tests.ui.conftest import sphere_sdf
 from wavemesh.errors import InputError
+from wavemesh.settings import WaveMeshSettings
+from wavemesh.ui.generate.content import add_pictures, make_job
 from wavemesh.ui.steps.content import (
     facts_html,
     guidance_strengths,
@@ -19,15 +22,17 @@ from wavemesh.ui.steps.content import (
     step_mesh,
     step_picture,
 )
-from wavemesh.ui.studio import Studio, add_pictures, make_job
+from wavemesh.ui.studio import Studio
 from wavemesh.ui.widgets.strip import FRAME_SIDE, MAX_FRAMES, Watch, filmstrip, plot
+
+SETTINGS = WaveMeshSettings(coarse_steps=3, detail_steps=2, guidance_scale=2.0, seed=1)
 
 
 @pytest.fixture
 def folder(studio: Studio, pictures: list[Path]) -> str:
     """The folder of a finished run, guided."""
     held, _ = add_pictures([], pictures[:1])
-    result = list(studio.generate(make_job(held, True, 3, 2, 2.0, "ddim", 1), "session"))[-1].result
+    result = list(studio.generate(make_job(held, True, SETTINGS), "session"))[-1].result
     assert result is not None
     return result.folder
 
@@ -87,7 +92,7 @@ def test_the_watch_tells_frames_curves_and_counts(studio: Studio, pictures: list
     held, _ = add_pictures([], pictures[:1])
     watch = Watch()
     assert watch.html() == ""
-    for update in studio.generate(make_job(held, True, 3, 2, 1.0, "ddim", 1), "session"):
+    for update in studio.generate(make_job(held, True, replace(SETTINGS, guidance_scale=1.0)), "session"):
         watch.add(update.measured, update.preview)
     html = watch.html()
     assert html.count("<polyline") == 4  # two drawings, a line for each stage

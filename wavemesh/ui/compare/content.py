@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -136,23 +136,12 @@ def rerun(record: RunRecord, views: Sequence[int] | None = None, **changes: Any)
     """The job that makes a run again, from all or some of its views (by index), with other settings as named."""
     chosen = range(len(record.pictures)) if views is None else views
     prepared = record.views()
-    steps = record.settings["num_inference_steps"]
-    settings: dict[str, Any] = {
-        "method": record.method,
-        "steps": tuple(steps) if isinstance(steps, list | tuple) else (int(steps),),
-        "guidance_scale": float(record.settings["guidance_scale"]),
-        "sampler": str(record.settings["sampler"]),
-        "seed": int(record.settings["seed"]),
-        "resolution": record.settings.get("resolution"),
-        "detail_threshold": float(record.settings.get("detail_threshold", 0.0)),
-        "turns": int(record.settings.get("turns", 1)),
-    }
     return Job(
-        views=tuple((record.pictures[index], asdict(record.cameras[index])) for index in chosen),
+        views=tuple((record.pictures[index], record.cameras[index]) for index in chosen),
+        settings=replace(record.settings, **changes),
         prepared=tuple(prepared[index] for index in chosen),
         name="compare",
         previews=False,
-        **{**settings, **changes},
     )
 
 

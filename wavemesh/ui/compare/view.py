@@ -173,7 +173,7 @@ def _wire_guidance(
             if made is None or made.stopped:
                 return [_told(f"{_STOPPED} at guidance {scale:g}."), *_shown(pictures, 2)]
             finished.append((f"Guidance {scale:g}", made))
-        note, table = _told(f"Seed {record.settings['seed']} both times."), ""
+        note, table = _told(f"Seed {record.settings.seed} both times."), ""
         if truth is not None:
             yield [_told("Measuring against the true mesh"), *_shown(pictures, 2)]
             known = Truth.of(truth)
