@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 import typing
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, TypeVar
 
 from wavemesh.errors import InputError
+
+Kind = TypeVar("Kind", bound="Settings")
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,8 @@ class Setting:
     default: what the weights were shipped with where `shipped` is true and they say so, else this value. minimum,
     maximum: of valid numbers. choices: all valid values with what the page calls them. limit: the largest number that a
     visitor of a server may ask for. offered: the values that the page and endpoints offer where more are valid.
-    slider: lowest, highest and step of the page's control. on_page: whether the page has a control for it.
+    slider: lowest, highest and step of the page's control. on_page: whether the page has a control for it. in_presets:
+    whether the page's presets set it.
     """
 
     default: Any
@@ -34,14 +36,15 @@ class Setting:
     name: str = ""
     kind: type = str
     option: str = ""
-    minimum: float | None = None
-    maximum: float | None = None
+    minimum: int | float | None = None
+    maximum: int | float | None = None
     choices: Mapping[Any, str] | None = None
-    limit: float | None = None
+    limit: int | float | None = None
     offered: Mapping[Any, str] | None = None
-    slider: tuple[float, float, float] | None = None
+    slider: tuple[int | float, ...] | None = None
     shipped: bool = False
     on_page: bool = True
+    in_presets: bool = False
 
     def checked(self, value: Any) -> Any:
         """The value as a plain int, float or string; InputError where it is not valid."""
@@ -67,7 +70,7 @@ class Setting:
         named = ", ".join(map(str, choices))
         raise InputError(f"The {self.label.lower()} must be one of {named}, not {_shown(value)}.")
 
-    def _number(self, value: Any, maximum: float | None) -> int | float:
+    def _number(self, value: Any, maximum: int | float | None) -> int | float:
         whole = self.kind is int
         valid = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
         if valid and (not whole or int(value) == value) and (self.minimum or 0) <= value <= (maximum or math.inf):
@@ -86,7 +89,14 @@ def setting(default: Any, label: str, help: str, **declared: Any) -> Any:
 SAMPLERS = {"ddim": "DDIM", "dpmpp_2m": "DPM-Solver++ (2M)", "ddpm": "DDPM"}
 COLOURS = {"views": "Pictures", "mixed": "Pictures, else the triplane", "triplane": "Triplane"}
 BACKGROUNDS = {name: name for name in ("auto", "alpha", "rembg", "grabcut", "none")}
-_STEPS: dict[str, Any] = {"minimum": 1, "maximum": 1000, "limit": 50, "slider": (1, 50, 1), "shipped": True}
+_STEPS: dict[str, Any] = {
+    "minimum": 1,
+    "maximum": 1000,
+    "limit": 50,
+    "slider": (1, 50, 1),
+    "shipped": True,
+    "in_presets": True,
+}
 
 
 @dataclass(frozen=True)
@@ -136,14 +146,14 @@ class Settings:
             object.__setattr__(self, name, declaration.checked(getattr(self, name)))
 
     def stage_steps(self) -> dict[str, int]:
-        """The number of steps by stage, as far as the stages run; for filled settings."""
+        """The number of steps of each stage, for filled settings."""
         return {stage: getattr(self, name) for stage, name in self.stages.items()}
 
     def passes(self) -> int:
         """How often a step of the first stage evaluates its network: twice where it is guided."""
         return 1 if self.guidance_scale in (None, 1.0) else 2
 
-    def filled(self, shipped: Mapping[str, Any] | None = None) -> Self:
+    def filled(self: Kind, shipped: Mapping[str, Any] | None = None) -> Kind:
         """The settings without None: what the weights were shipped with, else what is declared."""
         known = shipped or {}
         missing = {
@@ -160,8 +170,11 @@ class Settings:
 
     @classmethod
     def asked(
-        cls, settings: Settings | None = None, num_inference_steps: int | tuple[int, ...] | None = None, **changes: Any
-    ) -> Self:
+        cls: type[Kind],
+        settings: Settings | None = None,
+        num_inference_steps: int | tuple[int, ...] | None = None,
+        **changes: Any,
+    ) -> Kind:
         """The settings with changes by field name, None for no change; those of the class without any.
 
         num_inference_steps: of every stage, or one number for each. Raises InputError for settings of another method,
@@ -170,10 +183,13 @@ class Settings:
         if settings is not None and not isinstance(settings, cls):
             raise InputError(f"The settings are of the method {settings.method}, not {cls.method}.")
         given = {name: value for name, value in changes.items() if value is not None}
-        for name in given.keys() - declared(cls).keys():
-            raise InputError(f"The method {cls.method} has no setting {name!r} (its value was {_shown(given[name])}).")
         if num_inference_steps is not None:
             given = {**cls._steps(num_inference_steps), **given}
+        known = declared(cls)
+        for name, value in given.items():
+            if name not in known:
+                raise InputError(f"The method {cls.method} has no setting {name!r} (its value was {_shown(value)}).")
+            given[name] = known[name].checked(value)
         return cls(**given) if settings is None else replace(settings, **given)
 
     @classmethod
@@ -203,6 +219,7 @@ class WaveMeshSettings(Settings):
         minimum=1,
         offered={64: "64³", 128: "128³"},
         shipped=True,
+        in_presets=True,
     )
     frames: int | None = setting(
         1,
@@ -210,6 +227,7 @@ class WaveMeshSettings(Settings):
         "The overall shape is the mean over frames a quarter turn apart, each at the time of one.",
         choices={1: "1", 2: "2", 4: "4"},
         shipped=True,
+        in_presets=True,
     )
     detail_threshold: float = setting(
         0.0,
@@ -220,13 +238,6 @@ class WaveMeshSettings(Settings):
         limit=0.02,  # a finest coefficient is rarely larger
         slider=(0.0, 0.02, 0.0005),
     )
-
-    def stage_steps(self) -> dict[str, int]:
-        """The number of steps by stage; at half the resolution there are no details."""
-        counts = super().stage_steps()
-        if self.resolution is not None and self.resolution < declared(type(self))["resolution"].default:
-            del counts["detail"]
-        return counts
 
     def passes(self) -> int:
         """How often a step of the first stage evaluates its network: in each frame, and twice where it is guided."""
@@ -253,7 +264,7 @@ METHODS: dict[str, type[Settings]] = {each.method: each for each in (WaveMeshSet
 
 def declared(method: type[Settings]) -> dict[str, Setting]:
     """The declarations of a method's settings by field name, in the order of the fields."""
-    hints = typing.get_type_hints(method, vars(sys.modules[method.__module__]))
+    hints = typing.get_type_hints(method)
     found = {}
     for each in fields(method):
         declaration: Setting = each.metadata["setting"]
@@ -291,6 +302,15 @@ def by_option(method: str, values: Mapping[str, Any]) -> Settings:
 def options(method: type[Settings]) -> dict[str, Setting]:
     """The declarations of a method's settings by option name."""
     return {declaration.option: declaration for declaration in declared(method).values()}
+
+
+def all_options() -> dict[str, Setting]:
+    """The declarations of all methods' settings by option name; of two with one name the first."""
+    found: dict[str, Setting] = {}
+    for method in METHODS.values():
+        for option, declaration in options(method).items():
+            found.setdefault(option, declaration)
+    return found
 
 
 @dataclass(frozen=True)
@@ -340,6 +360,7 @@ def from_json(stored: Mapping[str, Any]) -> Settings:
     kind = settings_class(stored.get("method", "wavemesh"))
     entries = modern(stored)
     steps = entries.pop("num_inference_steps", None)
+    steps = tuple(steps) if isinstance(steps, list) else steps
     return kind.asked(num_inference_steps=steps, **{n: v for n, v in entries.items() if n in declared(kind)})
 
 

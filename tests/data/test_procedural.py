@@ -16,11 +16,11 @@ from wavemesh.data.procedural import ProceduralShapes, RenderedShapes
 from wavemesh.errors import InputError
 from wavemesh.geometry.camera import Camera
 from wavemesh.geometry.isosurface import sdf_to_mesh
-from wavemesh.geometry.procedural.builder import Builder, pack
-from wavemesh.geometry.procedural.catalogue import make_solids
-from wavemesh.geometry.procedural.grid import solids_to_sdf
-from wavemesh.geometry.procedural.materials import Paint
 from wavemesh.geometry.raycast import RayCaster
+from wavemesh.procedural.builder import Builder, pack
+from wavemesh.procedural.catalogue import make_solids
+from wavemesh.procedural.grid import solids_to_sdf
+from wavemesh.procedural.materials import Paint
 from wavemesh.rendering import Light, raycast_view
 from wavemesh.rendering.sphere_tracing import trace_views
 from wavemesh.training.triplane_batches import TriplaneBatches, TriplaneOptions

@@ -17,7 +17,7 @@ from wavemesh.geometry.camera import Camera
 from wavemesh.models.wavemesh import WaveMeshConfig, WaveMeshModel
 from wavemesh.training import ablation
 from wavemesh.training.ablation import BASELINE, VARIANTS, ablate, ablation_preset, ablation_table
-from wavemesh.training.presets import as_json, get_preset
+from wavemesh.training.presets import get_preset
 from wavemesh.training.wavemesh import TaskOptions
 
 QUICK = {"total_steps": 1, "batch_size": 1, "warmup_steps": 1, "threads": 1, "amp": "no"}
@@ -37,7 +37,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def _config(variant: ablation.Variant) -> dict[str, Any]:
     preset = ablation_preset(variant)
-    config = from_dict(WaveMeshConfig, as_json({"resolution": 128, **preset.model}), fill_defaults=True)
+    config = from_dict(WaveMeshConfig, {"resolution": 128, **preset.model}, fill_defaults=True)
     return {**to_dict(config), "options": vars(TaskOptions(**preset.task_options))}
 
 

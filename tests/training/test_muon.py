@@ -53,6 +53,33 @@ def test_other_groups_follow_adamw():
     assert torch.allclose(ours, theirs, atol=1e-6)
 
 
+def test_each_group_of_a_mixed_optimizer_is_trained_as_if_it_were_alone():
+    generator = torch.Generator().manual_seed(4)
+    kernel, bias = torch.randn(6, 9, generator=generator), torch.randn(6, generator=generator)
+    kernel_gradients, bias_gradients = (
+        [torch.randn(shape, generator=generator) for _ in range(5)] for shape in (kernel.shape, bias.shape)
+    )
+    both = [torch.nn.Parameter(kernel.clone()), torch.nn.Parameter(bias.clone())]
+    optimizer = Muon([{"params": both[:1], "orthogonal": True, "lr": 0.02}, {"params": both[1:], "lr": 0.01}])
+    for gradients in zip(kernel_gradients, bias_gradients, strict=True):
+        both[0].grad, both[1].grad = (gradient.clone() for gradient in gradients)
+        optimizer.step()
+    alone = _trajectory(lambda p: Muon([{"params": [p], "orthogonal": True, "lr": 0.02}]), kernel, kernel_gradients)
+    assert torch.equal(both[0], alone)
+    adamw = _trajectory(lambda p: torch.optim.AdamW([p], lr=0.01), bias, bias_gradients)
+    assert torch.allclose(both[1], adamw, atol=1e-6)
+
+
+def test_a_gradient_that_overflowed_skips_the_whole_step():
+    parameters = [torch.nn.Parameter(torch.ones(2, 2)), torch.nn.Parameter(torch.ones(2))]
+    optimizer = Muon([{"params": parameters[:1], "orthogonal": True}, {"params": parameters[1:]}])
+    scaler = torch.amp.GradScaler("cpu")
+    scaler.scale(parameters[0].sum() + parameters[1].sum()).backward()
+    parameters[1].grad[0] = float("inf")
+    scaler.step(optimizer)
+    assert all(torch.equal(parameter.detach(), torch.ones_like(parameter)) for parameter in parameters)
+
+
 def test_its_state_survives_saving():
     generator = torch.Generator().manual_seed(3)
     start, gradients = (

@@ -126,10 +126,11 @@ class FakePipeline:
             mesh=mesh,
             sdf=final,
             coefficients=coefficients,
+            triplane=None,
             views=prepared,
             timings={"coarse": 0.1},
             settings=settings,
-            provenance={},
+            provenance={"weights": "fake"},
             stopped=stopped,
         )
 

@@ -25,9 +25,9 @@ from jaxtyping import Float
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from wavemesh.config import read_json, write_text
 from wavemesh.data.dataset import PreparedShapes
 from wavemesh.errors import InputError
+from wavemesh.files import read_json, write_text
 from wavemesh.geometry.camera_tensors import project_points
 from wavemesh.geometry.isosurface import sdf_to_mesh
 from wavemesh.geometry.raycast import RayCaster

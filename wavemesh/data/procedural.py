@@ -18,9 +18,9 @@ from wavemesh.data.prepare_model import sample_lights
 from wavemesh.errors import InputError
 from wavemesh.geometry.camera import Camera
 from wavemesh.geometry.camera_tensors import stack_cameras
-from wavemesh.geometry.procedural.catalogue import make_solids
-from wavemesh.geometry.procedural.field import signed_field
-from wavemesh.geometry.procedural.grid import SolidGrids, solids_to_sdf
+from wavemesh.procedural.catalogue import make_solids
+from wavemesh.procedural.field import signed_field
+from wavemesh.procedural.grid import SolidGrids, solids_to_sdf
 from wavemesh.rendering.sphere_tracing import trace_views
 
 _CPU_BATCH = 2  # shapes evaluated together on a CPU, where more only cost memory

@@ -67,6 +67,7 @@ class DiffusionConfig:
     beta_schedule: Literal["linear", "cosine"] = "cosine"
     prediction_type: Literal["epsilon", "x0", "v"] = "v"
     zero_terminal_snr: bool = True
+    data_deviation: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ class SamplingConfig:
 
     temperature: deviation of the coarse stage's starting noise. Below 1 the surfaces are smoother and closer to the
     truth, and seeds differ less.
-    turns: quarter-turned frames (1, 2 or 4) that the coarse stage takes the mean of.
+    frames: quarter-turned frames (1, 2 or 4) that the coarse stage takes the mean of.
     """
 
     coarse_steps: int = 5
@@ -83,7 +84,7 @@ class SamplingConfig:
     guidance_scale: float = 1.0
     sampler: Literal["ddpm", "ddim", "dpmpp_2m"] = "ddim"
     temperature: float = 1.0
-    turns: Literal[1, 2, 4] = 1
+    frames: Literal[1, 2, 4] = 1
 
 
 @dataclass(frozen=True)
@@ -154,6 +155,7 @@ class WaveMeshModel(nn.Module):
             config.diffusion.beta_schedule,
             config.diffusion.prediction_type,
             config.diffusion.zero_terminal_snr,
+            data_deviation=config.diffusion.data_deviation,
         )
         shared: dict[str, Any] = {
             "map_channels": e.map_channels,

@@ -1,36 +1,26 @@
 """Exponential moving average of a model: the weights that are sampled from and exported."""
 
-import copy
-
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 
-class ExponentialMovingAverage:
-    """An averaged copy of a model, `model`, in evaluation mode and without gradients.
+def averaged_copy(model: nn.Module, decay: float, step: int = 0) -> AveragedModel:
+    """An average that is the model itself at first, in evaluation mode and without gradients, as its `module`.
 
+    `update_parameters(model)` after each optimizer step moves it towards the model. step: steps that were made before.
     The decay warms up as min(decay, (1 + step) / (10 + step)), so that a short run is not held back by its random
     start. Floating buffers are averaged like parameters, others are copied.
     """
 
-    def __init__(self, model: nn.Module, decay: float) -> None:
-        self.decay = decay
-        self.model = copy.deepcopy(model).eval().requires_grad_(False)
-
     @torch.no_grad()
-    def update(self, model: nn.Module, step: int) -> None:
-        """Move the average towards `model` after optimizer step `step` (from 0)."""
-        decay = min(self.decay, (1 + step) / (10 + step))
-        averaged: list[Tensor] = []
-        current: list[Tensor] = []
-        for mine, theirs in zip(_tensors(self.model), _tensors(model), strict=True):
-            if mine.is_floating_point():
-                averaged.append(mine)
-                current.append(theirs)
-            else:
-                mine.copy_(theirs)
-        torch._foreach_lerp_(averaged, current, 1 - decay)
+    def move(averaged: list[Tensor], current: list[Tensor], count: Tensor) -> None:
+        if averaged[0].is_floating_point():
+            warm = int(count) / (9 + int(count))
+            torch._foreach_lerp_(averaged, current, 1 - min(decay, warm))
+        else:
+            torch._foreach_copy_(averaged, current)
 
-
-def _tensors(model: nn.Module) -> list[Tensor]:
-    return [*(parameter.detach() for parameter in model.parameters()), *model.buffers()]
+    average = AveragedModel(model, multi_avg_fn=move, use_buffers=True).eval().requires_grad_(False)
+    average.n_averaged.fill_(1 + step)  # the copy counts as one: at 0 the first update would replace it
+    return average

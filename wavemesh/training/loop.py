@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from wavemesh.checkpoint import load_weights, save_weights
 from wavemesh.errors import InputError
 from wavemesh.training.allocation import keep_freed_memory
-from wavemesh.training.ema import ExponentialMovingAverage
+from wavemesh.training.ema import averaged_copy
 from wavemesh.training.journal import Journal
 from wavemesh.training.muon import Muon
 from wavemesh.training.processes import make_accelerator
@@ -171,7 +171,7 @@ class _Run:
         self.base_lrs = [group["lr"] for group in optimizer.param_groups]
         self.loss_module, self.optimizer = self.accelerator.prepare(_LossModule(task).train(), optimizer)
         self.parameters = [parameter for group in groups for parameter in group["params"]]
-        self.ema = ExponentialMovingAverage(task.model, config.ema_decay)
+        self.ema = averaged_copy(task.model, config.ema_decay)
         self.generator = torch.Generator(device=self.accelerator.device)
         self.trained_s = 0.0
 
@@ -186,11 +186,12 @@ class _Run:
         if state is None:
             return
         _load_fitting(self.task.model, state["model"], folder)
-        _load_fitting(self.ema.model, state["ema"], folder)
+        _load_fitting(self.ema.module, state["ema"], folder)
         self.optimizer.load_state_dict(state["optimizer"])
         if self.accelerator.scaler is not None and state["scaler"] is not None:
             self.accelerator.scaler.load_state_dict(state["scaler"])
         self.step, self.trained_s = state["step"], state["trained_s"]
+        self.ema.n_averaged.fill_(1 + self.step)
         if self.accelerator.is_main_process:
             restore_random_state(state["random"])
         else:
@@ -280,14 +281,14 @@ class _Run:
     def after_step(self, outcome: _StepOutcome) -> None:
         """Average, log, draw pictures and save where it is time to."""
         config = self.config
-        self.ema.update(self.task.model, self.step)
+        self.ema.update_parameters(self.task.model)
         self.step += 1
         lr = self.optimizer.param_groups[0]["lr"]
         self.journal.record(self.step, outcome.loss, outcome.metrics, lr, outcome.grad_norm)
         if config.sample_every is not None and self.step % config.sample_every == 0 and self.journal.active:
             # Sampling may draw from the global generators; training must not notice.
             with torch.random.fork_rng(), torch.no_grad():
-                self.journal.pictures(self.step, self.task.sample_pictures(self.ema.model))
+                self.journal.pictures(self.step, self.task.sample_pictures(self.ema.module))
         by_steps = config.save_every_steps is not None and self.step % config.save_every_steps == 0
         if by_steps or time.monotonic() - self.saved_at > config.save_every_s:
             self.save()
@@ -302,7 +303,7 @@ class _Run:
             "step": self.step,
             "trained_s": self.trained_s,
             "model": self.task.model.state_dict(),
-            "ema": self.ema.model.state_dict(),
+            "ema": self.ema.module.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "scaler": None if scaler is None else scaler.state_dict(),
             "random": random_state(),

@@ -36,68 +36,46 @@ def orthogonalised(matrix: Float[Tensor, "r c"]) -> Float[Tensor, "r c"]:
     return (wide if x.shape[0] <= x.shape[1] else wide.T).to(matrix.dtype)
 
 
-class Muon(torch.optim.Optimizer):
-    """Muon for parameter groups with "orthogonal": True, AdamW for the others.
+class Muon(torch.optim.AdamW):
+    """Muon for parameter groups with "orthogonal": True, PyTorch's fused AdamW for the others.
 
     params: groups as for AdamW. lr, weight_decay: defaults of groups without their own. momentum: of the orthogonal
-    groups (Nesterov's). betas, eps: of AdamW.
+    groups (Nesterov's).
     """
 
     def __init__(
-        self,
-        params: Iterable[dict[str, Any]],
-        lr: float = 1e-3,
-        weight_decay: float = 0.01,
-        momentum: float = 0.95,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
+        self, params: Iterable[dict[str, Any]], lr: float = 1e-3, weight_decay: float = 0.01, momentum: float = 0.95
     ) -> None:
-        defaults = {
-            "lr": lr,
-            "weight_decay": weight_decay,
-            "momentum": momentum,
-            "betas": betas,
-            "eps": eps,
-            "orthogonal": False,
-        }
-        super().__init__(params, defaults)
+        super().__init__(params, lr=lr, weight_decay=weight_decay, fused=True)
+        self.momentum = momentum
+        # A gradient that overflowed in fp16 skips the whole step: the fused kernel would skip AdamW's half alone.
+        self._step_supports_amp_scaling = False
 
-    @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:
-        """One update; returns the closure's loss, if there is a closure."""
+        """One update; returns the closure's loss, if there is a closure. Uses up the orthogonal groups' gradients."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        for group in self.param_groups:
-            update = self._orthogonal if group["orthogonal"] else self._adam
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    parameter.mul_(1 - group["lr"] * group["weight_decay"])
-                    parameter.add_(update(parameter, group), alpha=-group["lr"])
+        with torch.no_grad():
+            for group in self.param_groups:
+                for parameter in group["params"] if group.get("orthogonal") else ():
+                    if parameter.grad is not None:
+                        parameter.mul_(1 - group["lr"] * group["weight_decay"])
+                        parameter.add_(self._direction(parameter), alpha=-group["lr"])
+                        parameter.grad = None  # AdamW passes over a parameter without one
+        super().step()
         return loss
 
-    def _orthogonal(self, parameter: Tensor, group: dict[str, Any]) -> Tensor:
+    def _direction(self, parameter: Tensor) -> Tensor:
+        """What an orthogonal step takes away from the parameter, before the learning rate."""
         gradient, state = parameter.grad, self.state[parameter]
         assert gradient is not None
         if not state:
-            state["momentum"] = torch.zeros_like(parameter)
-        momentum = state["momentum"].lerp_(gradient, 1 - group["momentum"])
-        ahead = gradient.lerp(momentum, group["momentum"]).flatten(1)
+            state["exp_avg"] = torch.zeros_like(parameter)
+            state["step"] = torch.zeros(())  # AdamW looks for it when it reads a state
+        average = state["exp_avg"].lerp_(gradient, 1 - self.momentum)
+        ahead = gradient.lerp(average, self.momentum).flatten(1)
         # A step of AdamW has a root mean square of about 0.2; an orthogonal matrix one of 1 / sqrt(longer side).
         scale = _MATCH_ADAMW * max(ahead.shape) ** 0.5
         return orthogonalised(ahead).view_as(parameter) * scale
-
-    def _adam(self, parameter: Tensor, group: dict[str, Any]) -> Tensor:
-        gradient, state = parameter.grad, self.state[parameter]
-        assert gradient is not None
-        if not state:
-            state["step"] = torch.zeros(())
-            state["mean"], state["square"] = torch.zeros_like(parameter), torch.zeros_like(parameter)
-        state["step"] += 1
-        first, second = group["betas"]
-        mean, square = state["mean"].lerp_(gradient, 1 - first), state["square"]
-        square.mul_(second).addcmul_(gradient, gradient, value=1 - second)
-        step = float(state["step"])
-        deviation = (square / (1 - second**step)).sqrt_().add_(group["eps"])
-        return mean / (1 - first**step) / deviation

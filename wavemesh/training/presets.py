@@ -30,7 +30,7 @@ TaskName = Literal[
 ]
 
 # What few steps and quiet starting noise are worth is in docs/LOG.md and docs/ablations.md.
-SAMPLING: Mapping[str, Any] = {"coarse_steps": 2, "detail_steps": 1, "temperature": 0.3, "turns": 4}
+SAMPLING: Mapping[str, Any] = {"coarse_steps": 2, "detail_steps": 1, "temperature": 0.3, "frames": 4}
 # The shipped network: about nine million parameters for encoder, coarse and detail denoiser together.
 SHIPPED_MODEL: Mapping[str, Any] = {
     "coarse": {
@@ -68,7 +68,7 @@ SMALL_MODEL: Mapping[str, Any] = {
         "time_dim": 96,
     },
     "detail": {"widths": (8, 16, 24), "blocks": (1, 1, 1), "hidden": 8, "condition_channels": 8, "time_dim": 32},
-    "sampling": {**SAMPLING, "turns": 1},
+    "sampling": {**SAMPLING, "frames": 1},
 }
 # The shipped triplane system: about five million parameters, for pictures of the data sets' size.
 TRIPLANE_MODEL: Mapping[str, Any] = {"triplane_channels": 16, "image_size": 128}
@@ -223,7 +223,7 @@ def build_task(preset: Preset, data: str | Path, loop: LoopConfig) -> Task:
     shapes = PreparedShapes(data, "train")
     if preset.task.startswith("triplane"):
         triplane_options = TriplaneOptions(batch_size=loop.batch_size, **preset.task_options)
-        model = as_json({"resolution": shapes.resolution // 2, **preset.model})
+        model = {"resolution": shapes.resolution // 2, **preset.model}
         return build_triplane_task(preset.task, shapes, model, triplane_options, loop.init_from)
     stored = None if loop.init_from is None else load_weights(loop.init_from)[1]
     if preset.task == "camera":
@@ -231,17 +231,10 @@ def build_task(preset: Preset, data: str | Path, loop: LoopConfig) -> Task:
         return CameraTask(shapes, config, loop.batch_size, **preset.task_options)
     if stored is None:
         changes = {"resolution": shapes.resolution, **preset.model}
-        wavemesh_config = measure_scales(shapes, from_dict(WaveMeshConfig, as_json(changes), fill_defaults=True))
+        wavemesh_config = measure_scales(shapes, from_dict(WaveMeshConfig, changes, fill_defaults=True))
     else:
         wavemesh_config = from_dict(WaveMeshConfig, stored, fill_defaults=True)
     options = TaskOptions(batch_size=loop.batch_size, **preset.task_options)
     if preset.task == "detail":
         return DetailTask(shapes, wavemesh_config, options)
     return CoarseTask(shapes, wavemesh_config, options)
-
-
-def as_json(value: Any) -> Any:
-    """Mappings and tuples as JSON has them, for `config.from_dict`."""
-    if isinstance(value, Mapping):
-        return {key: as_json(each) for key, each in value.items()}
-    return [as_json(each) for each in value] if isinstance(value, tuple) else value

@@ -22,10 +22,11 @@ import numpy as np
 from PIL import Image
 
 from wavemesh.geometry.camera import Camera
+from wavemesh.geometry.frame import beside
 from wavemesh.settings import Settings, WaveMeshSettings, declared
 from wavemesh.ui.export import export_mesh
 from wavemesh.ui.progress import Pace, Progress
-from wavemesh.ui.widgets.painting import beside, paint_field, paint_mesh
+from wavemesh.ui.widgets.painting import paint_field, paint_mesh
 from wavemesh.ui.workspace import new_result_folder
 
 if TYPE_CHECKING:

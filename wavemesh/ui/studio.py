@@ -11,17 +11,18 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wavemesh.bundled import EXAMPLES, WEIGHTS
 from wavemesh.errors import InputError
+from wavemesh.gallery.format import Example
+from wavemesh.gallery.read import load_examples
 from wavemesh.settings import METHODS, Settings, settings_class, shipped_settings
 from wavemesh.ui.accelerator import Accelerator, on_gpu
-from wavemesh.ui.examples import EXAMPLES_FOLDER, Example, load_examples
 from wavemesh.ui.progress import Pace, Progress
 from wavemesh.ui.runner import Job, Pipeline, StopFlag, Update, run_job, running_steps
 
 if TYPE_CHECKING:
     from wavemesh.pipelines.record import RunRecord
 
-WEIGHTS = Path(__file__).resolve().parents[2] / "assets" / "weights"
 KEPT_RECORDS = 6
 
 
@@ -36,7 +37,7 @@ class Studio:
         self,
         factories: Mapping[str, Callable[[], Pipeline]],
         workspace: Path,
-        examples_folder: Path = EXAMPLES_FOLDER,
+        examples_folder: Path = EXAMPLES,
         shipped: Mapping[str, Settings] | None = None,
     ) -> None:
         self.factories = {method: functools.lru_cache(maxsize=1)(factory) for method, factory in factories.items()}

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from wavemesh.bundled import WEIGHTS
 from wavemesh.evaluation.variants import Sampling, samplings
 from wavemesh.settings import METHODS, WaveMeshSettings, presets, shipped_settings
-from wavemesh.ui.studio import WEIGHTS
 
 TABLE = Path(__file__).resolve().parents[3] / "docs" / "ablations.md"
 

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wavemesh.errors import InputError
+from wavemesh.geometry.frame import beside
 from wavemesh.ui.runner import Job
 from wavemesh.ui.widgets.colours import diverging, legend
-from wavemesh.ui.widgets.painting import beside, paint_mesh
+from wavemesh.ui.widgets.painting import paint_mesh
 from wavemesh.ui.widgets.strip import plot
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import gradio as gr
 
 from wavemesh.errors import InputError
+from wavemesh.gallery.format import Example
 from wavemesh.geometry.untrusted import MESH_INPUT_SUFFIXES
-from wavemesh.ui.examples import Example
 from wavemesh.ui.generate.cards import Cards
 from wavemesh.ui.generate.content import add_pictures, example_pictures, first_example
 from wavemesh.ui.generate.stage import Stage

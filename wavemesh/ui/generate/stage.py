@@ -12,8 +12,8 @@ from typing import Any
 
 import gradio as gr
 
+from wavemesh.gallery.format import Example
 from wavemesh.geometry.export import MESH_SUFFIXES
-from wavemesh.ui.examples import Example
 from wavemesh.ui.generate.content import caption
 from wavemesh.ui.progress import bar_html
 from wavemesh.ui.runner import Result, Update

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any
 
@@ -21,16 +22,23 @@ def explained(handler: Any) -> Callable[..., Any]:
 
     @wraps(handler)
     def handled(*arguments: Any) -> Any:
-        try:
+        with failures_told():
             return handler(*arguments)
-        except InputError as error:
-            gr.Warning(str(error), title="This did not work")
-        except Exception:
-            _log.exception("a handler failed")
-            gr.Warning("Something went wrong on the server; the reason is in its log.", title="This did not work")
         return gr.skip()
 
     return handled
+
+
+@contextmanager
+def failures_told() -> Iterator[None]:
+    """What fails inside is said in a notice, and ends there."""
+    try:
+        yield
+    except InputError as error:
+        gr.Warning(str(error), title="This did not work")
+    except Exception:
+        _log.exception("a handler failed")
+        gr.Warning("Something went wrong on the server; the reason is in its log.", title="This did not work")
 
 
 def refused(handler: Callable[..., Any]) -> Callable[..., Any]:

@@ -16,14 +16,6 @@ if TYPE_CHECKING:
 PREVIEW_SIDE = 320
 
 
-def beside(azimuth_deg: float, elevation_deg: float) -> tuple[float, float]:
-    """Azimuth and elevation of a look from a little to the side of a camera.
-
-    Straight on, a person sees only what the picture shows already.
-    """
-    return azimuth_deg + 30.0, min(35.0, max(15.0, elevation_deg))
-
-
 def paint_field(
     sdf: np.ndarray, azimuth_deg: float, elevation_deg: float, side: int = PREVIEW_SIDE, smooth: bool = True
 ) -> np.ndarray | None:
@@ -57,9 +49,9 @@ def paint_mesh(
 
 def lamp() -> Light:
     """The light of all pictures of the page: over the viewer's left shoulder."""
-    from wavemesh.rendering import Light
+    from wavemesh.rendering.turntable import STUDIO
 
-    return Light(direction=(-0.5, 0.7, 0.9), diffuse=0.72, sky=0.22, ambient=0.12, follows_camera=True)
+    return STUDIO
 
 
 def clay() -> tuple[float, float, float]:
