@@ -61,8 +61,8 @@ class GaussianDiffusion:
             (sqrt(a) epsilon - sqrt(1 - a) x_0, arXiv:2202.00512).
         data_deviation: with "v", the deviation of what the condition leaves open about the data, in (0, 1]. The model
             output is (a d^2 epsilon - s x_0) / sqrt(a^2 d^2 + s^2) with a, s for signal and noise: v for d = 1, and
-            -x_0 for d near 0 (arXiv:2206.00364, table 1, in variance-preserving form). The smaller d, the less of the noise
-            the network has to repeat.
+            -x_0 for d near 0 (arXiv:2206.00364, table 1, in variance-preserving form). The smaller d, the less of the
+            noise the network has to repeat.
         zero_terminal_snr: nothing of the data left at the last timestep. Refused with "epsilon", which says nothing
             about the data there.
         min_snr_gamma: weight the loss by min-SNR-gamma (arXiv:2303.09556; 5 is usual), floored at MIN_LOSS_WEIGHT for
