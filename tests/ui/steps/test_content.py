@@ -9,6 +9,8 @@ import pytest
 
 from tests.ui.conftest import sphere_sdf
 from wavemesh.errors import InputError
+from wavemesh.settings import WaveMeshSettings
+from wavemesh.ui.generate.content import add_pictures, make_job
 from wavemesh.ui.steps.content import (
     facts_html,
     guidance_strengths,
@@ -18,14 +20,16 @@ from wavemesh.ui.steps.content import (
     step_mesh,
     step_picture,
 )
-from wavemesh.ui.studio import Studio, add_pictures, make_job
+from wavemesh.ui.studio import Studio
+
+SETTINGS = WaveMeshSettings(coarse_steps=3, detail_steps=2, guidance_scale=2.0, seed=1)
 
 
 @pytest.fixture
 def folder(studio: Studio, pictures: list[Path]) -> str:
     """The folder of a finished run, guided."""
     held, _ = add_pictures([], pictures[:1])
-    result = list(studio.generate(make_job(held, True, 3, 2, 2.0, "ddim", 1), "session"))[-1].result
+    result = list(studio.generate(make_job(held, True, SETTINGS), "session"))[-1].result
     assert result is not None
     return result.folder
 
