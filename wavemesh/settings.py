@@ -26,7 +26,8 @@ class Setting:
     default: what the weights were shipped with where `shipped` is true and they say so, else this value. minimum,
     maximum: of valid numbers. choices: all valid values with what the page calls them. limit: the largest number that a
     visitor of a server may ask for. offered: the values that the page and endpoints offer where more are valid.
-    slider: lowest, highest and step of the page's control. on_page: whether the page has a control for it.
+    slider: lowest, highest and step of the page's control. on_page: whether the page has a control for it. in_presets:
+    whether the page's presets set it.
     """
 
     default: Any
@@ -43,6 +44,7 @@ class Setting:
     slider: tuple[int | float, ...] | None = None
     shipped: bool = False
     on_page: bool = True
+    in_presets: bool = False
 
     def checked(self, value: Any) -> Any:
         """The value as a plain int, float or string; InputError where it is not valid."""
@@ -87,7 +89,14 @@ def setting(default: Any, label: str, help: str, **declared: Any) -> Any:
 SAMPLERS = {"ddim": "DDIM", "dpmpp_2m": "DPM-Solver++ (2M)", "ddpm": "DDPM"}
 COLOURS = {"views": "Pictures", "mixed": "Pictures, else the triplane", "triplane": "Triplane"}
 BACKGROUNDS = {name: name for name in ("auto", "alpha", "rembg", "grabcut", "none")}
-_STEPS: dict[str, Any] = {"minimum": 1, "maximum": 1000, "limit": 50, "slider": (1, 50, 1), "shipped": True}
+_STEPS: dict[str, Any] = {
+    "minimum": 1,
+    "maximum": 1000,
+    "limit": 50,
+    "slider": (1, 50, 1),
+    "shipped": True,
+    "in_presets": True,
+}
 
 
 @dataclass(frozen=True)
@@ -210,6 +219,7 @@ class WaveMeshSettings(Settings):
         minimum=1,
         offered={64: "64³", 128: "128³"},
         shipped=True,
+        in_presets=True,
     )
     frames: int | None = setting(
         1,
@@ -217,6 +227,7 @@ class WaveMeshSettings(Settings):
         "The overall shape is the mean over frames a quarter turn apart, each at the time of one.",
         choices={1: "1", 2: "2", 4: "4"},
         shipped=True,
+        in_presets=True,
     )
     detail_threshold: float = setting(
         0.0,

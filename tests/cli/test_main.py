@@ -17,6 +17,7 @@ from wavemesh import cli
 from wavemesh.cli.arguments import cameras_for
 from wavemesh.cli.outputs import fill_table
 from wavemesh.errors import InputError
+from wavemesh.weights import bundled_fingerprints
 
 
 @pytest.mark.parametrize("command", cli.COMMANDS)
@@ -67,9 +68,24 @@ def test_importing_the_package_does_no_work() -> None:
     assert subprocess.run([sys.executable, "-c", script], timeout=60).returncode == 0
 
 
-def test_the_module_runs_as_a_program() -> None:
+def test_the_module_runs_as_a_program_and_names_its_weights() -> None:
     done = subprocess.run([sys.executable, "-m", "wavemesh", "--version"], capture_output=True, text=True, timeout=60)
-    assert done.stdout.strip() == wavemesh.__version__
+    version, *weights = done.stdout.splitlines()
+    assert version == f"wavemesh {wavemesh.__version__}"
+    assert weights == [f"weights of {system}: {name}" for system, name in bundled_fingerprints().items()]
+    assert len(weights) == 2
+
+
+def test_the_version_is_told_without_torch_and_without_weights() -> None:
+    script = (
+        "import sys, pathlib, wavemesh.weights\nfrom wavemesh.cli import main\n"
+        "wavemesh.weights.WEIGHTS = pathlib.Path('nowhere')\n"
+        "try:\n    main(['--version'])\nexcept SystemExit as stop:\n    assert stop.code == 0\n"
+        "sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[1:] == ["weights of wavemesh: missing", "weights of triplane: missing"]
 
 
 @pytest.mark.parametrize("name", wavemesh.__all__)

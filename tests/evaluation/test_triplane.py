@@ -32,6 +32,8 @@ BALL = TriplaneConfig(triplane_channels=1, resolution=16, image_size=16, width=8
 class BallPipeline:
     """A triplane pipeline that finds the same ball in every picture, or nothing."""
 
+    fingerprint = "0" * 12
+
     def __init__(self, finds: bool = True) -> None:
         self.model = WaveletTriplaneDiffusion(config=BALL).eval()
         self.model.renderer = ball_renderer()

@@ -69,7 +69,7 @@ def test_the_sweep_calls_the_pipeline_with_each_setting_once(tmp_path: Path, mon
     monkeypatch.setattr(variants.HeldOut, "open", lambda *place: object.__new__(variants.HeldOut))
     monkeypatch.setattr(variants.HeldOut, "score", score)
     config = SimpleNamespace(sampling=SamplingConfig(coarse_steps=3, detail_steps=1))
-    pipeline = SimpleNamespace(model=SimpleNamespace(config=config))
+    pipeline = SimpleNamespace(model=SimpleNamespace(config=config), fingerprint="0" * 12)
     rows = sweep(pipeline, "data", tmp_path)
     assert asked[0] == {"num_inference_steps": (3, 1), "guidance_scale": 1.0, "frames": None}
     assert len(asked) == len(rows) == len(samplings(Sampling(3, 1)))

@@ -12,9 +12,10 @@ import trimesh
 from PIL import Image
 
 from wavemesh import cli
-from wavemesh.checkpoint import manifest_fingerprint
-from wavemesh.gallery.read import EXAMPLES_FOLDER, load_examples
+from wavemesh.bundled import EXAMPLES
+from wavemesh.gallery.read import load_examples
 from wavemesh.geometry.mesh import load_mesh
+from wavemesh.weights import bundled_fingerprints
 
 WEIGHTS = Path(__file__).resolve().parents[2] / "assets" / "weights" / "wavemesh"
 OUTPUTS = ("mesh.glb", "preview.webp", "result.json")
@@ -24,17 +25,17 @@ BUNDLED = load_examples()
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """One bundled example without its cached result."""
-    shutil.copytree(EXAMPLES_FOLDER / "teapot", tmp_path / "teapot", ignore=lambda *_: OUTPUTS)
+    shutil.copytree(EXAMPLES / "teapot", tmp_path / "teapot", ignore=lambda *_: OUTPUTS)
     return tmp_path
 
 
 def test_the_command_writes_what_the_pipeline_makes(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert load_examples(folder)[0].result is None
     assert cli.main(["examples", "--outputs", "-o", str(folder), "--device", "cpu"]) == 0
-    assert f"1 examples, 0.4 MiB, weights {manifest_fingerprint(WEIGHTS)}" in capsys.readouterr().out
+    assert f"1 examples, 0.4 MiB, weights {bundled_fingerprints()['wavemesh']}" in capsys.readouterr().out
     (example,) = load_examples(folder)
     assert example.result is not None
-    assert example.result.manifest == manifest_fingerprint(WEIGHTS)
+    assert example.result.manifest == bundled_fingerprints()["wavemesh"]
     mesh = load_mesh(example.result.mesh)
     assert 15_000 < len(mesh.faces) == example.result.faces <= 20_000
     # The same as what the pipeline gives for these pictures, up to the fewer faces.
@@ -55,7 +56,7 @@ def test_bundled_results_are_those_of_the_bundled_weights(example: object) -> No
     """Where this fails, new weights were bundled: run `python -m wavemesh examples --outputs`."""
     result = example.result  # type: ignore[attr-defined]
     assert result is not None
-    assert result.manifest == manifest_fingerprint(WEIGHTS)
+    assert result.manifest == bundled_fingerprints()["wavemesh"]
     mesh = trimesh.load(result.mesh, force="mesh")
     assert len(mesh.faces) == result.faces <= 20_000
     assert np.abs(mesh.bounds).max() <= 1.0
@@ -70,13 +71,13 @@ def test_the_gallery_is_wide_and_small() -> None:
     named = (WEIGHTS.parents[1] / "ATTRIBUTION.md").read_text(encoding="utf-8")
     for example in BUNDLED:
         assert f"| {example.key} | {example.name} | {example.creator} | {example.licence} |" in named
-    size = sum(path.stat().st_size for path in EXAMPLES_FOLDER.glob("*/*"))
+    size = sum(path.stat().st_size for path in EXAMPLES.glob("*/*"))
     assert size < 8 * 2**20
 
 
 def test_a_damaged_result_leaves_its_example_out(folder: Path) -> None:
     for name in OUTPUTS:
-        shutil.copyfile(EXAMPLES_FOLDER / "teapot" / name, folder / "teapot" / name)
+        shutil.copyfile(EXAMPLES / "teapot" / name, folder / "teapot" / name)
     assert load_examples(folder)[0].result is not None
     (folder / "teapot" / "result.json").write_text(json.dumps({"faces": 3}))
     assert load_examples(folder) == []

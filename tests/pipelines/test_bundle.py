@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import zipfile
@@ -115,8 +116,23 @@ def test_other_weights_are_one_sentence(record: RunRecord, tiny_pipeline: WaveMe
     with torch.no_grad():
         next(tiny_pipeline.model.parameters()).view(-1)[0] += 1.0
     del tiny_pipeline.fingerprint
-    with pytest.raises(InputError, match=f"weights {made_by} and cannot be reproduced with the weights [0-9a-f]{{16}}"):
+    assert tiny_pipeline.fingerprint != made_by
+    with pytest.raises(InputError, match=f"weights {made_by} and cannot be reproduced with the weights [0-9a-f]{{12}}"):
         replay(read_bundle(path), tiny_pipeline)
+
+
+def test_a_bundle_that_names_its_weights_in_the_old_way(
+    record: RunRecord, tiny_pipeline: WaveMeshPipeline, tmp_path: Path
+) -> None:
+    digest = hashlib.sha256()
+    for network in (tiny_pipeline.model, tiny_pipeline.camera_head):
+        for name, tensor in sorted(network.state_dict().items()):
+            digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype};".encode() + tensor.numpy().tobytes())
+    old = replace(record, provenance={**record.provenance, "weights": digest.hexdigest()[:16]})
+    assert replay(read_bundle(written(old, tmp_path)), tiny_pipeline).identical
+    other = replace(record, provenance={**record.provenance, "weights": "0123456789abcdef"})
+    with pytest.raises(InputError, match="weights 0123456789abcdef and cannot be reproduced"):
+        replay(other, tiny_pipeline)
 
 
 HUGE = npy(np.zeros(2, np.float32)).replace(b"(2,), }" + b" " * 12, b"(99999999999,), }  ")

@@ -160,6 +160,29 @@ def test_the_fingerprint_tells_weights_apart(weights_folder: Path, ellipse: Imag
         next(second.camera_head.parameters()).view(-1)[0] += 1e-3
     del second.fingerprint
     assert second.fingerprint != first.fingerprint
+    del first.fingerprint
+    assert first.fingerprint == out.provenance["weights"]  # of models in memory: of what saving them writes
+
+
+def test_a_hub_id_without_a_network_is_taken_from_the_cache(
+    weights_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    repository, commit = tmp_path / "cache" / "models--me--tiny", "0123456789" * 4
+    shutil.copytree(weights_folder, repository / "snapshots" / commit)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text(commit)
+    pipe = WaveMeshPipeline.from_pretrained("me/tiny", "cpu")
+    assert pipe.fingerprint == WaveMeshPipeline.from_pretrained(weights_folder, "cpu").fingerprint
+
+
+def test_the_fingerprint_covers_the_configuration(weights_folder: Path, tmp_path: Path) -> None:
+    pipe = WaveMeshPipeline.from_pretrained(weights_folder, "cpu")
+    sampling = replace(pipe.model.config.sampling, guidance_scale=pipe.model.config.sampling.guidance_scale + 1)
+    pipe.model.config = replace(pipe.model.config, sampling=sampling)
+    before = pipe.fingerprint
+    del pipe.fingerprint
+    assert pipe.fingerprint != before
 
 
 def test_colours_come_from_the_triplane_if_asked(

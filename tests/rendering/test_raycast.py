@@ -13,7 +13,7 @@ from trimesh.visual.material import MultiMaterial, PBRMaterial, SimpleMaterial
 
 from wavemesh.errors import InputError
 from wavemesh.geometry.camera import Camera
-from wavemesh.rendering.raycast import Light, RaycastRenderer, raycast_view, to_linear, to_srgb
+from wavemesh.rendering.raycast import Light, RaycastRenderer, raycast_view
 
 FLAT = Light.flat()
 RED, GREEN, BLUE, YELLOW = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0)
@@ -212,12 +212,6 @@ def test_a_camera_inside_the_mesh_sees_it_everywhere() -> None:
     view = raycast_view(trimesh.creation.box((8, 8, 8)), Camera(distance=2.0), 16)
     assert (view.rgba[..., 3] == 255).all()
     assert view.depth[8, 8] == pytest.approx(6.0, rel=1e-3)
-
-
-def test_srgb_and_linear_light_are_inverses() -> None:
-    values = np.linspace(0, 1, 400, dtype=np.float32)
-    assert np.abs(to_srgb(to_linear(values)) - values).max() < 2e-3
-    assert to_linear(np.array([0.5]))[0] == pytest.approx(0.2140, abs=1e-3)
 
 
 @pytest.mark.parametrize("size, supersample", [(0, 2), (-3, 2), (8, 0)])

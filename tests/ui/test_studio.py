@@ -1,4 +1,4 @@
-"""What the page's handlers do, with a pipeline that pretends."""
+"""What all sessions share: one run at a time, stopped, watched, and kept, with a pipeline that pretends."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pickle
 import sys
 import threading
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,22 +14,20 @@ from typing import Any
 import numpy as np
 import pytest
 import trimesh
-from PIL import Image
 
 from wavemesh.errors import InputError
-from wavemesh.ui.pictures import MAX_VIEWS
+from wavemesh.settings import TriplaneSettings, WaveMeshSettings
+from wavemesh.ui.generate.content import add_pictures, caption, make_job
 from wavemesh.ui.runner import Job, Update
-from wavemesh.ui.studio import Studio, add_pictures, caption, make_job, parse_cameras, shipped_defaults, with_found
+from wavemesh.ui.studio import Studio, open_studio
 
-SETTINGS: dict[str, Any] = {
-    "coarse_steps": 4, "detail_steps": 2, "guidance_scale": 1.5, "sampler": "ddim", "seed": 7
-}  # fmt: skip
+SETTINGS = WaveMeshSettings(coarse_steps=4, detail_steps=2, guidance_scale=1.5, sampler="ddim", seed=7)
 
 
-def job_of(pictures: list[Path], estimate: bool = True, **changes: Any) -> Job:
+def job_of(pictures: list[Path], **changes: Any) -> Job:
     held, problems = add_pictures([], pictures)
     assert problems == []
-    return make_job(held, estimate, **{**SETTINGS, **changes})
+    return make_job(held, True, replace(SETTINGS, **changes))
 
 
 def test_a_run_reports_every_step_and_leaves_four_files(studio: Studio, pipeline: Any, pictures: list[Path]) -> None:
@@ -55,12 +53,9 @@ def test_a_run_reports_every_step_and_leaves_four_files(studio: Studio, pipeline
         assert np.allclose(mesh.extents, 1.4, atol=0.05)
         assert Path(path).is_relative_to(studio.workspace)
     call = pipeline.calls[0]
-    assert (call["num_inference_steps"], call["guidance_scale"], call["seed"], call["sampler"]) == (
-        (4, 2),
-        1.5,
-        7,
-        "ddim",
-    )
+    asked = {name: call[name] for name in ("coarse_steps", "detail_steps", "guidance_scale", "seed", "sampler")}
+    assert asked == {**asdict(SETTINGS), **asked}
+    assert call["background"] == "none", "it is cut away already"
     assert [view.camera for view in call["views"]] == [None] * 3
     assert all(view.image.mode == "RGBA" and np.asarray(view.image)[0, 0, 3] == 0 for view in call["views"])
     assert "triangles" in caption(result)
@@ -158,119 +153,11 @@ def test_the_pipeline_is_made_once_and_late(pictures: list[Path], tmp_path: Path
         made.append(1)
         return pipeline
 
-    studio = Studio(factory, tmp_path)
+    studio = Studio({"wavemesh": factory}, tmp_path)
     assert made == []
     for _ in range(2):
         list(studio.generate(job_of(pictures), "session"))
     assert made == [1]
-
-
-def test_bad_files_are_named_and_good_ones_kept(pictures: list[Path], tmp_path: Path) -> None:
-    note = tmp_path / "note.png"
-    note.write_text("hello")
-    empty = tmp_path / "empty.jpg"
-    empty.touch()
-    plain = tmp_path / "plain.png"
-    Image.new("RGB", (40, 30), (10, 120, 10)).save(plain)
-    held, problems = add_pictures([], [note, pictures[0], empty, plain, pictures[1]])
-    assert [picture.name for picture in held] == ["disc 0.png", "disc 1.png"]
-    assert len(problems) == 3
-    for problem, name in zip(problems, ("note.png", "empty.jpg", "plain.png"), strict=True):
-        assert name in problem
-
-
-def test_no_more_pictures_than_the_pipeline_takes(pictures: list[Path]) -> None:
-    held, problems = add_pictures([], [pictures[0]] * (MAX_VIEWS + 3))
-    assert len(held) == MAX_VIEWS
-    assert len(problems) == 1
-    assert "3 more were left out" in problems[0]
-
-
-def test_examples_come_with_their_cameras(studio: Studio, pipeline: Any) -> None:
-    assert [example.name for example in studio.examples] == ["Ball", "Cube"]
-    held = studio.example_pictures(1)
-    assert [picture.angles for picture in held] == [(0.0, 20.0), (90.0, 20.0), (-180.0, 20.0), (-90.0, 20.0)]
-    list(studio.generate(make_job(held, False, **SETTINGS), "session"))
-    cameras = [view.camera for view in pipeline.calls[0]["views"]]
-    assert [camera.azimuth_deg for camera in cameras] == [0.0, 90.0, 180.0, 270.0]
-    assert all(camera.distance == 4.56 and camera.fov_deg == 40.0 for camera in cameras)
-
-
-def test_estimates_come_back_for_the_sliders(studio: Studio, pipeline: Any, pictures: list[Path]) -> None:
-    held, _ = add_pictures([], pictures)
-    result = list(studio.generate(make_job(held, True, **SETTINGS), "session"))[-1].result
-    assert result is not None
-    held = with_found(held, held, result) or []
-    assert [picture.angles for picture in held] == [(40.0, 25.0)] * 3
-    list(studio.generate(make_job(held, False, **SETTINGS), "session"))
-    assert [view.camera.azimuth_deg for view in pipeline.calls[1]["views"]] == [40.0] * 3
-    assert pipeline.calls[1]["views"][0].image.size == (64, 64)
-
-
-def test_estimates_find_their_pictures_when_some_have_gone(studio: Studio, pictures: list[Path]) -> None:
-    ran, _ = add_pictures([], pictures)
-    result = list(studio.generate(make_job(ran, True, **SETTINGS), "session"))[-1].result
-    assert result is not None
-    result = replace(result, found=tuple((crop, {"azimuth_deg": 10.0 * i}) for i, (crop, _) in enumerate(result.found)))
-    held = with_found(ran[1:], ran, result)
-    assert held is not None
-    assert [picture.angles[0] for picture in held] == [10.0, 20.0]
-    assert with_found(studio.example_pictures(0), ran, result) is None
-    assert with_found([], ran, result) is None
-
-
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"coarse_steps": 0}, "coarse steps.*not 0"),
-        ({"detail_steps": 2.5}, "detail steps.*not 2.5"),
-        ({"coarse_steps": None}, "not None"),
-        ({"turns": 3}, "frames must be 1, 2 or 4, not 3"),
-        ({"turns": None}, "not None"),
-        ({"guidance_scale": -1.0}, "not -1.0"),
-        ({"guidance_scale": float("nan")}, "not nan"),
-        ({"sampler": "magic"}, "'magic'"),
-        ({"seed": -3}, "seed.*not -3"),
-        ({"seed": 2**40}, "seed"),
-    ],
-)
-def test_settings_out_of_range(pictures: list[Path], changes: dict[str, Any], words: str) -> None:
-    with pytest.raises(InputError, match=words):
-        job_of(pictures, **changes)
-
-
-def test_no_picture_is_said_plainly() -> None:
-    with pytest.raises(InputError, match="No picture yet"):
-        make_job([], True, **SETTINGS)
-
-
-def test_cameras_of_programs() -> None:
-    assert parse_cameras(None, 2) == [None, None]
-    cameras = parse_cameras([{"azimuth_deg": 30, "offset": [0, 0.5]}, None], 2)
-    assert cameras == [{"azimuth_deg": 30.0, "offset": (0.0, 0.5)}, None]
-    for bad in (
-        [None],
-        "north",
-        [{"azimuth_deg": "north"}, None],
-        [{"roll": 3}, None],
-        [3, None],
-        [{"offset": [1]}, None],
-    ):
-        with pytest.raises(InputError):
-            parse_cameras(bad, 2)
-
-
-def test_shipped_defaults_are_read_without_loading(tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text('{"sampling": {"coarse_steps": 9, "sampler": "ddpm", "turns": 4, "else": 1}}')
-    defaults = shipped_defaults(tmp_path)
-    assert (defaults.coarse_steps, defaults.sampler, defaults.detail_steps, defaults.turns) == (9, "ddpm", 2, 4)
-    assert shipped_defaults("owner/name") == shipped_defaults(tmp_path / "nowhere")
-
-
-def test_names_of_files_come_from_no_one_else(pictures: list[Path], tmp_path: Path) -> None:
-    odd = tmp_path / "..; rm -rf ~ ÄÖ.png"
-    odd.write_bytes(pictures[0].read_bytes())
-    assert job_of([odd]).name == "rm-rf-mesh"
 
 
 def test_updates_are_plain_data(studio: Studio, pictures: list[Path]) -> None:
@@ -296,12 +183,30 @@ def test_a_run_gets_a_gpu_where_one_is_lent_and_sends_plain_data_there(
         return decorate
 
     monkeypatch.setitem(sys.modules, "spaces", SimpleNamespace(GPU=lend))
-    studio = Studio(lambda: pipeline, tmp_path / "workspace", tmp_path / "none")
+    studio = Studio({"wavemesh": lambda: pipeline}, tmp_path / "workspace", tmp_path / "none")
     job = job_of(pictures[:1])
-    assert studio.estimate(job.stage_steps(), job.passes()) is None
+    assert studio.estimate(job.settings) is None
     *_, last = studio.generate(job, "session")
     assert last.result is not None
     assert len(pipeline.calls) == 1
-    assert (studio.estimate(job.stage_steps(), job.passes()) or 0.0) > 0.0, (
-        "what the run learnt stayed in the other process"
-    )
+    assert (studio.estimate(job.settings) or 0.0) > 0.0, "what the run learnt stayed in the other process"
+
+
+def test_what_is_not_said_is_what_the_weights_were_shipped_with(
+    studio: Studio, pipeline: Any, pictures: list[Path]
+) -> None:
+    list(studio.generate(job_of(pictures, coarse_steps=None, detail_steps=1), "session"))
+    assert (pipeline.calls[0]["coarse_steps"], pipeline.calls[0]["detail_steps"]) == (4, 1)
+    with pytest.raises(InputError, match="no method 'triplane' here; choose one of wavemesh"):
+        list(studio.generate(replace(job_of(pictures), settings=TriplaneSettings()), "session"))
+
+
+def test_a_studio_offers_the_bundled_methods_at_their_own_settings(tmp_path: Path) -> None:
+    bundled = open_studio(tmp_path)
+    assert bundled.methods == ["wavemesh", "triplane"]
+    (tmp_path / "config.json").write_text('{"sampling": {"coarse_steps": 9, "sampler": "ddpm", "turns": 4, "else": 1}}')
+    mine = open_studio(tmp_path, tmp_path)
+    expected = WaveMeshSettings(coarse_steps=9, sampler="ddpm", frames=4).filled()
+    assert mine.shipped == {"wavemesh": expected, "triplane": bundled.shipped["triplane"]}
+    elsewhere = open_studio(tmp_path, "owner/name").shipped
+    assert elsewhere == open_studio(tmp_path, tmp_path / "nowhere").shipped

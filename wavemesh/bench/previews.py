@@ -18,10 +18,10 @@ from typing import Any
 from PIL import Image
 
 from wavemesh.bench.pipeline import measured_on_picture
-from wavemesh.ui.methods import loader
+from wavemesh.geometry.camera import Camera
 from wavemesh.ui.progress import Pace
 from wavemesh.ui.runner import Job, StopFlag, run_job
-from wavemesh.ui.studio import shipped_defaults
+from wavemesh.ui.studio import open_studio
 from wavemesh.ui.widgets.strip import Watch
 
 
@@ -67,18 +67,12 @@ def preview_cost(factory: Callable[[], Any], job: Job, repeats: int) -> dict[str
 def main(arguments: str) -> None:
     """Writes the costs to the file that the JSON in `arguments` names."""
     options = {"source": None, "device": "cpu", "repeats": 2} | json.loads(arguments)
-    load = loader("wavemesh", options["source"], options["device"])
-    pipeline = load()
-    defaults = shipped_defaults(options["source"])
+    with tempfile.TemporaryDirectory() as folder:
+        studio = open_studio(Path(folder), options["source"], options["device"])
     with Image.open(options["picture"]) as picture:
-        view = (picture.convert("RGBA"), {"azimuth_deg": 30.0, "elevation_deg": 20.0})
-    job = Job(
-        views=(view,),
-        steps=defaults.steps("wavemesh"),
-        guidance_scale=defaults.guidance_scale,
-        sampler=defaults.sampler,
-    )
-    result = preview_cost(lambda: pipeline, job, options["repeats"])
+        view = (picture.convert("RGBA"), Camera(30.0, 20.0))
+    job = Job(views=(view,), settings=studio.shipped["wavemesh"])
+    result = preview_cost(studio.factories["wavemesh"], job, options["repeats"])
     Path(options["out"]).write_text(json.dumps(result), encoding="utf-8")
 
 

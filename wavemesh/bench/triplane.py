@@ -22,7 +22,6 @@ from torch import Tensor
 
 from wavemesh.bench.processes import measured_apart, peak_resident_bytes
 from wavemesh.bench.timing import bench_mesh, measure
-from wavemesh.checkpoint import resolve
 from wavemesh.errors import InputError
 from wavemesh.geometry.camera import Camera
 from wavemesh.geometry.camera_tensors import stack_cameras
@@ -30,6 +29,7 @@ from wavemesh.models.precision import fast_dtypes
 from wavemesh.models.triplane_renderer import TriplaneRenderer
 from wavemesh.models.wavelet_triplane import TriplaneConfig, WaveletTriplaneDiffusion
 from wavemesh.rendering import raycast_view
+from wavemesh.weights import resolve
 
 SIZES = {32: 256, 16: 128}  # channels -> side of the pictures; the reference's default first, then the shipped size
 MEMORY_BATCH, TRAINING_BATCH = 2, 4

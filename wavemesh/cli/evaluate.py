@@ -103,8 +103,8 @@ def run(args: argparse.Namespace) -> None:
 
 def _triplane(args: argparse.Namespace) -> TriplaneMethod | None:
     """The triplane system; None, with a note, where nobody asked for it and there are no weights of it."""
-    from wavemesh.checkpoint import resolve
     from wavemesh.evaluation.triplane import TriplaneMethod, load_autoencoder
+    from wavemesh.weights import resolve
 
     try:
         folder = resolve(args.triplane_weights, "triplane")

@@ -73,7 +73,6 @@ def _write_meshes(args: argparse.Namespace) -> None:
 
 
 def _write_outputs(args: argparse.Namespace) -> None:
-    from wavemesh.checkpoint import manifest_fingerprint, resolve
     from wavemesh.gallery.format import MESH, PREVIEW
     from wavemesh.gallery.read import load_examples
     from wavemesh.gallery.write import write_output
@@ -82,11 +81,9 @@ def _write_outputs(args: argparse.Namespace) -> None:
     examples = load_examples(args.output)
     if not examples:
         raise InputError(f"There are no examples in {args.output}.")
-    folder = resolve(args.weights)
-    fingerprint = manifest_fingerprint(folder)
-    pipeline = load_pipeline("wavemesh", folder, args.device)
+    pipeline = load_pipeline("wavemesh", args.weights, args.device)
     for example in examples:
-        facts = write_output(example, pipeline, fingerprint)
+        facts = write_output(example, pipeline, pipeline.fingerprint)
         sys.stdout.write(f"{example.key}: {facts['faces']:,} faces\n")
     size = sum(path.stat().st_size for path in args.output.glob("*/*") if path.name in (MESH, PREVIEW))
-    sys.stdout.write(f"{len(examples)} examples, {size / 2**20:.1f} MiB, weights {fingerprint}\n")
+    sys.stdout.write(f"{len(examples)} examples, {size / 2**20:.1f} MiB, weights {pipeline.fingerprint}\n")

@@ -111,7 +111,7 @@ def _triplane(args: argparse.Namespace, views: list[View], names: list[str]) -> 
     """The figures of the triplane system; one sentence where there are no weights of it."""
     import numpy as np
 
-    from wavemesh.checkpoint import resolve
+    from wavemesh.weights import resolve
 
     try:
         folder = resolve(args.triplane_weights, "triplane")

@@ -69,16 +69,16 @@ def _show(title: str, model: nn.Module, parts: tuple[str, ...], rows: Iterator[t
 
 def _wavemesh(args: argparse.Namespace) -> WaveMeshModel:
     """The networks of WaveMesh-Diff."""
-    from wavemesh.checkpoint import resolve
     from wavemesh.models.wavemesh import WaveMeshConfig, WaveMeshModel
+    from wavemesh.weights import resolve
 
     return WaveMeshModel(WaveMeshConfig()).eval() if args.untrained else WaveMeshModel.load(resolve(args.weights))
 
 
 def _triplane(args: argparse.Namespace) -> WaveletTriplaneDiffusion | None:
     """The networks of the triplane system; None, with a note, where no weights are bundled and none named."""
-    from wavemesh.checkpoint import resolve
     from wavemesh.models.wavelet_triplane import WaveletTriplaneDiffusion
+    from wavemesh.weights import resolve
 
     if args.untrained:
         return WaveletTriplaneDiffusion().eval()

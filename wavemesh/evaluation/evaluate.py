@@ -31,7 +31,7 @@ from wavemesh.evaluation.metrics import (
     surface_points,
 )
 from wavemesh.evaluation.novel_views import NUM_NOVEL, ViewScores, ViewUnit, novel_views, score_pictures
-from wavemesh.evaluation.plan import Plan, Prediction, TableRow, Unit, make_plan, pipeline_fingerprint, training_split
+from wavemesh.evaluation.plan import Plan, Prediction, TableRow, Unit, make_plan, training_split
 from wavemesh.evaluation.report import Report
 from wavemesh.evaluation.samples import (
     NUM_POINTS,
@@ -277,10 +277,10 @@ def _header(
         "best of seeds": f"{seeds}, by F@0.05 against the truth (an oracle's choice)",
         "estimated cameras": "best of the four quarter turns of the frame, by IoU",
         "settings": chosen or "shipped defaults",
-        "weights": "none" if pipeline is None else pipeline_fingerprint(pipeline),
+        "weights": "none" if pipeline is None else pipeline.fingerprint,
     }
     if triplane is not None:
-        header["weights of the triplane system"] = pipeline_fingerprint(triplane.pipeline)
+        header["weights of the triplane system"] = triplane.pipeline.fingerprint
         header["novel views"] = (
             f"{NUM_NOVEL} of each shape, as large as the prepared views, on white, from cameras that were not given; "
             "PSNR counts up to 60 dB"

@@ -11,7 +11,6 @@ import json
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -24,7 +23,7 @@ from wavemesh.data.colours import colour_volume, open_colours
 from wavemesh.data.dataset import PreparedShapes
 from wavemesh.errors import InputError
 from wavemesh.evaluation.novel_views import NovelViews, ViewUnit, mean_of_given
-from wavemesh.evaluation.plan import Prediction, TableRow, Unit, pipeline_fingerprint
+from wavemesh.evaluation.plan import Prediction, TableRow, Unit
 from wavemesh.evaluation.samples import EvaluationSample
 from wavemesh.evaluation.table import TRIPLANE
 from wavemesh.geometry.camera_tensors import stack_cameras
@@ -79,7 +78,7 @@ class TriplaneMethod:
     @property
     def fingerprint(self) -> str:
         """Changes with the weights and the settings."""
-        return pipeline_fingerprint(self.pipeline) + json.dumps(self.options)
+        return self.pipeline.fingerprint + json.dumps(self.options)
 
     def output(self, count: int, known: bool, sample: EvaluationSample) -> Any:
         """The pipeline's output for the first `count` pictures; None where it finds no surface.
@@ -215,7 +214,7 @@ def _encoded(method: TriplaneMethod, shapes: PreparedShapes | None) -> list[tupl
     """Name, title, triplanes and fingerprint of the autoencoder's units; none where there is no autoencoder."""
     if method.autoencoder is None or shapes is None:
         return []
-    made_by = pipeline_fingerprint(SimpleNamespace(autoencoder=method.autoencoder, renderer=method.model.renderer))
+    made_by = method.pipeline.fingerprint  # the autoencoder is of the same training
     return [
         ("autoencoder/ll", CEILING_LL, functools.partial(method.encoded_triplane, shapes, False), made_by),
         ("autoencoder", CEILING, functools.partial(method.encoded_triplane, shapes, True), made_by),

@@ -19,7 +19,7 @@ import numpy as np
 
 from wavemesh.evaluation.evaluate import score_prediction
 from wavemesh.evaluation.metrics import Scores
-from wavemesh.evaluation.plan import pipeline_fingerprint, sampling_units
+from wavemesh.evaluation.plan import sampling_units
 from wavemesh.evaluation.samples import PreparedSamples, choose_keys, ground_truth
 from wavemesh.evaluation.table import bootstrap
 from wavemesh.files import read_json, write_text
@@ -161,11 +161,11 @@ def sweep(pipeline: Any, data: str | Path, out_dir: str | Path, subset: str = "q
     out_dir = Path(out_dir)
     test = HeldOut.open(data, subset, out_dir)
     shipped = pipeline.model.config.sampling
-    mark, rows = pipeline_fingerprint(pipeline), []
+    rows = []
     for each in samplings(Sampling(shipped.coarse_steps, shipped.detail_steps, shipped.guidance_scale)):
         path = out_dir / "sampling" / each.file_name
         make = functools.partial(test.score, pipeline, **each.arguments())
-        rows.append(VariantScores(each.name, each.group, kept_scores(path, [mark, shipped.frames, subset], make)))
+        rows.append(VariantScores(each.name, each.group, kept_scores(path, [pipeline.fingerprint, subset], make)))
         log.info("%s: F@0.05 %s", each.name, ", ".join(f"{rows[-1].mean(count, 'f_score_005'):.3f}" for count in VIEWS))
     return rows
 

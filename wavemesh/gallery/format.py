@@ -24,7 +24,7 @@ TRUTH = "truth.glb"
 class CachedResult:
     """What a model made of an example: a mesh of few faces, a picture of it, and how it came to be.
 
-    manifest: fingerprint of the weights, see `checkpoint.manifest_fingerprint`.
+    manifest: fingerprint of the weights, see `weights.fingerprint`.
     """
 
     mesh: Path

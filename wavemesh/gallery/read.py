@@ -8,15 +8,14 @@ import re
 from pathlib import Path
 from typing import Any
 
+from wavemesh.bundled import EXAMPLES
 from wavemesh.gallery.format import ABOUT, CAMERAS, MESH, PREVIEW, RESULT, TRUTH, CachedResult, Example
-
-EXAMPLES_FOLDER = Path(__file__).resolve().parents[2] / "examples"
 
 _CAMERA_KEYS = {"azimuth_deg", "elevation_deg", "distance", "fov_deg", "offset"}
 _log = logging.getLogger(__name__)
 
 
-def load_examples(folder: Path = EXAMPLES_FOLDER) -> list[Example]:
+def load_examples(folder: Path = EXAMPLES) -> list[Example]:
     """The examples of a folder by name; damaged ones are left out with a warning, no folder means no examples."""
     if not folder.is_dir():
         return []

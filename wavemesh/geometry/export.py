@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from wavemesh.errors import InputError
+from wavemesh.geometry.colour import to_linear
 
 if TYPE_CHECKING:
     import trimesh
@@ -74,9 +75,7 @@ def _in_linear_light(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
     import trimesh
 
     colours = np.array(mesh.visual.vertex_colors)
-    share = colours[:, :3] / 255.0
-    linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
-    colours[:, :3] = np.round(linear * 255.0)
+    colours[:, :3] = np.round(to_linear(colours[:, :3] / 255.0) * 255.0)
     return trimesh.Trimesh(
         mesh.vertices, mesh.faces, vertex_normals=mesh.vertex_normals, vertex_colors=colours, process=False
     )

@@ -19,6 +19,7 @@ from trimesh.visual import ColorVisuals, TextureVisuals
 from trimesh.visual.material import MultiMaterial, PBRMaterial, SimpleMaterial
 
 from wavemesh.errors import InputError
+from wavemesh.geometry.colour import to_srgb
 from wavemesh.geometry.obj import load_obj
 
 LONGEST_SIDE = 1.8
@@ -110,13 +111,8 @@ def _gltf_colours(mesh: trimesh.Trimesh) -> UInt8[np.ndarray, "v 4"] | None:
     rgba[:, : colours.shape[1]] = colours if colours.dtype == np.uint8 else np.clip(colours, 0.0, 1.0) * 255.0
     if material.baseColorFactor is not None:
         rgba *= trimesh.visual.color.to_rgba(material.baseColorFactor) / 255.0
-    rgba[:, :3] = srgb_from_linear(rgba[:, :3] / 255.0) * 255.0
+    rgba[:, :3] = to_srgb(rgba[:, :3] / 255.0) * 255.0
     return np.rint(rgba).astype(np.uint8)
-
-
-def srgb_from_linear(light: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]:
-    """sRGB values of linear light, both in [0, 1] (IEC 61966-2-1)."""
-    return np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
 
 
 def concatenate(parts: list[trimesh.Trimesh]) -> trimesh.Trimesh:

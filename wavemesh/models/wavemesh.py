@@ -67,6 +67,7 @@ class DiffusionConfig:
     beta_schedule: Literal["linear", "cosine"] = "cosine"
     prediction_type: Literal["epsilon", "x0", "v"] = "v"
     zero_terminal_snr: bool = True
+    data_deviation: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -154,6 +155,7 @@ class WaveMeshModel(nn.Module):
             config.diffusion.beta_schedule,
             config.diffusion.prediction_type,
             config.diffusion.zero_terminal_snr,
+            data_deviation=config.diffusion.data_deviation,
         )
         shared: dict[str, Any] = {
             "map_channels": e.map_channels,

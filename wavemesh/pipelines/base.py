@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
@@ -14,7 +16,7 @@ import trimesh
 from PIL import Image
 from torch import Tensor, nn
 
-from wavemesh.checkpoint import fingerprint
+from wavemesh.checkpoint import state_digest
 from wavemesh.diffusion import samplers
 from wavemesh.errors import InputError
 from wavemesh.geometry.camera import Camera
@@ -25,6 +27,7 @@ from wavemesh.pipelines.outputs import StepReport
 from wavemesh.pipelines.views import PreparedView, cameras_fit
 from wavemesh.settings import Settings
 from wavemesh.wavelets.sparse import SparseCoefficients
+from wavemesh.weights import fingerprint
 
 Callback = Callable[[StepReport], bool | None]
 
@@ -42,8 +45,21 @@ class Pipeline(Generic[Model]):
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """What tells these weights from others; see `checkpoint.fingerprint`."""
-        return fingerprint(self.model.state_dict(), self.camera_head.state_dict())
+        """What these weights are called by: the `weights.fingerprint` of their files, read or as they would be written.
+
+        `from_pretrained` sets it to that of the files it read.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            parts = Path(folder) / "model", Path(folder) / "camera_head"
+            self.model.save(parts[0])
+            self.camera_head.save(parts[1])
+            return fingerprint(*parts)
+
+    def is_called(self, name: str) -> bool:
+        """Whether a fingerprint is that of these weights, be it one of today or of an older bundle."""
+        if name == self.fingerprint:
+            return True
+        return len(name) == 16 and name == state_digest(self.model.state_dict(), self.camera_head.state_dict())
 
     @torch.inference_mode()
     def estimate_cameras(self, pictures: list[Image.Image]) -> list[Camera]:

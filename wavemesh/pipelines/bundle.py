@@ -54,10 +54,11 @@ def replay(record: RunRecord, pipeline: Any) -> Replay:
     A run that was stopped is stopped after the same step. Raises InputError where the pipeline has other weights: then
     nothing can be expected to agree.
     """
-    made_by, held = record.provenance.get("weights"), pipeline.fingerprint
-    if made_by is not None and made_by != held:
+    made_by = record.provenance.get("weights")
+    if made_by is not None and not pipeline.is_called(made_by):
         raise InputError(
-            f"This run was made with the weights {made_by} and cannot be reproduced with the weights {held}."
+            f"This run was made with the weights {made_by} and cannot be reproduced with the weights "
+            f"{pipeline.fingerprint}."
         )
     output = pipeline(
         record.views(),

@@ -15,7 +15,6 @@ from jaxtyping import Float
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
-from wavemesh.checkpoint import resolve
 from wavemesh.diffusion.samplers import SamplerStep
 from wavemesh.geometry.texture import ColourAt
 from wavemesh.models.camera_head import CameraHead
@@ -29,6 +28,7 @@ from wavemesh.pipelines.base import Callback, Pipeline, Run, resolve_device
 from wavemesh.pipelines.outputs import TriplaneOutput, triplane_colours
 from wavemesh.pipelines.views import PictureSource, PreparedView, View, cameras_fit, network_tensors, prepare_views
 from wavemesh.settings import TriplaneSettings
+from wavemesh.weights import camera_head, fingerprint, resolve
 
 MESH_RESOLUTION = 128
 SMOOTHING = 1 / 64  # deviation of the Gaussian, world units: a cell of the mesh's grid
@@ -47,9 +47,10 @@ class TriplanePipeline(Pipeline[WaveletTriplaneDiffusion]):
         """
         device = resolve_device(device)
         folder = resolve(source, "triplane")
-        own = folder / "camera_head"
-        camera_head = CameraHead.load(own if own.is_dir() else resolve(None) / "camera_head")
-        return cls(WaveletTriplaneDiffusion.load(folder), camera_head, device)
+        head = camera_head(folder)
+        pipeline = cls(WaveletTriplaneDiffusion.load(folder), CameraHead.load(head), device)
+        pipeline.fingerprint = fingerprint(folder, head)
+        return pipeline
 
     @torch.inference_mode()
     def __call__(

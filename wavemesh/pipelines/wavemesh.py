@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from wavemesh.checkpoint import resolve
 from wavemesh.diffusion import samplers
 from wavemesh.diffusion.guidance import BatchedGuidedModel
 from wavemesh.errors import InputError
@@ -31,6 +30,7 @@ from wavemesh.pipelines.views import PictureSource, PreparedView, View, cameras_
 from wavemesh.settings import WaveMeshSettings
 from wavemesh.sparse.tensor import SparseTensor
 from wavemesh.wavelets.sparse import SparseCoefficients
+from wavemesh.weights import CAMERA_HEAD, fingerprint, resolve
 
 
 class WaveMeshPipeline(Pipeline[WaveMeshModel]):
@@ -60,9 +60,10 @@ class WaveMeshPipeline(Pipeline[WaveMeshModel]):
         """
         device = resolve_device(device)
         folder = resolve(source)
-        own = folder / "triplane"
-        camera_head = CameraHead.load(folder / "camera_head")
-        return cls(WaveMeshModel.load(folder), camera_head, device, own if own.is_dir() else None)
+        own, head = folder / "triplane", folder / CAMERA_HEAD
+        pipeline = cls(WaveMeshModel.load(folder), CameraHead.load(head), device, own if own.is_dir() else None)
+        pipeline.fingerprint = fingerprint(folder, head)
+        return pipeline
 
     @torch.inference_mode()
     def __call__(

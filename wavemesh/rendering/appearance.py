@@ -18,7 +18,7 @@ from PIL import Image
 from trimesh.visual.material import PBRMaterial
 
 from wavemesh.errors import InputError
-from wavemesh.geometry.mesh import srgb_from_linear
+from wavemesh.geometry.colour import to_srgb
 
 MAX_TEXTURE_SIDE = 1024
 DEFAULT_COLOUR = 0.72  # sRGB grey of a mesh without any colour
@@ -254,7 +254,7 @@ def _extra_vertex_colours(visual: object, num_vertices: int) -> Float[np.ndarray
         return None
     colours = np.asarray(colours)[:, :3]
     linear = colours / 255.0 if np.issubdtype(colours.dtype, np.integer) else np.clip(colours, 0.0, 1.0)
-    return srgb_from_linear(linear)
+    return to_srgb(linear)
 
 
 def _material_look(material: object) -> tuple[Float[np.ndarray, "3"], Image.Image | None]:

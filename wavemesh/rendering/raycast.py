@@ -16,12 +16,9 @@ from jaxtyping import Float, UInt8
 
 from wavemesh.errors import InputError
 from wavemesh.geometry.camera import Camera
+from wavemesh.geometry.colour import to_linear, to_srgb
 from wavemesh.geometry.raycast import RayCaster
 from wavemesh.rendering.appearance import Appearance
-
-_TO_LINEAR = np.where(
-    np.arange(256) / 255 <= 0.04045, np.arange(256) / 255 / 12.92, ((np.arange(256) / 255 + 0.055) / 1.055) ** 2.4
-).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -139,20 +136,6 @@ def raycast_view(
 ) -> RenderedView:
     """One picture of a mesh; see `RaycastRenderer.view`, which is faster for several pictures of the same mesh."""
     return RaycastRenderer(mesh).view(camera, size, light=light, supersample=supersample, background=background)
-
-
-def to_linear(colour: Float[np.ndarray, "*s"]) -> Float[np.ndarray, "*s"]:
-    """Linear light of sRGB values in [0, 1], interpolated in a table of 256 steps."""
-    position = np.clip(colour, 0.0, 1.0) * 255.0
-    lower = np.minimum(position.astype(np.int32), 254)
-    fraction = position - lower
-    return _TO_LINEAR[lower] * (1.0 - fraction) + _TO_LINEAR[lower + 1] * fraction
-
-
-def to_srgb(light: Float[np.ndarray, "*s"]) -> Float[np.ndarray, "*s"]:
-    """Colours (sRGB in [0, 1]) of linear light, clipped at white."""
-    light = np.clip(light, 0.0, 1.0)
-    return np.where(light <= 0.0031308, light * 12.92, 1.055 * np.maximum(light, 1e-8) ** (1 / 2.4) - 0.055)
 
 
 def _irradiance(light: Light, normal: Float[np.ndarray, "n 3"], pose: np.ndarray) -> Float[np.ndarray, "n"]:

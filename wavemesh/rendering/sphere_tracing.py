@@ -17,6 +17,7 @@ from torch import Tensor
 
 from wavemesh.geometry.camera import Camera
 from wavemesh.geometry.camera_tensors import stack_cameras
+from wavemesh.geometry.colour import to_linear, to_srgb
 from wavemesh.procedural.grid import SolidGrids, field_gradient
 from wavemesh.rendering.raycast import Light
 
@@ -69,7 +70,7 @@ def trace_views(
         samples[hits.number, 3] = 1.0
     pixels = samples.view(-1, views, size, supersample, size, supersample, 4).mean(dim=(3, 5))
     alpha = pixels[..., 3:]
-    rgba = torch.cat([_to_srgb(pixels[..., :3] / alpha.clamp_min(1e-6)) * (alpha > 0), alpha], dim=-1)
+    rgba = torch.cat([to_srgb(pixels[..., :3] / alpha.clamp_min(1e-6)) * (alpha > 0), alpha], dim=-1)
     return (rgba * 255.0).round().to(torch.uint8)
 
 
@@ -145,7 +146,7 @@ def _shaded(
     normals = field_gradient(grids.blocks, row, points)
     # Seen from its camera no surface faces away; at a silhouette the gradient may.
     normals = torch.where((normals * hits.direction).sum(dim=1, keepdim=True) > 0, -normals, normals)
-    albedo = _to_linear(grids.blocks.lists.colours(row, points))
+    albedo = to_linear(grids.blocks.lists.colours(row, points))
     return albedo * _irradiance(lights, poses, normals, hits.number // size**2)[:, None]
 
 
@@ -163,13 +164,3 @@ def _irradiance(
     table = normals.new_tensor(rows).index_select(0, view)
     lamp = (normals * table[:, :3]).sum(dim=1).clamp_min(0.0)
     return table[:, 5] + table[:, 4] * (0.5 + 0.5 * normals[:, 1]) + table[:, 3] * lamp
-
-
-def _to_linear(colour: Tensor) -> Tensor:
-    """Linear light of sRGB values in [0, 1] (IEC 61966-2-1)."""
-    return torch.where(colour <= 0.04045, colour / 12.92, ((colour + 0.055) / 1.055) ** 2.4)
-
-
-def _to_srgb(light: Tensor) -> Tensor:
-    light = light.clamp(0.0, 1.0)
-    return torch.where(light <= 0.0031308, light * 12.92, 1.055 * light.clamp_min(1e-8) ** (1 / 2.4) - 0.055)

@@ -13,18 +13,18 @@ import queue
 import shutil
 import threading
 import time
-from collections.abc import Callable, Generator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
+from wavemesh.geometry.camera import Camera
 from wavemesh.geometry.frame import beside
+from wavemesh.settings import Settings, WaveMeshSettings, declared
 from wavemesh.ui.export import export_mesh
-from wavemesh.ui.generate.truth import TRUTH_FILE
-from wavemesh.ui.methods import METHODS
 from wavemesh.ui.progress import Pace, Progress
 from wavemesh.ui.widgets.painting import paint_field, paint_mesh
 from wavemesh.ui.workspace import new_result_folder
@@ -37,15 +37,13 @@ if TYPE_CHECKING:
     from wavemesh.pipelines.views import PreparedView
 
 MAX_SECONDS = 600.0
-RESOLUTIONS = (64, 128)
-FULL_RESOLUTION = RESOLUTIONS[-1]
-TURNS = (1, 2, 4)
+TRUTH_FILE = "truth.npz"  # in a run's folder: the mesh that its pictures were rendered from
+_FRONT = Camera(elevation_deg=20.0)  # previews look from beside it while nobody knows the first camera
 _PREVIEW_PAUSE_S = 0.3  # the preview shares the processor with the model
 
 _log = logging.getLogger(__name__)
 
-
-# Called with a list of views and the settings of `WaveMeshPipeline.__call__`; gives what that gives.
+# Called with a list of views, `settings` and `callback`; gives what the pipelines give.
 Pipeline = Callable[..., Any]
 
 
@@ -53,56 +51,26 @@ Pipeline = Callable[..., Any]
 class Job:
     """What a run is asked for.
 
-    views: RGBA pictures with the keyword arguments of their `Camera`, None to have it estimated. steps: of each stage
-    of the method. resolution: None for that of the weights. detail_threshold: finest coefficients under it are dropped.
-    turns: frames whose mean coarse shape is taken, where the method does so. name: becomes the files' name. origin: the
-    folder of the mesh that all views were rendered from, if they were. prepared: views as a record has them, which take
-    the place of `views` before the pipeline. previews: whether the shape is drawn while it forms.
+    views: RGBA pictures with their cameras, None to have one estimated. settings: of the method, filled. name: becomes
+    the files' name. origin: the folder of the mesh that all views were rendered from, if they were. prepared: views as
+    a record has them, which take the place of `views` before the pipeline. previews: whether the shape is drawn while
+    it forms.
     """
 
-    views: tuple[tuple[Image.Image, dict[str, Any] | None], ...]
-    steps: tuple[int, ...] = (5, 2)
-    method: str = "wavemesh"
-    resolution: int | None = None
-    detail_threshold: float = 0.0
-    turns: int = 1
-    guidance_scale: float = 1.0
-    sampler: str = "ddim"
-    seed: int = 0
+    views: tuple[tuple[Image.Image, Camera | None], ...]
+    settings: Settings
     name: str = "wavemesh"
     origin: str | None = None
     prepared: tuple[PreparedView, ...] = ()
     previews: bool = True
-
-    def stage_steps(self) -> dict[str, int]:
-        """The number of steps by stage, as far as the stages run."""
-        return stage_steps(self.method, self.steps, self.resolution)
-
-    def passes(self) -> int:
-        """How often a step of the first stage evaluates its network."""
-        return passes(self.method, self.guidance_scale, self.turns)
-
-    def arguments(self) -> dict[str, Any]:
-        """What the pipeline is called with, beside views and callback."""
-        shared = {"guidance_scale": self.guidance_scale, "seed": self.seed, "sampler": self.sampler}
-        shared["background"] = "none"  # is cut away already, or to be kept
-        if len(METHODS[self.method].stages) == 1:
-            return {**shared, "num_inference_steps": self.steps[0]}
-        own = {"resolution": self.resolution, "detail_threshold": self.detail_threshold, "frames": self.turns}
-        return {**shared, **own, "num_inference_steps": self.steps}
-
-    def with_cameras(self, cameras: Sequence[dict[str, Any] | None]) -> Job:
-        """The same job with these cameras for its pictures."""
-        pictures = [picture for picture, _ in self.views]
-        return replace(self, views=tuple(zip(pictures, cameras, strict=True)))
 
 
 @dataclass(frozen=True)
 class Result:
     """What a run leaves: files by suffix, numbers for the caption, and the cameras that were estimated.
 
-    found: for each view the crop and its camera's keyword arguments, None where the camera was given. folder: holds the
-    files and the record of the run.
+    found: for each view the crop and its camera, None where the camera was given. folder: holds the files and the
+    record of the run.
     """
 
     files: dict[str, str]
@@ -112,7 +80,7 @@ class Result:
     stopped: bool
     seed: int
     timings: dict[str, float] = field(default_factory=dict)
-    found: tuple[tuple[Image.Image, dict[str, Any]] | None, ...] = ()
+    found: tuple[tuple[Image.Image, Camera] | None, ...] = ()
     folder: str = ""
 
 
@@ -154,17 +122,15 @@ class StopFlag:
         return self._path.exists()
 
 
-def stage_steps(method: str, steps: Sequence[int], resolution: int | None) -> dict[str, int]:
-    """The number of steps by stage; at the lower resolution there are no details."""
-    counts = dict(zip(METHODS[method].stages, steps, strict=False))
-    if resolution is not None and resolution < FULL_RESOLUTION:
-        counts.pop("detail", None)
-    return counts
-
-
-def passes(method: str, guidance_scale: float, turns: int) -> int:
-    """How often a step of the first stage evaluates its network: in each frame, and twice where it is guided."""
-    return (turns if len(METHODS[method].stages) == 2 else 1) * (1 if guidance_scale == 1.0 else 2)
+def running_steps(settings: Settings) -> dict[str, int]:
+    """The number of steps by stage, for filled settings; at less than the full resolution there are no details."""
+    steps = settings.stage_steps()
+    if (
+        isinstance(settings, WaveMeshSettings)
+        and settings.resolution != declared(WaveMeshSettings)["resolution"].default
+    ):
+        del steps["detail"]
+    return steps
 
 
 def run_job(
@@ -178,7 +144,7 @@ def run_job(
 
     messages: queue.Queue[Any] = queue.Queue()
     worker = threading.Thread(target=_work, args=(pipeline_factory, job, stop, messages), name="generate", daemon=True)
-    clock = pace.clock(job.stage_steps(), job.passes())
+    clock = pace.clock(running_steps(job.settings), job.settings.passes())
     painter = _Painter(job)
     recorder = Recorder()
     begin = last_step = time.perf_counter()
@@ -219,11 +185,10 @@ def _work(pipeline_factory: Callable[[], Pipeline], job: Job, stop: StopFlag, me
         return stop.is_set()
 
     try:
-        from wavemesh.geometry.camera import Camera
         from wavemesh.pipelines.views import View
 
-        views = [View(picture, None if camera is None else Camera(**camera)) for picture, camera in job.views]
-        messages.put(pipeline_factory()(list(job.prepared) or views, callback=report_step, **job.arguments()))
+        views = list(job.prepared) or [View(picture, camera) for picture, camera in job.views]
+        messages.put(pipeline_factory()(views, settings=job.settings, callback=report_step))
     except Exception as error:  # travels to the page's thread, which shows or logs it
         messages.put(error)
 
@@ -232,8 +197,8 @@ class _Painter:
     """Draws the shape as it forms, from beside the first picture's camera, but never too often."""
 
     def __init__(self, job: Job) -> None:
-        camera = job.views[0][1] or {}
-        self._from = beside(float(camera.get("azimuth_deg", 0.0)), float(camera.get("elevation_deg", 20.0)))
+        camera = job.views[0][1] or _FRONT
+        self._from = beside(camera.azimuth_deg, camera.elevation_deg)
         self._next = 0.0 if job.previews else math.inf
 
     def paint(self, sdf: np.ndarray) -> np.ndarray | None:
@@ -255,16 +220,14 @@ def _result(record: RunRecord, output: Any, job: Job, workspace: Path, seconds: 
     bundle = record.save(folder, {"mesh.glb": Path(files[".glb"]).read_bytes()})
     if job.origin is not None:
         shutil.copyfile(Path(job.origin) / TRUTH_FILE, folder / TRUTH_FILE)
-    found = tuple(
-        (view.crop.apply(view.full), asdict(view.camera)) if view.estimated else None for view in output.views
-    )
+    found = tuple((view.crop.apply(view.full), view.camera) if view.estimated else None for view in output.views)
     return Result(
         files={**files, ".zip": str(bundle)},
         vertices=len(output.mesh.vertices),
         faces=len(output.mesh.faces),
         seconds=seconds,
         stopped=output.stopped,
-        seed=job.seed,
+        seed=job.settings.seed,
         timings=dict(output.timings),
         found=found,
         folder=str(folder),

@@ -15,10 +15,14 @@ from wavemesh.errors import InputError
 from wavemesh.geometry.isosurface import sdf_to_mesh
 from wavemesh.pipelines.outputs import StepReport
 from wavemesh.pipelines.record import Recorder, RunRecord
+from wavemesh.settings import WaveMeshSettings
 from wavemesh.ui.compare import content as compare
 from wavemesh.ui.compare.content import Displacement, measure, measured_html, rerun, without_view
+from wavemesh.ui.generate.content import example_pictures, make_job
 from wavemesh.ui.generate.truth import rendered_pictures, truth_mesh
-from wavemesh.ui.studio import Studio, make_job
+from wavemesh.ui.studio import Studio
+
+SETTINGS = WaveMeshSettings(coarse_steps=2, detail_steps=1, seed=3)
 
 
 @pytest.fixture
@@ -31,7 +35,7 @@ def sphere_file(tmp_path: Path) -> Path:
 def run_of(studio: Studio, mesh_file: Path, views: int = 3) -> str:
     """The folder of a run from views of the mesh."""
     pictures = rendered_pictures(mesh_file, views, 0.0, 20.0, studio.workspace)
-    result = list(studio.generate(make_job(pictures, False, 2, 1, 1.0, "ddim", 3), "session"))[-1].result
+    result = list(studio.generate(make_job(pictures, False, SETTINGS), "session"))[-1].result
     assert result is not None
     return result.folder
 
@@ -51,10 +55,10 @@ def test_the_truth_goes_with_the_run(sphere_file: Path, studio: Studio, pictures
     assert mesh is not None
     assert np.allclose(mesh.extents, 1.8, atol=0.01)
     held = rendered_pictures(sphere_file, 2, 0.0, 0.0, studio.workspace)
-    assert make_job(held, False, 1, 1, 1.0, "ddim", 0).origin == held[0].origin
-    assert make_job(held, True, 1, 1, 1.0, "ddim", 0).origin is None  # an estimated frame is another one
-    other = studio.example_pictures(0)
-    assert make_job([*held, *other], False, 1, 1, 1.0, "ddim", 0).origin is None
+    assert make_job(held, False, SETTINGS).origin == held[0].origin
+    assert make_job(held, True, SETTINGS).origin is None  # an estimated frame is another one
+    other = example_pictures(studio.examples[0])
+    assert make_job([*held, *other], False, SETTINGS).origin is None
 
 
 def test_views_out_of_range(sphere_file: Path, studio: Studio) -> None:
@@ -74,7 +78,7 @@ def test_a_run_is_measured_against_the_truth(
     for index, field in enumerate(fields):
         recorder(StepReport("triplane", index, 2, 0, 0.0, field, 0, None, 0.0))
     exact = RunRecord(
-        "triplane", record.settings, record.pictures, record.cameras, record.estimated, recorder.steps, None,
+        record.settings, record.pictures, record.cameras, record.estimated, recorder.steps, None,
         fields[1], sdf_to_mesh(fields[1]),
     )  # fmt: skip
     truth = trimesh.creation.icosphere(subdivisions=4, radius=0.9)
@@ -97,13 +101,13 @@ def test_a_run_is_measured_against_the_truth(
 
 def test_a_run_is_made_again_with_other_settings(sphere_file: Path, studio: Studio, pipeline: Any) -> None:
     record = studio.record(run_of(studio, sphere_file))
-    job = rerun(replace(record, settings={**record.settings, "turns": 4}), guidance_scale=4.0)
+    job = rerun(replace(record, settings=replace(record.settings, frames=4)), guidance_scale=4.0)
     list(studio.generate(job, "again"))
     first, second = pipeline.calls
     assert second["guidance_scale"] == 4.0
-    assert (first["turns"], second["turns"]) == (1, 4)
+    assert (first["frames"], second["frames"]) == (1, 4)
     assert second["seed"] == first["seed"] == 3
-    assert second["num_inference_steps"] == (2, 1)
+    assert (second["coarse_steps"], second["detail_steps"]) == (2, 1)
     assert [view.camera for view in second["views"]] == record.cameras
     fewer = without_view(record, 2)
     assert [view.camera for view in fewer.prepared] == [record.cameras[0], record.cameras[2]]

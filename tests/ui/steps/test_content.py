@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from tests.ui.conftest import sphere_sdf
 from wavemesh.errors import InputError
+from wavemesh.settings import WaveMeshSettings
+from wavemesh.ui.generate.content import add_pictures, make_job
 from wavemesh.ui.steps.content import (
     facts_html,
     guidance_strengths,
@@ -19,15 +20,16 @@ from wavemesh.ui.steps.content import (
     step_mesh,
     step_picture,
 )
-from wavemesh.ui.studio import Studio, add_pictures, make_job
-from wavemesh.ui.widgets.strip import FRAME_SIDE, MAX_FRAMES, Watch, filmstrip, plot
+from wavemesh.ui.studio import Studio
+
+SETTINGS = WaveMeshSettings(coarse_steps=3, detail_steps=2, guidance_scale=2.0, seed=1)
 
 
 @pytest.fixture
 def folder(studio: Studio, pictures: list[Path]) -> str:
     """The folder of a finished run, guided."""
     held, _ = add_pictures([], pictures[:1])
-    result = list(studio.generate(make_job(held, True, 3, 2, 2.0, "ddim", 1), "session"))[-1].result
+    result = list(studio.generate(make_job(held, True, SETTINGS), "session"))[-1].result
     assert result is not None
     return result.folder
 
@@ -81,38 +83,3 @@ def test_what_there_is_not_is_said(studio: Studio, folder: str, tmp_path: Path) 
 
 def test_records_are_kept_in_memory(studio: Studio, folder: str) -> None:
     assert studio.record(folder) is studio.record(folder)
-
-
-def test_the_watch_tells_frames_curves_and_counts(studio: Studio, pictures: list[Path]) -> None:
-    held, _ = add_pictures([], pictures[:1])
-    watch = Watch()
-    assert watch.html() == ""
-    for update in studio.generate(make_job(held, True, 3, 2, 1.0, "ddim", 1), "session"):
-        watch.add(update.measured, update.preview)
-    html = watch.html()
-    assert html.count("<polyline") == 4  # two drawings, a line for each stage
-    assert "<b>7</b> active sites" in html
-    assert "data:image/webp;base64," in html
-    assert [step.change is None for step in watch.steps] == [True, False, False, False, False]
-    assert all(step.coefficients is None and step.field is None for step in watch.steps)  # crosses a process border
-
-
-def test_a_long_strip_is_thinned_evenly() -> None:
-    strip = filmstrip([(f"coarse {number}", "data:,") for number in range(1, 51)])
-    assert strip.count("<figure>") == MAX_FRAMES
-    assert ">coarse 1<" in strip
-    assert ">coarse 50<" in strip
-    assert filmstrip([]) == ""
-    assert FRAME_SIDE <= 128
-
-
-def test_a_plot_is_drawn_to_scale_and_told_in_words() -> None:
-    svg = plot("A <b>", [("one", [None, 1.0, 2.0]), ("two", [4.0])], levels=[("hull", 3.0)])
-    assert "A &lt;b&gt;" in svg
-    assert 'aria-label="A &lt;b&gt;: one 2, two 4, hull 3"' in svg
-    points = svg.split('wm-line-0" points="')[1].split('"')[0].split()
-    (x1, y1), (x2, y2) = (tuple(map(float, point.split(","))) for point in points)
-    assert x1 < x2
-    base = float(svg.split('class="wm-axis" x1="8" y1="')[1].split('"')[0])
-    assert (base - y2) == pytest.approx(2 * (base - y1), abs=0.2)
-    assert np.isclose(base - y2, (base - 16) / 2, atol=0.2)  # two of four

@@ -1,4 +1,4 @@
-"""What the triplane bench does, on a triplane whose field is known: a ball written into the planes by hand."""
+"""What the tab Triplane does, on a triplane whose field is known: a ball written into the planes by hand."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ import torch
 from wavemesh.errors import InputError
 from wavemesh.geometry.isosurface import sdf_to_mesh
 from wavemesh.models.triplane_renderer import TriplaneRenderer
-from wavemesh.pipelines.record import RunRecord, TriplaneArrays
+from wavemesh.pipelines.outputs import TriplaneArrays
+from wavemesh.pipelines.record import RunRecord
+from wavemesh.settings import TriplaneSettings
 from wavemesh.ui.accelerator import Accelerator
 from wavemesh.ui.triplane.content import (
     BAND_NAMES,
     Gains,
-    TriplaneBench,
+    TriplaneEditor,
     band_arrays,
     edited_planes,
-    gains_of,
     plane_pictures,
 )
 from wavemesh.ui.triplane.decoder import PlaneDecoder
@@ -43,7 +44,7 @@ def record(triplane: TriplaneArrays | None) -> RunRecord:
     axis = (np.arange(12) + 0.5) / 6 - 1
     x, y, z = np.meshgrid(axis, axis, axis, indexing="ij")
     sdf = (np.sqrt(x**2 + y**2 + z**2) - 0.5).astype(np.float32)
-    return RunRecord("triplane", {"seed": 0}, [], [], [], [], None, sdf, sdf_to_mesh(sdf), triplane)
+    return RunRecord(TriplaneSettings(), [], [], [], [], None, sdf, sdf_to_mesh(sdf), triplane)
 
 
 def small_renderer() -> TriplaneRenderer:
@@ -61,15 +62,15 @@ def accelerator() -> Accelerator:
 
 
 @pytest.fixture
-def bench(accelerator: Accelerator) -> TriplaneBench:
+def editor(accelerator: Accelerator) -> TriplaneEditor:
     held, pipeline = record(bands()), SimpleNamespace(model=SimpleNamespace(renderer=small_renderer()))
-    return TriplaneBench(lambda folder: held, PlaneDecoder(lambda: pipeline, accelerator))
+    return TriplaneEditor(lambda folder: held, PlaneDecoder(lambda: pipeline, accelerator))
 
 
 @pytest.mark.parametrize("values", [(1.0, 1.0, 1.0, 1.0), (1.0, 0.0, 0.0, 0.0), (0.5, 2.0, -1.0, 0.0)])
 def test_gains_are_pywavelets(values: tuple[float, ...]) -> None:
     held = bands()
-    found = edited_planes(held, gains_of(values)).numpy()
+    found = edited_planes(held, Gains(*values)).numpy()
     ll, lh, hl, hh = values
     details = (held.details[:, 0] * lh, held.details[:, 1] * hl, held.details[:, 2] * hh)
     expected = pywt.idwt2((held.ll * ll, details), "haar", mode="periodization", axes=(-2, -1))
@@ -110,28 +111,28 @@ def test_components_tell_places_apart_that_differ_and_agree_across_planes() -> N
     assert len(np.unique(pictures[0].reshape(-1, 3), axis=0)) == 3
 
 
-def test_renders_change_with_gains_and_camera(bench: TriplaneBench) -> None:
+def test_renders_change_with_gains_and_camera(editor: TriplaneEditor) -> None:
     gains = Gains()
-    picture = bench.render("run", gains, 30, 20, 16)
+    picture = editor.picture("run", gains, 30, 20, 16)
     assert picture.shape == (16, 16, 4)
     assert (picture[..., 3] > 0).mean() > 0
-    assert picture is bench.render("run", gains, 30, 20, 16)
-    smooth = bench.render("run", Gains(1.0, 0.0, 0.0, 0.0), 30, 20, 16)
-    behind = bench.render("run", gains, 210, 20, 16)
+    assert picture is editor.picture("run", gains, 30, 20, 16)
+    smooth = editor.picture("run", Gains(1.0, 0.0, 0.0, 0.0), 30, 20, 16)
+    behind = editor.picture("run", gains, 210, 20, 16)
     assert not np.array_equal(picture, smooth)
     assert not np.array_equal(picture, behind)
 
 
-def test_the_edited_planes_have_a_coloured_surface(bench: TriplaneBench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_edited_planes_have_a_coloured_surface(editor: TriplaneEditor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("wavemesh.ui.triplane.content.MESH_RESOLUTION", 16)
-    mesh = bench.mesh("run", Gains())
+    mesh = editor.mesh("run", Gains())
     assert len(mesh.faces) > 20
     assert mesh.visual.kind == "vertex"
     assert len(np.unique(np.asarray(mesh.visual.vertex_colors), axis=0)) > 10
 
 
 def test_decoding_waits_for_its_turn_at_the_accelerator(
-    bench: TriplaneBench, accelerator: Accelerator, monkeypatch: pytest.MonkeyPatch
+    editor: TriplaneEditor, accelerator: Accelerator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gains, pictures = Gains(), []
     monkeypatch.setattr("wavemesh.ui.accelerator.MAX_WAIT_S", 0.05)
@@ -139,11 +140,11 @@ def test_decoding_waits_for_its_turn_at_the_accelerator(
     with accelerator.turn() as waiting:
         assert list(waiting) == []
         with pytest.raises(InputError, match="busy with other runs"):
-            bench.render("run", gains, 30, 20, 16)
+            editor.picture("run", gains, 30, 20, 16)
         with pytest.raises(InputError, match="busy with other runs"):
-            bench.mesh("run", gains)
+            editor.mesh("run", gains)
         monkeypatch.setattr("wavemesh.ui.accelerator.MAX_WAIT_S", 60.0)
-        late = threading.Thread(target=lambda: pictures.append(bench.render("run", gains, 30, 20, 16)))
+        late = threading.Thread(target=lambda: pictures.append(editor.picture("run", gains, 30, 20, 16)))
         late.start()
         late.join(0.3)
         assert late.is_alive()
@@ -152,7 +153,7 @@ def test_decoding_waits_for_its_turn_at_the_accelerator(
     # What was drawn before is shown again at once, whoever is at work.
     with accelerator.turn() as waiting:
         assert list(waiting) == []
-        assert bench.render("run", gains, 30, 20, 16) is pictures[0]
+        assert editor.picture("run", gains, 30, 20, 16) is pictures[0]
 
 
 def test_decoding_gets_a_gpu_where_one_is_lent(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,18 +173,18 @@ def test_decoding_gets_a_gpu_where_one_is_lent(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setitem(sys.modules, "spaces", SimpleNamespace(GPU=lend))
     monkeypatch.setattr("wavemesh.ui.triplane.content.MESH_RESOLUTION", 16)
     held, pipeline = record(bands()), SimpleNamespace(model=SimpleNamespace(renderer=small_renderer()))
-    bench = TriplaneBench(lambda folder: held, PlaneDecoder(lambda: pipeline, Accelerator()))
-    assert bench.render("run", Gains(), 30, 20, 16).shape == (16, 16, 4)
-    assert len(bench.mesh("run", Gains()).faces) > 20
+    editor = TriplaneEditor(lambda folder: held, PlaneDecoder(lambda: pipeline, Accelerator()))
+    assert editor.picture("run", Gains(), 30, 20, 16).shape == (16, 16, 4)
+    assert len(editor.mesh("run", Gains()).faces) > 20
     assert lent == ["_volume", "_surface"]
 
 
 def test_what_cannot_be_shown_is_said() -> None:
     held = record(None)
-    empty = TriplaneBench(lambda folder: held, PlaneDecoder(lambda: None, Accelerator()))
+    empty = TriplaneEditor(lambda folder: held, PlaneDecoder(lambda: None, Accelerator()))
     with pytest.raises(InputError, match="no triplane"):
         empty.bands("run")
     with pytest.raises(InputError, match="11"):
         Gains(ll=11.0)
     with pytest.raises(InputError, match="nan"):
-        gains_of([1.0, float("nan"), 1.0, 1.0])
+        Gains(1.0, float("nan"), 1.0, 1.0)

@@ -1,8 +1,6 @@
-"""What the wavelet bench does, without a page: edits change the shape as they should, and pictures show it."""
+"""What the tab Wavelets does, without a page: edits change the shape as they should, and pictures show it."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 import pytest
@@ -10,20 +8,18 @@ import pytest
 from wavemesh.errors import InputError
 from wavemesh.geometry.isosurface import sdf_to_mesh
 from wavemesh.pipelines.record import RunRecord
-from wavemesh.ui.bench_api import parse_gains
+from wavemesh.settings import METHODS
 from wavemesh.ui.wavelets.content import (
     Comparison,
     Decoded,
-    Edit,
-    WaveletBench,
-    band_gains,
+    WaveletEditor,
     energy_html,
     slice_pictures,
     strongest_sites,
     wavelet_coefficients,
 )
-from wavemesh.ui.widgets.colours import diverging, legend, sequential
-from wavemesh.wavelets.editing import BANDS, Band
+from wavemesh.ui.wavelets.edit import Edit, band_gains
+from wavemesh.wavelets.bands import Band
 from wavemesh.wavelets.sparse import SparseCoefficients
 
 SIDE = 32
@@ -38,17 +34,17 @@ def ball(radius: float) -> SparseCoefficients:
 
 def record(coefficients: SparseCoefficients | None, method: str = "wavemesh") -> RunRecord:
     sdf = ball(0.4).to_sdf().numpy()
-    return RunRecord(method, {"seed": 0}, [], [], [], [], coefficients, sdf, sdf_to_mesh(sdf))
+    return RunRecord(METHODS[method](), [], [], [], [], coefficients, sdf, sdf_to_mesh(sdf))
 
 
 @pytest.fixture
-def bench() -> WaveletBench:
+def editor() -> WaveletEditor:
     runs = {"small": record(ball(0.4)), "large": record(ball(0.7))}
-    return WaveletBench(runs.__getitem__)
+    return WaveletEditor(runs.__getitem__)
 
 
-def test_no_edit_changes_nothing(bench: WaveletBench) -> None:
-    same = bench.comparison("small", Edit(), None)
+def test_no_edit_changes_nothing(editor: WaveletEditor) -> None:
+    same = editor.comparison("small", Edit(), None)
     assert np.abs(same.change).max() < 1e-6
     before, after, change = same.pictures(30.0, 20.0, 64)
     assert np.array_equal(before, after)
@@ -58,8 +54,8 @@ def test_no_edit_changes_nothing(bench: WaveletBench) -> None:
     assert np.ptp(change[solid][:, :3].astype(int), axis=1).max() <= 6
 
 
-def test_muting_moves_the_surface_and_the_picture_says_where(bench: WaveletBench) -> None:
-    muted = bench.comparison("small", Edit(muted=(1, 2)), None)
+def test_muting_moves_the_surface_and_the_picture_says_where(editor: WaveletEditor) -> None:
+    muted = editor.comparison("small", Edit(muted=(1, 2)), None)
     assert len(muted.after.coefficients.coords) == 0
     assert np.abs(muted.change).max() > 1e-3
     # The change is the distance from a ball's surface, which is its radius.
@@ -68,44 +64,37 @@ def test_muting_moves_the_surface_and_the_picture_says_where(bench: WaveletBench
     assert "0 of" in muted.facts
 
 
-def test_a_change_outwards_is_red_and_one_inwards_blue(bench: WaveletBench) -> None:
-    small, large = bench.run("small"), bench.run("large")
+def test_a_change_outwards_is_red_and_one_inwards_blue(editor: WaveletEditor) -> None:
+    small, large = editor.run("small"), editor.run("large")
     for before, after, strong, weak in ((small, large, 0, 2), (large, small, 2, 0)):
         picture = Comparison(before, after).pictures(0.0, 0.0, 48)[2]
         middle = picture[24, 24].astype(int)
         assert middle[strong] > middle[weak] + 40
 
 
-def test_details_of_another_run_are_taken(bench: WaveletBench) -> None:
-    taken = bench.comparison("small", Edit(taken=(1, 2)), "large")
-    large = bench.run("large").coefficients
+def test_details_of_another_run_are_taken(editor: WaveletEditor) -> None:
+    taken = editor.comparison("small", Edit(taken=(1, 2)), "large")
+    large = editor.run("large").coefficients
     assert taken.after.coefficients.coords.shape == large.coords.shape
     assert np.array_equal(taken.after.coefficients.details_coarse, large.details_coarse)
     with pytest.raises(InputError, match="run whose details"):
-        bench.comparison("small", Edit(taken=(1,)), None)
+        editor.comparison("small", Edit(taken=(1,)), None)
 
 
-def test_comparisons_are_kept_and_edits_come_in_order(bench: WaveletBench) -> None:
+def test_comparisons_are_kept_and_edits_come_in_order(editor: WaveletEditor) -> None:
     edit = Edit(gains=band_gains((1.1, 0.5, 1.0), [1.0] * 14))
-    assert bench.comparison("small", edit, None) is bench.comparison("small", edit, None)
-    assert bench.comparison("small", edit, None).before is bench.run("small")
+    assert editor.comparison("small", edit, None) is editor.comparison("small", edit, None)
+    assert editor.comparison("small", edit, None).before is editor.run("small")
     # The threshold sees coefficients before their gain.
     none_left = Edit(gains=band_gains((1.0, 50.0, 50.0), [1.0] * 14), threshold=1.0)
     assert len(none_left.applied(ball(0.4)).coords) == 0
-
-
-def test_group_and_single_gains_multiply() -> None:
-    gains = dict(zip(BANDS, band_gains((2.0, 0.5, 3.0), [float(k) for k in range(14)]), strict=True))
-    assert gains[BANDS[0]] == 2.0
-    assert gains[BANDS[3]] == 0.5 * 2
-    assert gains[Band(1, "aad")] == 3.0 * 7
     with pytest.raises(InputError, match="15 bands"):
         Edit(gains=(1.0,)).applied(ball(0.4))
 
 
-def test_an_edit_without_a_surface_says_so(bench: WaveletBench) -> None:
+def test_an_edit_without_a_surface_says_so(editor: WaveletEditor) -> None:
     with pytest.raises(InputError, match="no surface"):
-        bench.comparison("small", Edit(gains=(0.0,) * 15), None)
+        editor.comparison("small", Edit(gains=(0.0,) * 15), None)
 
 
 def test_a_triplane_run_is_refused() -> None:
@@ -149,32 +138,6 @@ def test_the_strongest_sites_are_at_the_surface() -> None:
     points, strength = strongest_sites(ball(0.6))
     assert np.abs(np.linalg.norm(points, axis=1) - 0.6).max() < 0.35
     assert len(points) == len(strength) > 100
-
-
-def test_scales_and_their_legend() -> None:
-    low, middle, high = diverging(np.array([-1.0, 0.0, 1.0]), 1.0)
-    assert low[2] > low[0]
-    assert high[0] > high[2]
-    assert middle.tolist() == [233, 233, 233]
-    assert diverging(np.array([9.0, np.nan]), 1.0).shape == (2, 3)
-    lightness = sequential(np.linspace(0, 1, 9), 0.0, 1.0).astype(int) @ [2, 7, 1]
-    assert (np.diff(lightness) > 0).all()
-    shown = legend("<b>", "low", "0", "high")
-    assert "&lt;b&gt;" in shown
-    assert "<b>" not in shown
-
-
-@pytest.mark.parametrize(
-    "gains, said", [(["x"], "object"), ({"3 ddd": 1}, "3 ddd"), ({"1 ddd": "2"}, "'2'"), ({"1 ddd": True}, "True")]
-)
-def test_gains_that_a_program_gets_wrong(gains: Any, said: str) -> None:
-    with pytest.raises(InputError, match=said):
-        parse_gains(gains)
-
-
-def test_gains_of_a_program() -> None:
-    gains = dict(zip(BANDS, parse_gains({"1 ddd": 0, "2 aaa": 1.5}), strict=True))
-    assert (gains[Band(1, "ddd")], gains[Band(2, "aaa")], gains[Band(2, "ddd")]) == (0.0, 1.5, 1.0)
 
 
 def test_decoding_is_done_once() -> None:

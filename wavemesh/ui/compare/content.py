@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from wavemesh.errors import InputError
 from wavemesh.geometry.frame import beside
-from wavemesh.settings import WaveMeshSettings
 from wavemesh.ui.runner import Job
 from wavemesh.ui.widgets.colours import diverging, legend
 from wavemesh.ui.widgets.painting import paint_mesh
@@ -138,23 +137,12 @@ def rerun(record: RunRecord, views: Sequence[int] | None = None, **changes: Any)
     """The job that makes a run again, from all or some of its views (by index), with other settings as named."""
     chosen = range(len(record.pictures)) if views is None else views
     prepared = record.views()
-    asked = record.settings
-    settings: dict[str, Any] = {
-        "method": asked.method,
-        "steps": tuple(asked.stage_steps().values()),
-        "guidance_scale": asked.guidance_scale,
-        "sampler": asked.sampler,
-        "seed": asked.seed,
-    }
-    if isinstance(asked, WaveMeshSettings):
-        own = {"resolution": asked.resolution, "detail_threshold": asked.detail_threshold, "turns": asked.frames}
-        settings |= own
     return Job(
-        views=tuple((record.pictures[index], asdict(record.cameras[index])) for index in chosen),
+        views=tuple((record.pictures[index], record.cameras[index]) for index in chosen),
+        settings=replace(record.settings, **changes),
         prepared=tuple(prepared[index] for index in chosen),
         name="compare",
         previews=False,
-        **{**settings, **changes},
     )
 
 

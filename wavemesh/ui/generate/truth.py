@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,12 +10,12 @@ from PIL import Image
 
 from wavemesh.errors import InputError
 from wavemesh.ui.pictures import MAX_VIEWS, Number, Picture
+from wavemesh.ui.runner import TRUTH_FILE
 from wavemesh.ui.workspace import new_result_folder
 
 if TYPE_CHECKING:
     import trimesh
 
-TRUTH_FILE = "truth.npz"
 VIEW_SIDE = 256
 
 
@@ -46,7 +45,7 @@ def rendered_pictures(
     np.savez(folder / TRUTH_FILE, vertices=np.asarray(mesh.vertices), faces=np.asarray(mesh.faces))
     stem = Path(mesh_file).stem[:40]
     return [
-        Picture(f"{stem} {number}", Image.fromarray(view.rgba), asdict(camera), origin=str(folder))
+        Picture(f"{stem} {number}", Image.fromarray(view.rgba), camera, origin=str(folder))
         for number, (view, camera) in enumerate(zip(views, cameras, strict=True), start=1)
     ]
 

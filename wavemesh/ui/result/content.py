@@ -6,7 +6,6 @@ of it; and its health. Heavy imports stay inside the functions: the page is laid
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -19,9 +18,11 @@ from jaxtyping import UInt8
 from wavemesh.errors import InputError
 from wavemesh.geometry.export import mesh_files
 from wavemesh.geometry.frame import TRUNCATION
-from wavemesh.ui.widgets.colours import sequential
+from wavemesh.ui.widgets.colours import legend, sequential
+from wavemesh.ui.widgets.plots import mesh_plot, wire_plot
 
 if TYPE_CHECKING:
+    import plotly.graph_objects as go
     import trimesh
 
     from wavemesh.geometry.health import MeshHealth
@@ -55,8 +56,8 @@ class Shape:
             raise InputError(f"A mesh can be reduced to {MIN_FACES} faces, not to {self.max_faces}.")
 
 
-class ResultBench:
-    """Shapes of finished runs, the last few kept; what all sessions of a page share.
+class Shapes:
+    """Meshes of shapes, the last few kept; what all sessions of a page share.
 
     load: the record of a run's folder (`Studio.record`), which says no to folders that are not ours.
     """
@@ -101,11 +102,16 @@ class ResultBench:
         found = wall_thickness(mesh, np.asarray(mesh.vertices), np.asarray(mesh.vertex_normals))
         return np.minimum(found, THICKNESS_RANGE[1])
 
-    def for_plot(self, shape: Shape) -> tuple[trimesh.Trimesh, Shape]:
-        """The mesh with no more faces than a plot can turn, and the shape that it is."""
+    def plot(self, shape: Shape, paint: str) -> go.Figure:
+        """The mesh painted like that, or as its edges ("wire"), with no more faces than a browser turns smoothly."""
         if len(self.mesh(shape).faces) > PLOT_FACES:
             shape = replace(shape, max_faces=PLOT_FACES)
-        return self.mesh(shape), shape
+        if paint == "wire":
+            return wire_plot(self.mesh(shape))
+        if paint == "thickness":
+            return mesh_plot(self.mesh(shape), values=self.thickness(shape), limits=THICKNESS_RANGE)
+        mesh = self.painted(shape, paint)
+        return mesh_plot(mesh, colours=np.asarray(mesh.visual.vertex_colors)[:, :3])
 
     def turntable(self, shape: Shape, suffix: str, num_frames: int = 48, size: int = 400) -> bytes:
         """One turn in the mesh's own colours, four seconds long, as ".gif" or ".mp4"."""
@@ -189,49 +195,11 @@ def for_printing(mesh: trimesh.Trimesh, size_mm: float) -> trimesh.Trimesh:
     return trimesh.Trimesh(vertices, mesh.faces, process=False, validate=False)
 
 
-def health_html(health: MeshHealth, size_mm: float) -> str:
-    """The health card: one line for each fact, with a mark and words for what it means at this printed size."""
-    thinnest_mm = None if health.thinnest is None else health.thinnest / health.extent * size_mm
-    rows = [
-        ("Watertight", _yes(health.watertight), health.watertight, _edges(health)),
-        ("Faces look outwards", _yes(health.printable), health.printable, "needed for an inside and an outside"),
-        ("Components", f"{health.components:,}", health.components == 1, "connected pieces"),
-        ("Euler number", f"{health.euler:,}", None, "2 for each piece, 2 less for each hole through it"),
-        ("Volume", "–" if health.volume is None else f"{health.volume:.4f}", None, _volume_mm(health, size_mm)),
-        (
-            "Thinnest part",
-            "–" if thinnest_mm is None else f"{thinnest_mm:.1f} mm",
-            None if thinnest_mm is None else thinnest_mm >= 1.0,
-            f"wall thickness that 1% of the surface undercuts, printed {size_mm:g} mm long; below 1 mm often breaks",
-        ),
-        ("Faces", f"{health.faces:,}", None, f"{health.vertices:,} vertices"),
-    ]
-    lines = []
-    for name, value, good, note in rows:
-        mark = "" if good is None else ("ok" if good else "bad")
-        sign = {"": "", "ok": "✓ ", "bad": "! "}[mark]
-        lines.append(
-            f'<tr><th>{html.escape(name)}</th><td class="wm-{mark or "plain"}">{sign}{html.escape(value)}</td>'
-            f"<td>{html.escape(note)}</td></tr>"
-        )
-    verdict = "Ready to print: a closed solid." if health.printable else "Not printable as it is: repair it below."
-    return f'<p class="wm-verdict">{verdict}</p><table class="wm-health"><tbody>{"".join(lines)}</tbody></table>'
-
-
-def _yes(fact: bool) -> str:
-    return "yes" if fact else "no"
-
-
-def _edges(health: MeshHealth) -> str:
-    if health.watertight:
-        return "every edge has two faces"
-    return f"{health.open_edges:,} open edges, {health.crowded_edges:,} with more than two faces"
-
-
-def _volume_mm(health: MeshHealth, size_mm: float) -> str:
-    if health.volume is None:
-        return "only closed meshes have one"
-    return f"cubic world units; {health.volume * (size_mm / health.extent) ** 3 / 1000.0:.1f} cm³ in print"
+def thickness_legend() -> str:
+    """The colours of wall thickness, as HTML."""
+    low, high = THICKNESS_RANGE
+    ends = (f"{low:.2f}", f"{high / 2:.2f}", f"{high:.2f} and more")
+    return legend("Wall thickness (the object is 1.8 long)", *ends, "sequential")
 
 
 def _zipped(folder: Path, names: list[str], archive: str) -> str:

@@ -2,209 +2,249 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import gradio as gr
-import numpy as np
 
 from wavemesh.geometry.export import MESH_SUFFIXES, mesh_bytes
-from wavemesh.ui.bench_api import add_result_api
 from wavemesh.ui.pictures import Number
-from wavemesh.ui.result.content import THICKNESS_RANGE, ResultBench, Shape, health_html
-from wavemesh.ui.result.layout import EMPTY, MOST_FACES, build_surface, build_viewer
+from wavemesh.ui.result.content import MAX_LEVEL, MIN_FACES, Shape, Shapes, thickness_legend
+from wavemesh.ui.result.health import health_card
 from wavemesh.ui.studio import Studio
-from wavemesh.ui.widgets.colours import legend
 from wavemesh.ui.widgets.downloads import download_on_demand
-from wavemesh.ui.widgets.finished import let_go
+from wavemesh.ui.widgets.events import PRIVATE, TOOLS, Updates, Values
+from wavemesh.ui.widgets.finished import let_go, nothing_to_inspect
 from wavemesh.ui.widgets.notices import explained
-from wavemesh.ui.widgets.plots import mesh_plot, wire_plot
 from wavemesh.ui.workspace import KEPT_S, new_result_folder
 
-_PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-_BUSY: dict[str, Any] = {"concurrency_limit": 2, "concurrency_id": "bench", "trigger_mode": "always_last"}
+_MOST_FACES = 100_000
 _DEFAULT_MM = 100
+_EMPTY = nothing_to_inspect("Here it can be looked at, repaired and saved.")
+_MODEL: dict[str, Any] = {
+    "show_label": False, "height": 520, "clear_color": (0.0, 0.0, 0.0, 0.0), "camera_position": (60, 72, 3.6)
+}  # fmt: skip
 
 
 def result_tab(studio: Studio, finished_run: gr.State) -> None:
     """Build the tab inside the current Tabs and wire it; finished_run holds the folder of the last run's record."""
-    bench = ResultBench(studio.record)
     with gr.Tab("Result", id="result") as tab:
-        now, drawn = gr.State(None, time_to_live=KEPT_S), gr.State(None, time_to_live=KEPT_S)
-        empty = gr.HTML(EMPTY)
-        with gr.Column(visible=False) as body, gr.Row():
+        _ResultTab(studio, finished_run).wire(tab)
+
+
+class _ResultTab:
+    """The components, and what happens when a person uses them.
+
+    wanted: the `Shape` that the controls describe. drawn: the one that the viewer shows.
+    """
+
+    def __init__(self, studio: Studio, finished_run: gr.State) -> None:
+        self.studio, self.finished_run, self.shapes = studio, finished_run, Shapes(studio.record)
+        self.wanted, self.drawn = gr.State(None, time_to_live=KEPT_S), gr.State(None, time_to_live=KEPT_S)
+        self.empty = gr.HTML(_EMPTY)
+        with gr.Column(visible=False) as self.body, gr.Row():
             with gr.Column(scale=5, min_width=330):
-                surface, reset = build_surface()
-                gr.HTML('<p class="wm-step">Health</p>')
-                size_mm = gr.Number(
-                    _DEFAULT_MM, label="Printed size, longest side (mm)", minimum=1, maximum=2000, elem_id="size-mm"
-                )
-                health = gr.HTML(elem_id="health")
+                self._build_controls()
             with gr.Column(scale=7, min_width=330, elem_classes="wm-first"):
-                viewer = build_viewer()
+                self._build_viewer()
                 with gr.Row():
                     with gr.Column(min_width=300):
-                        _export_part(studio, bench, now, size_mm)
+                        self._build_downloads()
                     with gr.Column(min_width=300):
-                        films = _film_part(studio, bench, now)
-    looks = [viewer.paint, viewer.place]
-    views = [viewer.solid, viewer.wire, viewer.plot, viewer.legend]
-    shown = [now, drawn, *views, health]
+                        self._build_films()
 
-    def seen(shape: Shape, paint: str, place: str) -> list[Any]:
-        """Values for `views`."""
-        in_plot = place == "plot"
-        file = None if in_plot else _viewer_file(studio, bench, shape, paint)
-        wires = paint == "wire"
-        # What is hidden keeps its file: a viewer that loses it while it still loads fails.
-        shown_file, hidden = gr.update(value=file, visible=True), gr.update(visible="hidden")
-        return [
-            hidden if in_plot or wires else shown_file,
-            shown_file if wires and not in_plot else hidden,
-            gr.update(value=_plot(bench, shape, paint), visible=True) if in_plot else gr.update(visible=False),
-            _thickness_legend() if paint == "thickness" else "",
-        ]
+    def _build_controls(self) -> None:
+        """What makes up the shape, and its health."""
+        gr.HTML('<p class="wm-step">Shape</p>')
+        with gr.Group():
+            self.level = gr.Slider(
+                -MAX_LEVEL, MAX_LEVEL, 0.0, step=0.002, label="Iso-level", buttons=[], elem_id="iso-level",
+                info="Which value of the distance field is the surface: above 0 the shape grows, below it shrinks.",
+            )  # fmt: skip
+            self.faces = gr.Slider(
+                MIN_FACES, _MOST_FACES, _MOST_FACES, step=500, label="Face budget", buttons=[], elem_id="face-budget",
+                info="The most triangles; at the right end all are kept.",
+            )  # fmt: skip
+            self.repaired = gr.Checkbox(
+                value=False, label="Repair for printing", elem_id="repair",
+                info="Closes holes, joins what overlaps, drops loose crumbs; always gives a closed solid.",
+            )  # fmt: skip
+        self.reset = gr.Button("As the run left it", elem_id="reset-shape", size="md")
+        gr.HTML('<p class="wm-step">Health</p>')
+        self.size_mm = gr.Number(
+            _DEFAULT_MM, label="Printed size, longest side (mm)", minimum=1, maximum=2000, elem_id="size-mm"
+        )
+        self.health = gr.HTML(elem_id="health")
 
-    def show(shape: Shape, paint: str, place: str, millimetres: Number | None) -> list[Any]:
-        """Values for `shown`."""
-        return [shape, shape, *seen(shape, paint, place), _card(bench, shape, millimetres)]
+    def _build_viewer(self) -> None:
+        """The mesh in gradio's viewer, once solid and once as wires, or in a plot."""
+        with gr.Row(elem_classes="wm-view-controls"):
+            self.paint = gr.Radio(
+                [("Solid", "colours"), ("Wireframe", "wire"), ("Normals", "normals"), ("Wall thickness", "thickness")],
+                value="colours", label="Show", elem_id="paint", min_width=260,
+            )  # fmt: skip
+            self.place = gr.Radio(
+                [("3D viewer", "viewer"), ("Plot", "plot")], value="viewer", label="In", elem_id="place",
+                min_width=180, info="The plot keeps its view while the shape changes.",
+            )  # fmt: skip
+        self.solid = gr.Model3D(label="Mesh", elem_id="result-solid", **_MODEL)
+        self.wire_model = gr.Model3D(
+            label="Mesh as wires", display_mode="wireframe", visible="hidden", elem_id="result-wire", **_MODEL
+        )
+        self.plot = gr.Plot(show_label=False, label="Mesh", visible=False, elem_id="result-plot")
+        self.legend = gr.HTML(elem_id="paint-legend")
 
-    # In two events: gradio's viewer stays empty where its file arrives before it is laid out.
-    opening = [empty, body, *surface, now, health, *films]
+    def _build_downloads(self) -> None:
+        """A button for each format."""
+        gr.HTML('<p class="wm-step">Save</p>')
+        self.texture = gr.Radio(
+            [("Per vertex", False), ("As a texture", True)], value=False, label="Colours (.glb and .obj)",
+            elem_id="texture", info="A texture is understood by more programs; making one takes some seconds.",
+        )  # fmt: skip
+        asked = {self.wanted, self.texture, self.size_mm}
+        with gr.Row(elem_classes="wm-downloads"):
+            for suffix in MESH_SUFFIXES:
+                download_on_demand(suffix[1:].upper(), partial(self.save, suffix), asked, f"save-{suffix[1:]}")
+        gr.Markdown(
+            "STL is written in millimetres at the printed size, standing upright (z up).", elem_classes="wm-note"
+        )
 
-    @explained(len(opening))
-    def open_run(folder: str | None, shape: Shape | None, millimetres: Number | None) -> list[Any]:
-        if folder is None or (shape is not None and shape.folder == folder):
-            return [gr.skip()] * len(opening)
+    def _build_films(self) -> None:
+        """The turntable."""
+        gr.HTML('<p class="wm-step">Turntable</p>')
+        with gr.Row():
+            self.film_buttons = {
+                suffix: gr.Button(suffix[1:].upper(), elem_id=f"film-{suffix[1:]}", min_width=64)
+                for suffix in (".gif", ".mp4")
+            }
+        common: dict[str, Any] = {"interactive": False, "visible": False, "buttons": ["download"]}
+        image = gr.Image(label="Turntable (GIF)", type="filepath", format="gif", elem_id="gif", **common)
+        video = gr.Video(label="Turntable (MP4)", autoplay=True, loop=True, elem_id="mp4", **common)
+        self.films: dict[str, Any] = {".gif": image, ".mp4": video}
+
+    def wire(self, tab: gr.Tab) -> None:
+        """Let the components act."""
+        surface = [self.level, self.faces, self.repaired]
+        views = [self.solid, self.wire_model, self.plot, self.legend]
+        looks = {self.wanted, self.paint, self.place}
+        forget, gone = let_go(self.empty, self.body, self.wanted, _EMPTY)
+        self.finished_run.change(forget, self.finished_run, gone, **PRIVATE)
+        # In two events: gradio's viewer stays empty where its file arrives before it is laid out.
+        opening = [self.empty, self.body, *surface, self.wanted, self.health, *self.films.values()]
+        tab.select(self.open_run, {self.finished_run, self.wanted, self.size_mm}, opening, **TOOLS).then(
+            forget, self.finished_run, gone, **PRIVATE
+        ).then(self.draw, {*looks, self.drawn}, [self.drawn, *views], **TOOLS)
+        reshaping: dict[str, Any] = {
+            "inputs": {*looks, *surface, self.size_mm},
+            "outputs": [self.wanted, self.drawn, *views, self.health],
+            **TOOLS,
+        }
+        for control in surface:
+            control.input(self.reshape, **reshaping)
+        self.reset.click(self.neutral, None, surface, **PRIVATE).then(self.reshape, **reshaping)
+        for choice in (self.paint, self.place):
+            choice.input(self.look, looks, views, **TOOLS)
+        self.size_mm.change(self.measure, {self.wanted, self.size_mm}, self.health, **TOOLS)
+        for suffix, button in self.film_buttons.items():
+            filming = {**TOOLS, "show_progress": "full"}
+            button.click(partial(self.film, suffix), {self.wanted}, list(self.films.values()), **filming)
+
+    def neutral(self) -> Updates:
+        """The controls for the shape as the run left it."""
+        return {self.level: 0.0, self.faces: _MOST_FACES, self.repaired: False}
+
+    @explained
+    def open_run(self, values: Values) -> Updates:
+        """A run that is not open yet, as it was left."""
+        folder, wanted = values[self.finished_run], values[self.wanted]
+        if folder is None or (wanted is not None and wanted.folder == folder):
+            return gr.skip()
         shape = Shape(folder)
-        card = _card(bench, shape, millimetres)
-        # A film still shows the run before.
-        no_films = [gr.update(value=None, visible=False) for _ in films]
-        return [gr.update(visible=False), gr.update(visible=True), *surface.neutral(), shape, card, *no_films]
+        return {
+            self.empty: gr.update(visible=False),
+            self.body: gr.update(visible=True),
+            **self.neutral(),
+            self.wanted: shape,
+            self.health: self._card(shape, values[self.size_mm]),
+            # A film still shows the run before.
+            **{film: gr.update(value=None, visible=False) for film in self.films.values()},
+        }
 
-    @explained(1 + len(views))
-    def draw(shape: Shape | None, drawn: Shape | None, paint: str, place: str) -> list[Any]:
-        if shape is None or shape == drawn:
-            return [gr.skip()] * (1 + len(views))
-        return [shape, *seen(shape, paint, place)]
+    @explained
+    def draw(self, values: Values) -> Updates:
+        """The shape in the viewer, if it is not there yet."""
+        shape = values[self.wanted]
+        if shape is None or shape == values[self.drawn]:
+            return gr.skip()
+        return {self.drawn: shape, **self._seen(shape, values)}
 
-    @explained(len(shown))
-    def reshaped(shape: Shape | None, level: Number, faces: Number, repaired: bool, *values: Any) -> list[Any]:
+    @explained
+    def reshape(self, values: Values) -> Updates:
+        """The shape that the controls describe."""
+        if values[self.wanted] is None:
+            return gr.skip()
+        faces = values[self.faces]
+        shape = Shape(
+            values[self.wanted].folder,
+            float(values[self.level]),
+            0 if faces >= _MOST_FACES else int(faces),
+            bool(values[self.repaired]),
+        )
+        card = self._card(shape, values[self.size_mm])
+        return {self.wanted: shape, self.drawn: shape, **self._seen(shape, values), self.health: card}
+
+    @explained
+    def look(self, values: Values) -> Updates:
+        """The same shape, shown in another way."""
+        return gr.skip() if values[self.wanted] is None else self._seen(values[self.wanted], values)
+
+    @explained
+    def measure(self, values: Values) -> Updates:
+        """Its health at another printed size."""
+        shape = values[self.wanted]
+        return gr.skip() if shape is None else {self.health: self._card(shape, values[self.size_mm])}
+
+    @explained
+    def film(self, suffix: str, values: Values) -> Updates:
+        """One turn of the shape in this format, in place of the other."""
+        shape = values[self.wanted]
         if shape is None:
-            return [gr.skip()] * len(shown)
-        wanted = Shape(shape.folder, float(level), 0 if faces >= MOST_FACES else int(faces), bool(repaired))
-        return show(wanted, *values)
+            return gr.skip()
+        path = self._written(f"turntable{suffix}", self.shapes.turntable(shape, suffix))
+        return {
+            film: gr.update(value=path if each == suffix else None, visible=each == suffix)
+            for each, film in self.films.items()
+        }
 
-    @explained(len(views))
-    def look(shape: Shape | None, paint: str, place: str) -> list[Any]:
-        return [gr.skip()] * len(views) if shape is None else seen(shape, paint, place)
+    def save(self, suffix: str, values: Values) -> str | None:
+        """The path of a file with the shape."""
+        shape, size_mm = values[self.wanted], float(values[self.size_mm] or 0.0)
+        if shape is None:
+            return None
+        folder = new_result_folder(self.studio.workspace)
+        return self.shapes.export(shape, suffix, folder, texture=values[self.texture], size_mm=size_mm)
 
-    @explained(1)
-    def measure(shape: Shape | None, millimetres: Number | None) -> Any:
-        return gr.skip() if shape is None else _card(bench, shape, millimetres)
+    def _seen(self, shape: Shape, values: Values) -> Updates:
+        """The shape as `paint` and `place` say."""
+        paint, in_plot = values[self.paint], values[self.place] == "plot"
+        legend = thickness_legend() if paint == "thickness" else ""
+        # What is hidden keeps its file: a viewer that loses it while it still loads fails.
+        seen = {self.solid: gr.update(visible="hidden"), self.wire_model: gr.update(visible="hidden")}
+        if in_plot:
+            return {
+                **seen,
+                self.plot: gr.update(value=self.shapes.plot(shape, paint), visible=True),
+                self.legend: legend,
+            }
+        viewer = self.wire_model if paint == "wire" else self.solid
+        content = mesh_bytes(self.shapes.painted(shape, "colours" if paint == "wire" else paint), ".glb")
+        seen[viewer] = gr.update(value=self._written("result.glb", content), visible=True)
+        return {**seen, self.plot: gr.update(visible=False), self.legend: legend}
 
-    forget, gone = let_go(empty, body, now, EMPTY)
-    finished_run.change(forget, finished_run, gone, **_PRIVATE)
-    tab.select(open_run, [finished_run, now, size_mm], opening, **_PRIVATE, **_BUSY).then(
-        forget, finished_run, gone, **_PRIVATE
-    ).then(draw, [now, drawn, *looks], [drawn, *views], **_PRIVATE, **_BUSY)
-    asked = [now, *surface, *looks, size_mm]
-    for control in surface:
-        control.input(reshaped, asked, shown, **_PRIVATE, **_BUSY)
-    reset.click(surface.neutral, None, list(surface), **_PRIVATE).then(reshaped, asked, shown, **_PRIVATE, **_BUSY)
-    for choice in looks:
-        choice.input(look, [now, *looks], views, **_PRIVATE, **_BUSY)
-    size_mm.change(measure, [now, size_mm], health, **_PRIVATE, **_BUSY)
-    with tab:
-        add_result_api(studio)
+    def _card(self, shape: Shape, size_mm: Number | None) -> str:
+        return health_card(self.shapes.health(shape), float(size_mm or _DEFAULT_MM), self.shapes.summary(shape))
 
-
-def _export_part(studio: Studio, bench: ResultBench, now: gr.State, size_mm: gr.Number) -> None:
-    """Buttons for the four formats."""
-    gr.HTML('<p class="wm-step">Save</p>')
-    texture = gr.Radio(
-        [("Per vertex", False), ("As a texture", True)], value=False, label="Colours (.glb and .obj)",
-        elem_id="texture", info="A texture is understood by more programs; making one takes some seconds.",
-    )  # fmt: skip
-
-    def writer(suffix: str) -> Any:
-        def write(shape: Shape | None, textured: bool, millimetres: Number | None) -> str | None:
-            if shape is None:
-                return None
-            folder = new_result_folder(studio.workspace)
-            return bench.export(shape, suffix, folder, texture=textured, size_mm=float(millimetres or 0.0))
-
-        return write
-
-    with gr.Row(elem_classes="wm-downloads"):
-        for suffix in MESH_SUFFIXES:
-            download_on_demand(suffix[1:].upper(), writer(suffix), [now, texture, size_mm], f"save-{suffix[1:]}")
-    gr.Markdown("STL is written in millimetres at the printed size, standing upright (z up).", elem_classes="wm-note")
-
-
-def _film_part(studio: Studio, bench: ResultBench, now: gr.State) -> list[Any]:
-    """The turntable; gives the components that show it."""
-    gr.HTML('<p class="wm-step">Turntable</p>')
-    with gr.Row():
-        as_gif = gr.Button("GIF", elem_id="film-gif", min_width=64)
-        as_mp4 = gr.Button("MP4", elem_id="film-mp4", min_width=64)
-    image = gr.Image(
-        label="Turntable (GIF)", type="filepath", format="gif", interactive=False, visible=False,
-        buttons=["download"], elem_id="gif",
-    )  # fmt: skip
-    video = gr.Video(
-        label="Turntable (MP4)", interactive=False, visible=False, autoplay=True, loop=True, buttons=["download"],
-        elem_id="mp4",
-    )  # fmt: skip
-
-    def film(suffix: str) -> Any:
-        @explained(2)
-        def make(shape: Shape | None) -> list[Any]:
-            if shape is None:
-                return [gr.skip(), gr.skip()]
-            path = _written(studio, f"turntable{suffix}", bench.turntable(shape, suffix))
-            gif = suffix == ".gif"
-            return [
-                gr.update(value=path if gif else None, visible=gif),
-                gr.update(value=None if gif else path, visible=not gif),
-            ]
-
-        return make
-
-    busy = {**_PRIVATE, **_BUSY, "show_progress": "full"}
-    as_gif.click(film(".gif"), now, [image, video], **busy)
-    as_mp4.click(film(".mp4"), now, [image, video], **busy)
-    return [image, video]
-
-
-def _viewer_file(studio: Studio, bench: ResultBench, shape: Shape, paint: str) -> str:
-    mesh = bench.mesh(shape) if paint == "wire" else bench.painted(shape, paint)
-    return _written(studio, "result.glb", mesh_bytes(mesh, ".glb"))
-
-
-def _written(studio: Studio, name: str, content: bytes) -> str:
-    path = Path(new_result_folder(studio.workspace)) / name
-    path.write_bytes(content)
-    return str(path)
-
-
-def _plot(bench: ResultBench, shape: Shape, paint: str) -> Any:
-    mesh, shape = bench.for_plot(shape)
-    if paint == "wire":
-        return wire_plot(mesh)
-    if paint == "thickness":
-        return mesh_plot(mesh, values=bench.thickness(shape), limits=THICKNESS_RANGE)
-    return mesh_plot(mesh, colours=np.asarray(bench.painted(shape, paint).visual.vertex_colors)[:, :3])
-
-
-def _card(bench: ResultBench, shape: Shape, millimetres: Number | None) -> str:
-    card = health_html(bench.health(shape), float(millimetres or _DEFAULT_MM))
-    summary = bench.summary(shape)
-    return f'{card}<p class="wm-note" id="repair-summary">{summary}</p>' if summary else card
-
-
-def _thickness_legend() -> str:
-    low, high = THICKNESS_RANGE
-    return legend(
-        "Wall thickness (the object is 1.8 long)", f"{low:.2f}", f"{high / 2:.2f}", f"{high:.2f} and more", "sequential"
-    )
+    def _written(self, name: str, content: bytes) -> str:
+        path = new_result_folder(self.studio.workspace) / name
+        path.write_bytes(content)
+        return str(path)

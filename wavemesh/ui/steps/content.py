@@ -16,8 +16,10 @@ from PIL import Image
 from wavemesh.errors import InputError
 from wavemesh.geometry.frame import beside
 from wavemesh.ui.widgets.colours import diverging
+from wavemesh.ui.widgets.line_plot import line_plot
 from wavemesh.ui.widgets.painting import paint_field
-from wavemesh.ui.widgets.strip import curves, plot
+from wavemesh.ui.widgets.slices import colour_limit, upright
+from wavemesh.ui.widgets.strip import curves
 
 if TYPE_CHECKING:
     import trimesh
@@ -28,7 +30,7 @@ AXES = ("x", "y", "z")
 _STAGES = {"coarse": "Coarse stage", "detail": "Detail stage", "triplane": "Planes"}
 
 
-def step_of(record: RunRecord, index: int) -> StepRecord:
+def recorded_step(record: RunRecord, index: int) -> StepRecord:
     """A step of the run; InputError for one that there is not."""
     if not 0 <= index < len(record.steps):
         raise InputError(f"The run has the steps 1 to {len(record.steps)}, not {index + 1}.")
@@ -37,7 +39,7 @@ def step_of(record: RunRecord, index: int) -> StepRecord:
 
 def step_picture(record: RunRecord, index: int, side: int = 420) -> np.ndarray | None:
     """The predicted shape of a step in clay (s, s, 4) uint8, from beside the first camera; None without a surface."""
-    step_of(record, index)
+    recorded_step(record, index)
     camera = record.cameras[0]
     return paint_field(record.field(index), *beside(camera.azimuth_deg, camera.elevation_deg), side)
 
@@ -46,7 +48,7 @@ def step_mesh(record: RunRecord, index: int) -> trimesh.Trimesh:
     """The predicted surface of a step; InputError where it has none."""
     from wavemesh.geometry.isosurface import sdf_to_mesh
 
-    step_of(record, index)
+    recorded_step(record, index)
     return sdf_to_mesh(record.field(index))
 
 
@@ -60,14 +62,14 @@ def guidance_strengths(record: RunRecord) -> list[float | None]:
 
 def step_facts(record: RunRecord, index: int) -> dict[str, float | int | str | None]:
     """The numbers of a step by name, as JSON carries them."""
-    step = step_of(record, index)
+    step = recorded_step(record, index)
     names = ("stage", "step", "num_steps", "t", "noise_level", "change", "active_sites", "elapsed_s")
     return {**{name: getattr(step, name) for name in names}, "guidance_strength": guidance_strengths(record)[index]}
 
 
 def facts_html(record: RunRecord, index: int) -> str:
     """The numbers of a step as a list of terms, with the curves of the whole run."""
-    step = step_of(record, index)
+    step = recorded_step(record, index)
     strengths = guidance_strengths(record)
     rows = [
         ("Stage", f"{_STAGES.get(step.stage, step.stage)}, step {step.step + 1} of {step.num_steps}", ""),
@@ -84,7 +86,7 @@ def facts_html(record: RunRecord, index: int) -> str:
     pull = ""
     if any(strength is not None for strength in strengths):
         words = "how far the pictures pull the prediction"
-        pull = plot("|cond − uncond|", [("", strengths)], marked=index, words=words)
+        pull = line_plot("|cond − uncond|", [("", strengths)], marked=index, words=words)
     return f'<div class="wm-step-facts"><dl>{terms}</dl>{curves(record.steps, index, pull)}</div>'
 
 
@@ -111,11 +113,11 @@ def slices(record: RunRecord, index: int, axis: str, position: float) -> list[tu
         raise InputError(f"The axis must be one of {', '.join(AXES)}, not {axis!r}.")
     if not -1.0 <= position <= 1.0:
         raise InputError(f"The position of a slice must lie between -1 and 1, not {position}.")
-    step = step_of(record, index)
+    step = recorded_step(record, index)
     across = AXES.index(axis)
     field = record.field(index)
     cell = min(len(field) - 1, int((position + 1.0) / 2.0 * len(field)))
-    cut = _upright(np.take(field, cell, axis=across), across)
+    cut = upright(np.take(field, cell, axis=across), across)
     limit = float(np.abs(field).max())
     groups = [(f"Predicted field, blue inside, ±{limit:.2g}", [("field", diverging(cut, limit))])]
     if step.coefficients is None:
@@ -129,19 +131,10 @@ def slices(record: RunRecord, index: int, axis: str, position: float) -> list[tu
             continue
         bands = [band for band in BANDS if band.level == level and band.key != "aaa"]
         cuts = [(band.label, band_slice(coefficients, band, across, position).numpy()) for band in bands]
-        limit = max(float(np.quantile(np.abs(np.stack([values for _, values in cuts])), 0.998)), 1e-6)
-        pictures = [(name, diverging(_upright(values, across), limit)) for name, values in cuts]
+        limit = colour_limit(np.stack([values for _, values in cuts]))
+        pictures = [(name, diverging(upright(values, across), limit)) for name, values in cuts]
         groups.append((f"Details of level {level}, ±{limit:.2g}", pictures))
     return groups
-
-
-def _upright(values: np.ndarray, across: int) -> np.ndarray:
-    """The two other axes as rows and columns the way a person looks: y up, or from above with the front below."""
-    if across == 0:  # (y, z): z to the right, y up
-        return values[::-1]
-    if across == 1:  # (x, z): x to the right, z down
-        return values.T
-    return values.T[::-1]  # (x, y): x to the right, y up
 
 
 def _uri(picture: np.ndarray) -> str:

@@ -1,4 +1,4 @@
-"""What the triplane bench shows and does, without gradio: pictures of planes and bands, gains, and the volume rendered.
+"""What the tab "Triplane" shows and does, without gradio: pictures of planes and bands, gains, the volume rendered.
 
 Gains act on the Haar bands of the planes; the inverse transform and the small decoder are all that runs afterwards, so
 a picture takes a fraction of a second and no diffusion is repeated. Heavy imports stay inside the functions: the page
@@ -7,7 +7,7 @@ is laid out before torch is there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -18,72 +18,85 @@ from jaxtyping import Float, UInt8
 from wavemesh.errors import InputError
 from wavemesh.ui.pictures import Number
 from wavemesh.ui.triplane.decoder import PlaneDecoder
-from wavemesh.ui.widgets.colours import diverging
+from wavemesh.ui.widgets.slices import cells_picture, colour_limit, enlarged
 
 if TYPE_CHECKING:
     import torch
     import trimesh
 
-    from wavemesh.pipelines.record import RunRecord, TriplaneArrays
+    from wavemesh.pipelines.outputs import TriplaneArrays
+    from wavemesh.pipelines.record import RunRecord
 
 BAND_NAMES = ("LL", "LH", "HL", "HH")
 PLANE_NAMES = ("XY", "XZ", "YZ")
 MESH_RESOLUTION = 128
-SHOWN_SIDE = 256
 
 
 @dataclass(frozen=True)
 class Gains:
     """Factors for the four bands of all planes: LL is the smooth plane, the others its details."""
 
-    ll: float = 1.0
-    lh: float = 1.0
-    hl: float = 1.0
-    hh: float = 1.0
+    ll: Number = 1.0
+    lh: Number = 1.0
+    hl: Number = 1.0
+    hh: Number = 1.0
 
     def __post_init__(self) -> None:
         for name, gain in zip(BAND_NAMES, self.values, strict=True):
             if not np.isfinite(gain) or abs(gain) > 10.0:
-                raise InputError(f"The gain of {name} must lie between -10 and 10, not {gain}.")
+                raise InputError(f"The gain of {name} must lie between -10 and 10, not {float(gain)}.")
 
     @property
-    def values(self) -> tuple[float, float, float, float]:
+    def values(self) -> tuple[Number, Number, Number, Number]:
         """In the order of BAND_NAMES."""
         return self.ll, self.lh, self.hl, self.hh
 
 
-class TriplaneBench:
-    """Triplanes of finished runs and what is drawn of them; what all sessions of a page share.
+class TriplaneEditor:
+    """Triplanes of finished runs, edited by gains, and what is drawn of them; what all sessions of a page share.
 
-    load: the record of a run's folder (`Studio.record`).
+    load: the record of a run's folder (`Studio.record`). `planes(folder, gains)` are the edited planes (3, c, h, w);
+    `picture(folder, gains, azimuth_deg, elevation_deg, size)` is their volume (s, s, 4) uint8 from a camera.
     """
 
     def __init__(self, load: Callable[[str], RunRecord], decoder: PlaneDecoder) -> None:
         self._load = load
         self._decoder = decoder
-        self.planes = lru_cache(maxsize=6)(self._reconstructed)
-        self.render = lru_cache(maxsize=32)(self._render)
+        self.planes = lru_cache(maxsize=6)(self._edited_planes)
+        self.picture = lru_cache(maxsize=32)(self._volume_picture)
 
     def bands(self, folder: str) -> TriplaneArrays:
         """The bands of a run; InputError for a run of the other method."""
-        record = self._load(folder)
-        if record.triplane is None:
-            raise InputError(f"A {record.method} run has no triplane; its coefficients are in the wavelet bench.")
-        return record.triplane
+        return triplane_bands(self._load(folder))
 
     def mesh(self, folder: str, gains: Gains) -> trimesh.Trimesh:
         """The coloured surface of the edited planes; InputError where there is none."""
         return self._decoder.surface(self.planes(folder, gains), MESH_RESOLUTION)
 
-    def _reconstructed(self, folder: str, gains: Gains) -> Float[torch.Tensor, "3 c h w"]:
+    def _edited_planes(self, folder: str, gains: Gains) -> Float[torch.Tensor, "3 c h w"]:
         return edited_planes(self.bands(folder), gains)
 
-    def _render(
+    def _volume_picture(
         self, folder: str, gains: Gains, azimuth_deg: Number, elevation_deg: Number, size: int
     ) -> UInt8[np.ndarray, "s s 4"]:
-        """The volume from a camera, transparent around it; coarse pictures take fewer samples on each ray."""
-        planes = self.planes(folder, gains)
-        return self._decoder.volume(planes, float(azimuth_deg), float(elevation_deg), size)
+        return self._decoder.volume(self.planes(folder, gains), float(azimuth_deg), float(elevation_deg), size)
+
+
+def triplane_bands(record: RunRecord) -> TriplaneArrays:
+    """The bands of a run; InputError for a run of the other method."""
+    if record.triplane is None:
+        raise InputError(f"A {record.method} run has no triplane; its coefficients are in the tab Wavelets.")
+    return record.triplane
+
+
+def volume_picture(
+    record: RunRecord, decoder: PlaneDecoder, gains: Gains, azimuth_deg: Number, elevation_deg: Number, size: int
+) -> UInt8[np.ndarray, "s s 4"]:
+    """The volume of a run from a camera, transparent around it. size: 16 to 512 pixels, else InputError."""
+    if not 16 <= size <= 512:
+        raise InputError(f"The picture must be 16 to 512 pixels wide, not {size}.")
+    planes = edited_planes(triplane_bands(record), gains)
+    return decoder.volume(planes, float(azimuth_deg), float(elevation_deg), size)
 
 
 def edited_planes(bands: TriplaneArrays, gains: Gains) -> Float[torch.Tensor, "3 c h w"]:
@@ -120,13 +133,12 @@ def plane_pictures(
     """
     count = planes.shape[1]
     if channel is None:
-        coloured = _pca_colours(planes)
-        return [_enlarged(_upright(plane)) for plane in coloured], None
+        return [enlarged(plane[::-1]) for plane in _pca_colours(planes)], None
     if not 0 <= channel < count:
         raise InputError(f"The triplane has the channels 0 to {count - 1}, not {channel}.")
     values = planes[:, channel]
-    limit = max(float(np.quantile(np.abs(values), 0.998)), 1e-6)
-    return [_enlarged(_upright(diverging(plane, limit))) for plane in values], limit
+    limit = colour_limit(values)
+    return [cells_picture(plane[::-1], limit) for plane in values], limit
 
 
 def _pca_colours(planes: np.ndarray) -> UInt8[np.ndarray, "3 h w 3"]:
@@ -143,18 +155,3 @@ def _pca_colours(planes: np.ndarray) -> UInt8[np.ndarray, "3 h w 3"]:
     colours = np.zeros((len(share), 3))
     colours[:, : share.shape[1]] = share
     return (colours * 255.0).round().astype(np.uint8).reshape(number, height, width, 3)
-
-
-def _upright(plane: np.ndarray) -> np.ndarray:
-    return plane[::-1]
-
-
-def _enlarged(picture: np.ndarray) -> np.ndarray:
-    times = max(1, SHOWN_SIDE // len(picture))
-    return picture.repeat(times, axis=0).repeat(times, axis=1)
-
-
-def gains_of(values: Sequence[Number]) -> Gains:
-    """The gains that four sliders say."""
-    ll, lh, hl, hh = (float(value) for value in values)
-    return Gains(ll, lh, hl, hh)

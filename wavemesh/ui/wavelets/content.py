@@ -1,4 +1,4 @@
-"""What the wavelet bench shows and does, without gradio: slices, energies, active sites, edits and what they change.
+"""What the tab "Wavelets" shows and does, without gradio: slices, energies, active sites, and what an edit changes.
 
 Nothing here runs a network: an edit changes the coefficients of a finished run and decodes them again, which takes
 about a second at 128^3. Heavy imports stay inside the functions: the page is laid out before torch is there.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
@@ -17,8 +16,10 @@ from jaxtyping import UInt8
 
 from wavemesh.errors import InputError
 from wavemesh.ui.pictures import Number
+from wavemesh.ui.wavelets.edit import Edit
 from wavemesh.ui.widgets.colours import diverging
 from wavemesh.ui.widgets.painting import clay, lamp
+from wavemesh.ui.widgets.slices import cells_picture, colour_limit, upright
 from wavemesh.wavelets.bands import BANDS, Band
 
 if TYPE_CHECKING:
@@ -29,56 +30,15 @@ if TYPE_CHECKING:
     from wavemesh.rendering import RaycastRenderer
     from wavemesh.wavelets.sparse import SparseCoefficients
 
-SLICE_SIDE = 256
 PICTURE_SIDE = 360
 MAX_POINTS = 8000
 _LEAST_CHANGE = 0.005  # world units; a scale finer than this would show rounding
 
 
-@dataclass(frozen=True)
-class Edit:
-    """What is to be done to the coefficients, in this order: other details, muting, threshold, gains.
-
-    gains: one for each of `BANDS`. threshold: for all details, 0 for none; threshold_mode: "hard" or "soft". muted:
-    levels. taken: the levels whose details come from another run.
-    """
-
-    gains: tuple[float, ...] = (1.0,) * len(BANDS)
-    threshold: float = 0.0
-    threshold_mode: str = "hard"
-    muted: tuple[int, ...] = ()
-    taken: tuple[int, ...] = ()
-
-    def applied(self, coefficients: SparseCoefficients, other: SparseCoefficients | None = None) -> SparseCoefficients:
-        """The edited coefficients; InputError where details of another run are wanted but there is none."""
-        from wavemesh.wavelets import editing
-
-        if len(self.gains) != len(BANDS):
-            raise InputError(f"There are {len(BANDS)} bands, so as many gains are needed, not {len(self.gains)}.")
-        if self.taken:
-            if other is None:
-                raise InputError("Choose the run whose details should be taken.")
-            coefficients = editing.with_details_of(coefficients, other, self.taken)
-        for level in self.muted:
-            coefficients = editing.without_details(coefficients, level)
-        coefficients = editing.thresholded(coefficients, self.threshold, self.threshold_mode)
-        return editing.with_gains(coefficients, dict(zip(BANDS, self.gains, strict=True)))
-
-
-def band_gains(levels: Sequence[Number], bands: Sequence[Number]) -> tuple[float, ...]:
-    """The gain of each of `BANDS`: that of its group (approximation, level 2, level 1) times its own.
-
-    levels: three gains. bands: one for each detail band, in the order of BANDS[1:].
-    """
-    own = (1.0, *(float(gain) for gain in bands))
-    groups = [0] + [1 if band.level == 2 else 2 for band in BANDS[1:]]
-    return tuple(float(levels[group]) * gain for group, gain in zip(groups, own, strict=True))
-
-
 def wavelet_coefficients(record: RunRecord) -> SparseCoefficients:
     """The coefficients of a run; InputError for a run of the other method."""
     if record.coefficients is None:
-        raise InputError(f"A {record.method} run has no 3D wavelet coefficients; its planes are in the triplane bench.")
+        raise InputError(f"A {record.method} run has no 3D wavelet coefficients; its planes are in the tab Triplane.")
     return record.coefficients
 
 
@@ -147,23 +107,36 @@ class Comparison:
         )
         return [before, after, self._painted.view(camera, size, light=lamp(), supersample=rays).rgba]
 
+    def measures(self) -> dict[str, float | int]:
+        """The change as numbers by name; lengths in world units."""
+        moved = np.abs(self.change)
+        return {
+            "vertices": len(self.after.mesh.vertices),
+            "faces": len(self.after.mesh.faces),
+            "mean_change": float(moved.mean()),
+            "largest_change": float(moved.max()),
+            "volume_before": float(self.before.mesh.volume),
+            "volume_after": float(self.after.mesh.volume),
+            "fine_sites": len(self.after.coefficients.coords),
+        }
+
     @property
     def facts(self) -> str:
         """One line about the change."""
-        before, after = self.before.mesh.volume, self.after.mesh.volume
-        sites = len(self.after.coefficients.coords), len(self.before.coefficients.coords)
-        moved = float(np.abs(self.change).mean())
+        told, sites = self.measures(), len(self.before.coefficients.coords)
+        before, after = told["volume_before"], told["volume_after"]
         share = f"{(after - before) / before:+.1%}" if before > 0 else "unknown"
         return (
-            f"The surface moved by {moved:.4f} on average and {np.abs(self.change).max():.3f} at most (the object is "
-            f"1.8 long), the volume by {share}; {sites[0]:,} of {sites[1]:,} fine sites hold details."
+            f"The surface moved by {told['mean_change']:.4f} on average and {told['largest_change']:.3f} at most (the "
+            f"object is 1.8 long), the volume by {share}; {told['fine_sites']:,} of {sites:,} fine sites hold details."
         )
 
 
-class WaveletBench:
-    """Runs and edits of them by name, the last few kept decoded; what all sessions of a page share.
+class WaveletEditor:
+    """Runs and edits of them, the last few kept decoded; what all sessions of a page share.
 
-    load: the record of a run's folder (`Studio.record`), which says no to folders that are not ours.
+    load: the record of a run's folder (`Studio.record`), which says no to folders that are not ours. `run(folder)` is
+    `Decoded`; `comparison(folder, edit, other)` is the run before and after an edit, with details of another folder.
     """
 
     def __init__(self, load: Callable[[str], RunRecord]) -> None:
@@ -187,18 +160,15 @@ def slice_pictures(
 ) -> tuple[list[UInt8[np.ndarray, "s s 3"]], float]:
     """Slices of a band across x, y and z as pictures on one colour scale, and where that scale ends.
 
-    positions: world, in [-1, 1]. The picture across x shows z to the right and y up, across y x to the right and z
-    down (from above), across z x to the right and y up (from the front). A band whose mean is not zero, such as the
-    approximation, is shown as it is: zero is grey.
+    positions: world, in [-1, 1]. They lie as `upright` says. A band whose mean is not zero, such as the approximation,
+    is shown as it is: zero is grey.
     """
     from wavemesh.wavelets.editing import band_slice
 
     across = [band_slice(coefficients, band, axis, float(positions[axis])).float().numpy() for axis in range(3)]
-    # One scale for all three, from the whole range that they show; the band's own outliers would hide the rest.
-    shown = np.abs(np.concatenate([values.reshape(-1) for values in across]))
-    limit = max(float(np.quantile(shown, 0.998)), 1e-6)
-    oriented = [across[0][::-1], across[1].T, across[2].T[::-1]]
-    return [_enlarged(diverging(values, limit)) for values in oriented], limit
+    # One scale for all three, from the whole range that they show.
+    limit = colour_limit(np.stack(across))
+    return [cells_picture(upright(values, axis), limit) for axis, values in enumerate(across)], limit
 
 
 def energy_html(before: SparseCoefficients, after: SparseCoefficients | None = None) -> str:
@@ -231,9 +201,3 @@ def strongest_sites(coefficients: SparseCoefficients) -> tuple[np.ndarray, np.nd
 def _bar(value: float, low: float, top: float, name: str) -> str:
     share = np.log(max(value, low) / low) / np.log(top / low)
     return f'<div class="wm-bar {name}" style="width:{share:.1%}"></div>'
-
-
-def _enlarged(picture: np.ndarray) -> np.ndarray:
-    """The picture with every pixel repeated until it is about SLICE_SIDE wide: cells stay cells."""
-    times = max(1, SLICE_SIDE // len(picture))
-    return picture.repeat(times, axis=0).repeat(times, axis=1)

@@ -2,43 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import gradio as gr
 
-from wavemesh.ui.bench_api import add_wavelet_api
 from wavemesh.ui.export import export_mesh
-from wavemesh.ui.pictures import Number
 from wavemesh.ui.studio import Studio
 from wavemesh.ui.wavelets.content import (
     Comparison,
-    Edit,
-    WaveletBench,
-    band_gains,
+    WaveletEditor,
     energy_html,
     slice_pictures,
     strongest_sites,
 )
-from wavemesh.ui.wavelets.layout import (
-    EMPTY,
-    build_controls,
-    build_help,
-    build_looks,
-    build_pictures,
-    subbands,
-)
+from wavemesh.ui.wavelets.edit import Edit
+from wavemesh.ui.wavelets.layout import BandSlices, EditControls, EditPictures, subbands
 from wavemesh.ui.widgets.colours import legend
 from wavemesh.ui.widgets.downloads import download_on_demand
-from wavemesh.ui.widgets.finished import let_go
+from wavemesh.ui.widgets.events import PRIVATE, TOOLS, Updates, Values
+from wavemesh.ui.widgets.finished import let_go, nothing_to_inspect
 from wavemesh.ui.widgets.notices import explained
 from wavemesh.ui.widgets.plots import points_plot
+from wavemesh.ui.widgets.slices import limit_legend
 from wavemesh.ui.workspace import KEPT_S, new_result_folder
-from wavemesh.wavelets.bands import BANDS, Band
 
-_PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-# Decoding shares the processor with the model; what comes faster than it is done is worth only its last.
-_BUSY: dict[str, Any] = {"concurrency_limit": 2, "concurrency_id": "bench", "trigger_mode": "always_last"}
+_HELP = """A run ends with the **wavelet coefficients** of a signed distance field: an approximation at 32³, and the
+details that turn it into 64³ (level 2) and then into 128³ (level 1, kept only at the sites near the surface). A band's
+name says what it holds along x, y and z: **a** is the smooth part, **d** the detail. So *dad* changes along x and z
+and is smooth along y."""
+_WORDS = "Its wavelet coefficients can be seen and changed here."
+_EMPTY = nothing_to_inspect(_WORDS)
+_OTHER_METHOD = nothing_to_inspect(_WORDS, reason="The last run was one of the triplane.")
 
 
 class _Opened(NamedTuple):
@@ -51,19 +45,30 @@ class _Opened(NamedTuple):
 
 def wavelet_tab(studio: Studio, finished_run: gr.State) -> None:
     """Build the tab inside the current Tabs and wire it; finished_run holds the folder of the last run's record."""
-    bench = WaveletBench(studio.record)
     with gr.Tab("Wavelets", id="wavelets") as tab:
-        opened = gr.State(None, time_to_live=KEPT_S)
-        runs = gr.State([], time_to_live=KEPT_S)
-        empty = gr.HTML(EMPTY)
-        with gr.Column(visible=False) as body:
-            build_help()
+        _WaveletTab(studio, finished_run).wire(tab)
+
+
+class _WaveletTab:
+    """The components, and what happens when a person uses them."""
+
+    def __init__(self, studio: Studio, finished_run: gr.State) -> None:
+        self.studio, self.finished_run = studio, finished_run
+        self.editor = WaveletEditor(studio.record)
+        self.opened = gr.State(None, time_to_live=KEPT_S)
+        self.runs = gr.State([], time_to_live=KEPT_S)  # those of the visit, as choices
+        self.empty = gr.HTML(_EMPTY)
+        with gr.Column(visible=False) as self.body:
+            gr.Markdown(_HELP, elem_classes="wm-note")
             with gr.Row():
                 with gr.Column(scale=4, min_width=330):
-                    controls, reset, saving = build_controls()
+                    self.controls = EditControls()
+                    with gr.Row():
+                        self.reset = gr.Button("Undo all edits", elem_id="reset-edit", size="md")
+                        download_on_demand("Edited mesh (.glb)", self.mesh_file, [self.opened], "save-edit")
                 with gr.Column(scale=8, min_width=330):
-                    pictures, azimuth, elevation = build_pictures()
-                    looks = build_looks()
+                    self.edited = EditPictures()
+                    self.slices = BandSlices()
             with gr.Row():
                 with gr.Column(min_width=330):
                     gr.HTML('<p class="wm-step">Energy per band</p>')
@@ -71,139 +76,137 @@ def wavelet_tab(studio: Studio, finished_run: gr.State) -> None:
                         "Sum of squared coefficients, on a logarithmic scale; grey before, blue after the edit.",
                         elem_classes="wm-note",
                     )
-                    energy = gr.HTML(elem_id="energy")
+                    self.energy = gr.HTML(elem_id="energy")
                 with gr.Column(min_width=330):
                     gr.HTML('<p class="wm-step">Sites with fine details</p>')
                     gr.Markdown(
                         "The strongest 8,000; drag to turn. The view stays while you edit.", elem_classes="wm-note"
                     )
-                    sites = gr.Plot(show_label=False, label="Sites with fine details", elem_id="sites")
-    view = [azimuth, elevation]
-    sights = [looks.which, looks.level, looks.key, *looks.positions]
-    shown = [opened, *pictures, *looks.slices, looks.legend, energy, sites]
+                    self.sites = gr.Plot(show_label=False, label="Sites with fine details", elem_id="sites")
 
-    def show(now: _Opened, angles: Sequence[Number], sight: Sequence[Any]) -> list[Any]:
-        """Values for `shown`."""
-        comparison = bench.comparison(*now)
-        coefficients = comparison.after.coefficients
-        plot = points_plot(*strongest_sites(coefficients), "strength")
-        table = energy_html(comparison.before.coefficients, coefficients if now.edit != Edit() else None)
-        return [now, *_changed(comparison, angles), *_slices(comparison, sight), table, plot]
+    def wire(self, tab: gr.Tab) -> None:
+        """Let the components act."""
+        controls, edited, slices = self.controls, self.edited, self.slices
+        seen = {self.opened} | edited.camera | slices.pickers
+        shown = {self.opened, self.energy, self.sites} | edited.shown | slices.shown
+        forget, gone = let_go(self.empty, self.body, self.opened, _EMPTY)
+        self.finished_run.change(forget, self.finished_run, gone, **PRIVATE)
+        tab.select(
+            self.open_run, seen | {self.finished_run, self.runs},
+            shown | controls.components | {self.runs, self.empty, self.body}, **PRIVATE,
+        ).then(forget, self.finished_run, gone, **PRIVATE)  # fmt: skip
+        # While a slider moves as well: what comes while a shape is decoded waits, and only its last is done.
+        for control in controls.components:
+            control.input(self.show_edit, seen | controls.components, shown, **TOOLS)
+        self.reset.click(controls.neutral, None, controls.components, **PRIVATE).then(self.undo, seen, shown, **TOOLS)
+        turned = {self.opened} | edited.camera
+        for angle in edited.camera:
+            angle.input(self.turn_roughly, turned, edited.pictures, **TOOLS)
+            angle.release(self.turn, turned, edited.pictures, **TOOLS)
+        look = {"fn": self.show_slices, "inputs": {self.opened} | slices.pickers, "outputs": slices.shown, **TOOLS}
+        for picker in slices.pickers - {slices.level}:
+            picker.input(**look)
+        slices.level.input(self.choose_level, {slices.level, slices.key}, slices.key, **PRIVATE).then(**look)
 
-    @explained(len(shown) + len(controls.flat()) + 3)
-    def open_run(folder: str | None, now: _Opened | None, known: list[tuple[str, str]], *values: Any) -> list[Any]:
+    @explained
+    def open_run(self, values: Values) -> Updates:
         """Show another run, unedited; nothing to do where it is open already."""
+        folder, now = values[self.finished_run], values[self.opened]
         if folder is None or (now is not None and now.folder == folder):
-            return [gr.skip()] * (len(shown) + len(controls.flat()) + 3)
-        known = _with_run(known, folder, studio)
-        if studio.record(folder).coefficients is None:
-            note = EMPTY.replace("No run to inspect yet.", "The last run was one of the triplane.")
-            return [known, gr.update(value=note, visible=True), gr.update(visible=False)] + [gr.skip()] * (
-                len(shown) + len(controls.flat())
-            )
-        neutral = controls.neutral()
-        neutral[-2] = gr.update(choices=[run for run in known if run[1] != folder], value=None)
-        shows = show(_Opened(folder), values[:2], values[2:])
-        return [known, gr.update(visible=False), gr.update(visible=True), *neutral, *shows]
+            return gr.skip()
+        if self.studio.record(folder).coefficients is None:
+            notice = gr.update(value=_OTHER_METHOD, visible=True)
+            return {self.opened: None, self.empty: notice, self.body: gr.update(visible=False)}
+        runs = self._with_run(values[self.runs], folder)
+        return {
+            self.runs: runs,
+            self.empty: gr.update(visible=False),
+            self.body: gr.update(visible=True),
+            **self.controls.neutral(),
+            self.controls.other: gr.update(choices=[run for run in runs if run[1] != folder], value=None),
+            **self._updates(_Opened(folder), values),
+        }
 
-    @explained(len(shown))
-    def edit(now: _Opened | None, *values: Any) -> list[Any]:
+    @explained
+    def show_edit(self, values: Values) -> Updates:
+        """The run as the controls say."""
+        now = values[self.opened]
         if now is None:
-            return [gr.skip()] * len(shown)
-        count = len(controls.flat())
-        wanted, other = _edit_of(values[:count])
-        return show(_Opened(now.folder, wanted, other), values[count : count + 2], values[count + 2 :])
+            return gr.skip()
+        edited = _Opened(now.folder, self.controls.edit(values), values[self.controls.other] or None)
+        return self._updates(edited, values)
 
-    @explained(len(shown))
-    def undo(now: _Opened | None, *values: Any) -> list[Any]:
-        return [gr.skip()] * len(shown) if now is None else show(_Opened(now.folder), values[:2], values[2:])
+    @explained
+    def undo(self, values: Values) -> Updates:
+        """The run as it was."""
+        now = values[self.opened]
+        return gr.skip() if now is None else self._updates(_Opened(now.folder), values)
 
-    def turner(rough: bool) -> Any:
-        @explained(3)
-        def turn(now: _Opened | None, azimuth_deg: Number, elevation_deg: Number) -> list[Any]:
-            if now is None:
-                return [gr.skip()] * 3
-            return list(bench.comparison(*now).pictures(azimuth_deg, elevation_deg, rough=rough))
+    @explained
+    def turn(self, values: Values) -> Updates:
+        """The three pictures from another camera."""
+        return self._pictures(values, rough=False)
 
-        return turn
+    @explained
+    def turn_roughly(self, values: Values) -> Updates:
+        """The same with jagged edges, while the camera moves."""
+        return self._pictures(values, rough=True)
 
-    @explained(4)
-    def look(now: _Opened | None, *sight: Any) -> list[Any]:
-        return [gr.skip()] * 4 if now is None else _slices(bench.comparison(*now), sight)
+    @explained
+    def show_slices(self, values: Values) -> Updates:
+        """Other slices of the same coefficients."""
+        now = values[self.opened]
+        return gr.skip() if now is None else self._slices(self.editor.comparison(*now), values)
 
-    def choose_level(level: int, key: str) -> Any:
-        choices = subbands(level)
-        keys = [choice[1] for choice in choices]
-        return gr.update(choices=choices, value=key if key in keys else keys[0])
+    def choose_level(self, values: Values) -> Updates:
+        """The subbands of another level."""
+        band = self.slices.band(values)
+        return {self.slices.key: gr.update(choices=subbands(band.level), value=band.key)}
 
-    def write(now: _Opened | None) -> str | None:
+    def mesh_file(self, now: _Opened | None) -> str | None:
+        """The path of the edited mesh."""
         if now is None:
             return None
-        mesh = bench.comparison(*now).after.mesh
-        return export_mesh(mesh, new_result_folder(studio.workspace), "edited-mesh")[".glb"]
+        mesh = self.editor.comparison(*now).after.mesh
+        return export_mesh(mesh, new_result_folder(self.studio.workspace), "edited-mesh")[".glb"]
 
-    forget, gone = let_go(empty, body, opened, EMPTY)
-    tab.select(
-        open_run,
-        [finished_run, opened, runs, *view, *sights],
-        [runs, empty, body, *controls.flat(), *shown],
-        **_PRIVATE,
-    ).then(forget, finished_run, gone, **_PRIVATE)
-    finished_run.change(forget, finished_run, gone, **_PRIVATE)
-    # While a slider moves as well: what comes while a shape is decoded waits, and only its last is done.
-    for control in controls.flat():
-        control.input(edit, [opened, *controls.flat(), *view, *sights], shown, **_PRIVATE, **_BUSY)
-    reset.click(controls.neutral, None, controls.flat(), **_PRIVATE).then(
-        undo, [opened, *view, *sights], shown, **_PRIVATE, **_BUSY
-    )
-    for angle in view:
-        angle.input(turner(True), [opened, *view], list(pictures[:3]), **_PRIVATE, **_BUSY)
-        angle.release(turner(False), [opened, *view], list(pictures[:3]), **_PRIVATE, **_BUSY)
-    for picker in (looks.which, looks.key, *looks.positions):
-        picker.input(look, [opened, *sights], [*looks.slices, looks.legend], **_PRIVATE, **_BUSY)
-    looks.level.input(choose_level, [looks.level, looks.key], looks.key, **_PRIVATE).then(
-        look, [opened, *sights], [*looks.slices, looks.legend], **_PRIVATE, **_BUSY
-    )
-    with saving:
-        download_on_demand("Edited mesh (.glb)", write, [opened], "save-edit")
-    with tab:
-        add_wavelet_api(studio)
+    def _updates(self, now: _Opened, values: Values) -> Updates:
+        """All that shows a run and its edit."""
+        comparison = self.editor.comparison(*now)
+        before, after = comparison.before.coefficients, comparison.after.coefficients
+        limit = f"{comparison.limit:.3f}"
+        ends = (f"−{limit} removed", "same", f"+{limit} added")
+        pictures = comparison.pictures(values[self.edited.azimuth], values[self.edited.elevation])
+        return {
+            self.opened: now,
+            **dict(zip(self.edited.pictures, pictures, strict=True)),
+            self.edited.legend: legend("Change of the surface (the object is 1.8 long)", *ends),
+            self.edited.facts: comparison.facts,
+            **self._slices(comparison, values),
+            self.energy: energy_html(before, after if now.edit != Edit() else None),
+            self.sites: points_plot(*strongest_sites(after), "strength"),
+        }
 
+    def _pictures(self, values: Values, rough: bool) -> Updates:
+        now = values[self.opened]
+        if now is None:
+            return gr.skip()
+        angles = (values[self.edited.azimuth], values[self.edited.elevation])
+        pictures = self.editor.comparison(*now).pictures(*angles, rough=rough)
+        return dict(zip(self.edited.pictures, pictures, strict=True))
 
-def _changed(comparison: Comparison, angles: Sequence[Number]) -> list[Any]:
-    """Values for `Pictures`."""
-    limit = f"{comparison.limit:.3f}"
-    scale = legend("Change of the surface (the object is 1.8 long)", f"−{limit} removed", "same", f"+{limit} added")
-    return [*comparison.pictures(angles[0], angles[1]), scale, comparison.facts]
+    def _slices(self, comparison: Comparison, values: Values) -> Updates:
+        shown = comparison.before if values[self.slices.which] == "before" else comparison.after
+        band = self.slices.band(values)
+        positions = [values[position] for position in self.slices.positions]
+        pictures, limit = slice_pictures(shown.coefficients, band, positions)
+        return {
+            **dict(zip(self.slices.pictures, pictures, strict=True)),
+            self.slices.legend: limit_legend(f"Coefficients of band {band.label}", limit),
+        }
 
-
-def _slices(comparison: Comparison, sight: Sequence[Any]) -> list[Any]:
-    """Three pictures and their legend."""
-    which, level, key, *positions = sight
-    coefficients = (comparison.before if which == "before" else comparison.after).coefficients
-    band = Band(int(level), key)
-    if band not in BANDS:  # the level was just changed, and the subband is about to follow
-        band = Band(int(level), subbands(int(level))[0][1])
-    pictures, limit = slice_pictures(coefficients, band, positions)
-    return [*pictures, legend(f"Coefficients of band {band.label}", f"−{limit:.3g}", "0", f"+{limit:.3g}")]
-
-
-def _edit_of(values: Sequence[Any]) -> tuple[Edit, str | None]:
-    """The edit that the controls describe, and the folder of the other run."""
-    *gains, threshold, mode, muted, other, taken = values
-    edit = Edit(
-        band_gains(gains[:3], gains[3:]),
-        float(threshold),
-        mode,
-        tuple(sorted(int(level) for level in muted)),
-        tuple(sorted(int(level) for level in taken)),
-    )
-    return edit, other or None
-
-
-def _with_run(known: list[tuple[str, str]], folder: str, studio: Studio) -> list[tuple[str, str]]:
-    """The runs of the visit as choices, newest last; only those whose coefficients can be exchanged."""
-    record = studio.record(folder)
-    if record.coefficients is None or any(run[1] == folder for run in known):
-        return known
-    return [*known, (f"Run {len(known) + 1}, seed {record.settings.seed}", folder)]
+    def _with_run(self, runs: list[tuple[str, str]], folder: str) -> list[tuple[str, str]]:
+        """The runs of the visit as choices, newest last."""
+        if any(run[1] == folder for run in runs):
+            return runs
+        return [*runs, (f"Run {len(runs) + 1}, seed {self.studio.record(folder).settings.seed}", folder)]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any
 
@@ -14,26 +15,30 @@ from wavemesh.errors import InputError
 _log = logging.getLogger(__name__)
 
 
-def explained(count: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """A decorator for handlers of `count` outputs: what fails is said in a notice and changes nothing on the page."""
+def explained(handler: Any) -> Callable[..., Any]:
+    """The handler of an event: what fails is said in a notice and changes nothing on the page."""
+    if isinstance(handler, int):  # the number of outputs, which older callers give
+        return explained
 
-    def decorate(handler: Callable[..., Any]) -> Callable[..., Any]:
-        nothing = gr.skip() if count == 1 else [gr.skip()] * count
+    @wraps(handler)
+    def handled(*arguments: Any) -> Any:
+        with failures_told():
+            return handler(*arguments)
+        return gr.skip()
 
-        @wraps(handler)
-        def handled(*arguments: Any) -> Any:
-            try:
-                return handler(*arguments)
-            except InputError as error:
-                gr.Warning(str(error), title="This did not work")
-            except Exception:
-                _log.exception("a handler failed")
-                gr.Warning("Something went wrong on the server; the reason is in its log.", title="This did not work")
-            return nothing
+    return handled
 
-        return handled
 
-    return decorate
+@contextmanager
+def failures_told() -> Iterator[None]:
+    """What fails inside is said in a notice, and ends there."""
+    try:
+        yield
+    except InputError as error:
+        gr.Warning(str(error), title="This did not work")
+    except Exception:
+        _log.exception("a handler failed")
+        gr.Warning("Something went wrong on the server; the reason is in its log.", title="This did not work")
 
 
 def refused(handler: Callable[..., Any]) -> Callable[..., Any]:

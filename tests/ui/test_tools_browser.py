@@ -1,4 +1,4 @@
-"""The benches as a person meets them, in Chromium: muting a band changes the shape, a mesh is repaired and filmed."""
+"""The tabs as a person uses them, in Chromium: muting a band changes the shape, a mesh is repaired and filmed."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ import torch
 import trimesh
 from playwright.sync_api import expect
 
-from tests.ui.conftest import opened, pixels
+from tests.ui.conftest import SHIPPED, opened, pixels
 from wavemesh.models.triplane_renderer import TriplaneRenderer
+from wavemesh.pipelines.outputs import TriplaneArrays
+from wavemesh.settings import TriplaneSettings, WaveMeshSettings
 from wavemesh.ui.studio import Studio
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore")]
@@ -34,21 +36,23 @@ class FakeTriplanePipeline:
             renderer.mlp[-1].bias[0] += 0.05
         self.model = SimpleNamespace(renderer=renderer)
 
-    def __call__(self, views: list[Any], *, num_inference_steps: Any, **settings: Any) -> Any:
-        output = self.inner(views, num_inference_steps=(1, 1), **settings)
+    def __call__(self, views: list[Any], *, settings: TriplaneSettings, callback: Any) -> Any:
+        output = self.inner(
+            views, settings=WaveMeshSettings(coarse_steps=1, detail_steps=1).filled(), callback=callback
+        )
         random = np.random.default_rng(0)
-        output.triplane_ll = random.normal(size=(3, CHANNELS, SIDE, SIDE)).astype(np.float32)
-        output.triplane_details = random.normal(size=(3, 3, CHANNELS, SIDE, SIDE)).astype(np.float32)
+        shapes = (3, CHANNELS, SIDE, SIDE), (3, 3, CHANNELS, SIDE, SIDE)
+        output.triplane = TriplaneArrays(*(random.normal(size=shape).astype(np.float32) for shape in shapes))
         output.coefficients = None
-        output.settings["method"] = "triplane"
+        output.settings = settings
         return output
 
 
 @pytest.fixture
 def studio(studio: Studio, pipeline: Any, examples_folder: Path) -> Studio:
     """The studio of the other tests, with a second method."""
-    others = {"triplane": lambda: FakeTriplanePipeline(pipeline)}
-    return Studio(lambda: pipeline, studio.workspace, examples_folder, studio.defaults, others)
+    factories = {"wavemesh": lambda: pipeline, "triplane": lambda: FakeTriplanePipeline(pipeline)}
+    return Studio(factories, studio.workspace, examples_folder, SHIPPED)
 
 
 @pytest.fixture

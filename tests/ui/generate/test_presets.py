@@ -7,35 +7,44 @@ from pathlib import Path
 
 import pytest
 
+from wavemesh.bundled import WEIGHTS
 from wavemesh.evaluation.variants import Sampling, samplings
-from wavemesh.ui.methods import METHODS, presets
-from wavemesh.ui.studio import shipped_defaults
+from wavemesh.settings import METHODS, WaveMeshSettings, presets, shipped_settings
 
-TABLE = Path(__file__).resolve().parents[2] / "docs" / "ablations.md"
+TABLE = Path(__file__).resolve().parents[3] / "docs" / "ablations.md"
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_presets_have_steps_for_every_stage_and_balanced_is_what_ships(method: str) -> None:
-    shipped = (3, 2)[: len(METHODS[method].stages)]
-    found = presets(method, shipped, 2)
+    names = METHODS[method].stages.values()
+    shipped = METHODS[method](**dict(zip(names, (3, 2), strict=False))).filled()
+    found = presets(shipped)
     assert list(found) == ["fast", "balanced", "fine"]
-    assert all(len(preset.steps) == len(shipped) for preset in found.values())
-    assert found["balanced"].steps == shipped
-    assert found["balanced"].turns == (2 if len(shipped) == 2 else None)
-    assert found["fast"].steps <= shipped < found["fine"].steps
+    assert found["balanced"].settings == shipped
+    fast, balanced, fine = ([getattr(preset.settings, name) for name in names] for preset in found.values())
+    assert fast <= balanced < fine
+
+
+def wavemesh_presets() -> tuple[WaveMeshSettings, WaveMeshSettings]:
+    """The fast and the balanced settings of the bundled weights."""
+    found = presets(shipped_settings("wavemesh", WEIGHTS / "wavemesh"))
+    fast, balanced = found["fast"].settings, found["balanced"].settings
+    assert isinstance(fast, WaveMeshSettings)
+    assert isinstance(balanced, WaveMeshSettings)
+    return fast, balanced
 
 
 def fast_setting() -> Sampling:
     """The fast preset as the table calls it, which leaves out the frames that the weights came with."""
-    defaults = shipped_defaults()
-    fast = defaults.presets("wavemesh")["fast"]
-    return Sampling(*fast.steps, turns=None if fast.turns == defaults.turns else fast.turns)
+    fast, balanced = wavemesh_presets()
+    frames = None if fast.frames == balanced.frames else fast.frames
+    return Sampling(fast.coarse_steps, fast.detail_steps, frames=frames)
 
 
 def test_fast_is_one_of_the_measured_settings_with_few_evaluations() -> None:
-    fast = shipped_defaults().presets("wavemesh")["fast"]
+    fast, _ = wavemesh_presets()
     assert fast_setting() in samplings(Sampling(2))
-    assert fast.steps[0] * (fast.turns or 1) <= 5, "network evaluations of the coarse stage"
+    assert fast.coarse_steps * fast.frames <= 5, "network evaluations of the coarse stage"
     assert fast.resolution == 128, "the resolution of the table"
 
 
