@@ -16,7 +16,9 @@ import torch
 from wavemesh.errors import InputError
 from wavemesh.geometry.isosurface import sdf_to_mesh
 from wavemesh.models.triplane_renderer import TriplaneRenderer
-from wavemesh.pipelines.record import RunRecord, TriplaneArrays
+from wavemesh.pipelines.outputs import TriplaneArrays
+from wavemesh.pipelines.record import RunRecord
+from wavemesh.settings import TriplaneSettings
 from wavemesh.ui.accelerator import Accelerator
 from wavemesh.ui.triplane.content import (
     BAND_NAMES,
@@ -42,7 +44,7 @@ def record(triplane: TriplaneArrays | None) -> RunRecord:
     axis = (np.arange(12) + 0.5) / 6 - 1
     x, y, z = np.meshgrid(axis, axis, axis, indexing="ij")
     sdf = (np.sqrt(x**2 + y**2 + z**2) - 0.5).astype(np.float32)
-    return RunRecord("triplane", {"seed": 0}, [], [], [], [], None, sdf, sdf_to_mesh(sdf), triplane)
+    return RunRecord(TriplaneSettings(), [], [], [], [], None, sdf, sdf_to_mesh(sdf), triplane)
 
 
 def small_renderer() -> TriplaneRenderer:

@@ -8,6 +8,7 @@ import pytest
 from wavemesh.errors import InputError
 from wavemesh.geometry.isosurface import sdf_to_mesh
 from wavemesh.pipelines.record import RunRecord
+from wavemesh.settings import METHODS
 from wavemesh.ui.wavelets.content import (
     Comparison,
     Decoded,
@@ -33,7 +34,7 @@ def ball(radius: float) -> SparseCoefficients:
 
 def record(coefficients: SparseCoefficients | None, method: str = "wavemesh") -> RunRecord:
     sdf = ball(0.4).to_sdf().numpy()
-    return RunRecord(method, {"seed": 0}, [], [], [], [], coefficients, sdf, sdf_to_mesh(sdf))
+    return RunRecord(METHODS[method](), [], [], [], [], coefficients, sdf, sdf_to_mesh(sdf))
 
 
 @pytest.fixture

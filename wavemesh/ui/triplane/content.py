@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     import torch
     import trimesh
 
-    from wavemesh.pipelines.record import RunRecord, TriplaneArrays
+    from wavemesh.pipelines.outputs import TriplaneArrays
+    from wavemesh.pipelines.record import RunRecord
 
 BAND_NAMES = ("LL", "LH", "HL", "HH")
 PLANE_NAMES = ("XY", "XZ", "YZ")

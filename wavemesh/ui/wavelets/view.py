@@ -209,5 +209,4 @@ class _WaveletTab:
         """The runs of the visit as choices, newest last."""
         if any(run[1] == folder for run in runs):
             return runs
-        seed = self.studio.record(folder).settings.seed
-        return [*runs, (f"Run {len(runs) + 1}, seed {seed}", folder)]
+        return [*runs, (f"Run {len(runs) + 1}, seed {self.studio.record(folder).settings.seed}", folder)]
