@@ -1,5 +1,5 @@
-# make app       an environment in .venv, everything installed, the page served
-# make test      the same environment, then the tests (all but the slow ones)
+# make app       an environment in .venv with what the page needs, the page served
+# make test      the same environment with everything, then the tests (all but the slow ones)
 # make test-all  the slow tests as well
 # make check     formatting, lint, types, import layers and the fast tests, in under two minutes
 # make format    formats the code
@@ -40,7 +40,7 @@ format: .venv/stamp-dev
 DATA ?= data/furniture
 RUN ?= runs/release
 TRAIN = $(BIN)/python -m wavemesh train --data $(DATA)
-weights: .venv/stamp-app
+weights: .venv/stamp-dev
 	$(BIN)/python -m wavemesh prepare -o $(DATA)
 	$(TRAIN) --preset cpu --steps 9700 -o $(RUN)/coarse --export $(RUN)/weights
 	$(TRAIN) --preset cpu-detail --batch-size 4 --steps 300 -o $(RUN)/detail --init $(RUN)/weights --export $(RUN)/weights
@@ -70,6 +70,12 @@ clean:
 	$(PIP) -r requirements.txt -c constraints.txt
 	@touch $@
 
-.venv/stamp-dev: requirements-dev.txt .venv/stamp-app
+# pyproject.toml has the lists. A Space installs this file alone, so that it cannot refer to them.
+requirements.txt: pyproject.toml
+	@$(PYTHON) -c 'import tomllib; p = tomllib.load(open("$<", "rb"))["project"]; print( \
+		"# What the page imports, for a Space on Hugging Face; `make requirements.txt` writes it from pyproject.toml.", \
+		*p["dependencies"], *p["optional-dependencies"]["app"], sep="\n")' > $@
+
+.venv/stamp-dev: requirements-dev.txt pyproject.toml .venv/stamp-app
 	$(PIP) -r requirements-dev.txt -c constraints.txt
 	@touch $@

@@ -165,27 +165,6 @@ def test_a_failure_while_swapping_keeps_the_old_weights(folder: Path, monkeypatc
     assert [path.name for path in folder.parent.iterdir()] == ["weights"]
 
 
-def test_resolve_takes_a_folder_as_it_is(folder: Path) -> None:
-    assert checkpoint.resolve(folder) == folder
-    assert checkpoint.resolve(str(folder)) == folder
-
-
-def test_resolve_says_what_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="neither a folder nor a Hub id"):
-        checkpoint.resolve(tmp_path / "none")
-    with pytest.raises(InputError, match="Unknown system 'mesh'"):
-        checkpoint.resolve(None, system="mesh")
-
-
-def test_resolve_without_a_network_says_that_the_hub_did_not_answer(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HF_HOME", str(tmp_path))
-    with pytest.raises(InputError, match="no folder 'nobody/nothing'") as caught:
-        checkpoint.resolve("nobody/nothing")
-    assert "\n" not in str(caught.value)
-
-
 @dataclasses.dataclass(frozen=True)
 class Size:
     width: int = 2

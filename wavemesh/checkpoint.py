@@ -25,12 +25,11 @@ from torch import Tensor, nn
 from wavemesh.config import from_dict
 from wavemesh.errors import InputError
 from wavemesh.files import read_json
+from wavemesh.settings import modern
+from wavemesh.weights import MANIFEST
 
-MANIFEST = "manifest.json"
 CONFIG = "config.json"
 FORMAT = 1
-SYSTEMS = ("wavemesh", "triplane")
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _NAME = re.compile(r"[A-Za-z0-9_]+")
 
 Config = TypeVar("Config")
@@ -98,10 +97,10 @@ def load_weights(folder: str | Path) -> tuple[dict[str, dict[str, Tensor]], dict
     return networks, read_json(folder / CONFIG)
 
 
-def fingerprint(*states: Mapping[str, Tensor]) -> str:
-    """The first 16 hex digits of the sha256 over the names, shapes and values of networks' state_dicts.
+def state_digest(*states: Mapping[str, Tensor]) -> str:
+    """16 hex digits of the sha256 over the names, shapes and values of networks' state_dicts.
 
-    Equal for equal weights wherever they were loaded from; it says whether two results can be expected to agree.
+    Bundles of November 2026 and before name their weights by it; since then `weights.fingerprint` does.
     """
     digest = hashlib.sha256()
     for state in states:
@@ -109,19 +108,6 @@ def fingerprint(*states: Mapping[str, Tensor]) -> str:
             digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype};".encode())
             digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
     return digest.hexdigest()[:16]
-
-
-def manifest_fingerprint(folder: str | Path) -> str:
-    """The first 16 hex digits of the sha256 over the sums in a folder's manifest: weights and configuration together.
-
-    Reads nothing but the manifest; raises InputError where there is none.
-    """
-    path = Path(folder) / MANIFEST
-    if not path.is_file():
-        raise InputError(f"There are no weights in {folder}: the file {MANIFEST} is missing.")
-    files = read_json(path).get("files", {})
-    sums = "".join(f"{name} {entry['sha256']}\n" for name, entry in sorted(files.items()))
-    return hashlib.sha256(sums.encode()).hexdigest()[:16]
 
 
 def load_module(
@@ -136,6 +122,8 @@ def load_module(
     weights take their defaults. Raises InputError where files are missing, damaged or do not fit.
     """
     weights, config = load_weights(folder)
+    if isinstance(config.get("sampling"), dict):
+        config["sampling"] = modern(config["sampling"])
     module = build(from_dict(config_type, config, fill_defaults=True))
     for name, network in networks(module).items():
         if name not in weights:
@@ -145,37 +133,6 @@ def load_module(
         except RuntimeError as error:
             raise InputError(f"The weights of {name!r} in {folder} do not fit their configuration.") from error
     return module.eval()
-
-
-def resolve(source: str | Path | None, system: str = "wavemesh") -> Path:
-    """The folder that holds the weights: the bundled ones for None, a folder as it is, else a download from the Hub.
-
-    source: None, a folder, or a Hub id `owner/name`. Raises InputError if there is nothing there.
-    """
-    if system not in SYSTEMS:
-        raise InputError(f"Unknown system {system!r}; there are {', '.join(SYSTEMS)}.")
-    if source is None:
-        folder = Path(__file__).resolve().parent.parent / "assets" / "weights" / system
-        if not (folder / MANIFEST).is_file():
-            raise InputError(f"The bundled weights are missing: there is no {MANIFEST} in {folder}.")
-        return folder
-    if Path(source).is_dir():
-        return Path(source)
-    if not _HUB_ID.fullmatch(str(source)):
-        raise InputError(f"There are no weights at {str(source)!r}: neither a folder nor a Hub id like owner/name.")
-    return _download(str(source))
-
-
-def _download(hub_id: str) -> Path:
-    import httpx
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    try:
-        return Path(snapshot_download(hub_id, allow_patterns=["*.safetensors", "*.json"]))
-    except (HfHubHTTPError, LocalEntryNotFoundError, httpx.HTTPError, OSError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise InputError(f"There is no folder {hub_id!r}, and the Hub did not give its weights: {reason}") from None
 
 
 def _stored(name: str, tensor: Tensor, dtype: torch.dtype) -> Tensor:

@@ -14,6 +14,7 @@ from huggingface_hub.errors import LocalTokenNotFoundError
 from tests.cli.test_generate import refuse
 from wavemesh.cli import main
 from wavemesh.cli.deploy import space_files
+from wavemesh.weights import fingerprint, hub_files
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -23,6 +24,9 @@ class FakeHub:
 
     calls: list[tuple[str, dict[str, Any]]] = []
     fails_with: Exception | None = None
+
+    def __init__(self, token: str | None = None) -> None:
+        assert token is None
 
     def create_repo(self, repo_id: str, **settings: Any) -> None:
         if FakeHub.fails_with is not None:
@@ -81,9 +85,27 @@ def test_one_commit_with_exactly_those_files(hub: type[FakeHub], capsys: pytest.
     assert "commit/1" in capsys.readouterr().out
 
 
+def test_weights_go_as_a_model(hub: type[FakeHub], capsys: pytest.CaptureFixture[str]) -> None:
+    folder = ROOT / "assets" / "weights" / "wavemesh"
+    assert main(["deploy", "me/weights", "--weights", str(folder), "--dry-run"]) == 0
+    *lines, summary = capsys.readouterr().out.splitlines()
+    named = [line.split()[1] for line in lines]
+    assert named == hub_files(folder)
+    assert {"README.md", "manifest.json", "coarse-00.safetensors", "camera_head/manifest.json"} <= set(named)
+    assert summary.endswith("would go to https://huggingface.co/me/weights")
+    assert hub.calls == []
+    assert main(["deploy", "me/weights", "--weights", str(folder), "--private"]) == 0
+    (_, repo), (_, upload) = hub.calls
+    assert (repo["repo_type"], repo["private"]) == ("model", True)
+    assert upload["allow_patterns"] == named
+    assert upload["commit_message"] == f"Weights {fingerprint(folder)}"
+    assert "commit/1" in capsys.readouterr().out
+
+
 def test_refusals(hub: type[FakeHub], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "OWNER/NAME, not 'mesh'" in refuse(["deploy", "mesh"], capsys)
     assert "no checkout of WaveMesh" in refuse(["deploy", "me/mesh", "--folder", str(tmp_path)], capsys)
+    assert "no weights in" in refuse(["deploy", "me/mesh", "--weights", str(tmp_path)], capsys)
     hub.fails_with = LocalTokenNotFoundError("no token")
     assert "hf auth login" in refuse(["deploy", "me/mesh", "--folder", str(ROOT)], capsys)
     hub.fails_with = OSError("the network is down")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.pipelines.triplane_model import tiny_triplane
-from wavemesh import checkpoint
+from wavemesh import weights
 from wavemesh.cli import evaluate
 from wavemesh.errors import InputError
 from wavemesh.models.camera_head import CameraHead, CameraHeadConfig
@@ -35,7 +35,7 @@ def test_missing_weights_are_a_note_unless_they_were_asked_for(
     def nothing(source: str | None, system: str = "wavemesh") -> Path:
         raise InputError(f"No weights of {system} at {source}.")
 
-    monkeypatch.setattr(checkpoint, "resolve", nothing)
+    monkeypatch.setattr(weights, "resolve", nothing)
     assert evaluate._triplane(parsed()) is None
     assert "left out. No weights of triplane" in capsys.readouterr().err
     for asked in (["--methods", "triplane"], ["--triplane-weights", "nowhere"]):

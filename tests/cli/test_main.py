@@ -17,6 +17,7 @@ from wavemesh import cli
 from wavemesh.cli.arguments import cameras_for
 from wavemesh.cli.outputs import fill_table
 from wavemesh.errors import InputError
+from wavemesh.weights import bundled_fingerprints
 
 
 @pytest.mark.parametrize("command", cli.COMMANDS)
@@ -38,10 +39,12 @@ def test_a_command_line_without_sense_exits_with_2(arguments: list[str], capsys:
 
 
 def command_lines() -> list[str]:
-    """Every `python -m wavemesh ...` of the README and of the helps' examples."""
-    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+    """Every `python -m wavemesh ...` of README, documents and the helps' examples; the log keeps those of its day."""
+    root = Path(__file__).resolve().parents[2]
+    files = [root / "README.md", *sorted(set((root / "docs").glob("*.md")) - {root / "docs" / "LOG.md"})]
+    pages = [path.read_text(encoding="utf-8") for path in files]
     helps = [importlib.import_module(f"wavemesh.cli.{name}").EXAMPLE for name in cli.COMMANDS]
-    return re.findall(r"python -m (wavemesh [a-z][^`#\n]*)", "\n".join([readme, *helps]))
+    return re.findall(r"python -m (wavemesh [a-z][^`#\n]*)", "\n".join([*pages, *helps]))
 
 
 @pytest.mark.parametrize("line", command_lines())
@@ -65,9 +68,24 @@ def test_importing_the_package_does_no_work() -> None:
     assert subprocess.run([sys.executable, "-c", script], timeout=60).returncode == 0
 
 
-def test_the_module_runs_as_a_program() -> None:
+def test_the_module_runs_as_a_program_and_names_its_weights() -> None:
     done = subprocess.run([sys.executable, "-m", "wavemesh", "--version"], capture_output=True, text=True, timeout=60)
-    assert done.stdout.strip() == wavemesh.__version__
+    version, *weights = done.stdout.splitlines()
+    assert version == f"wavemesh {wavemesh.__version__}"
+    assert weights == [f"weights of {system}: {name}" for system, name in bundled_fingerprints().items()]
+    assert len(weights) == 2
+
+
+def test_the_version_is_told_without_torch_and_without_weights() -> None:
+    script = (
+        "import sys, pathlib, wavemesh.weights\nfrom wavemesh.cli import main\n"
+        "wavemesh.weights.WEIGHTS = pathlib.Path('nowhere')\n"
+        "try:\n    main(['--version'])\nexcept SystemExit as stop:\n    assert stop.code == 0\n"
+        "sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[1:] == ["weights of wavemesh: missing", "weights of triplane: missing"]
 
 
 @pytest.mark.parametrize("name", wavemesh.__all__)
@@ -132,6 +150,16 @@ def test_a_table_is_put_between_its_marks(tmp_path: Path) -> None:
     assert path.read_text() == text
     with pytest.raises(InputError, match="'speed'"):
         fill_table(path, "speed", "")
+
+
+@pytest.mark.parametrize("option", ["--docs", "--readme"])
+def test_a_missing_place_for_a_table_is_found_before_the_work(
+    option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "page.md").write_text("no mark")
+    for command in (["evaluate", "--data", "nowhere", "-o", str(tmp_path / "out")], ["bench"]):
+        assert cli.main([*command, option, str(tmp_path / "page.md")]) == 2
+        assert "has no place for the table" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

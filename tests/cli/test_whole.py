@@ -86,18 +86,20 @@ def test_the_data_set_lists_what_it_holds_and_what_it_refused(data: Path) -> Non
 def test_trained_weights_evaluate_and_draw(
     data: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    readme = tmp_path / "README.md"
-    readme.write_text("<!-- table:evaluation -->\n<!-- end -->\n")
+    results, readme = tmp_path / "results.md", tmp_path / "README.md"
+    results.write_text("<!-- table:evaluation -->\n<!-- end -->\n")
+    readme.write_text("<!-- table:scores -->\n<!-- end -->\n")
     common = ["--data", str(data), "--split", "train", "--weights", str(trained), "--device", "cpu"]
     arguments = ["evaluate", *common, "--subset", "quick", "--views", "1", "--seeds", "1", "--points", "2000"]
-    arguments += ["--methods", "wavemesh"]
-    assert main([*arguments, "--jobs", "1", "-o", str(tmp_path / "report"), "--readme", str(readme)]) == 0
+    arguments += ["--methods", "wavemesh", "--docs", str(results), "--readme", str(readme)]
+    assert main([*arguments, "--jobs", "1", "-o", str(tmp_path / "report")]) == 0
     table = capsys.readouterr().out
     assert "| oracle nearest training shape |" in table
     assert "| WaveMesh |" in table
     assert "| WaveMesh, cameras estimated |" in table
     assert "- camera head: median error" in table
-    assert table.strip() in readme.read_text()
+    assert table.strip() in results.read_text()
+    assert "| **WaveMesh** |" in readme.read_text()
     assert json.loads((tmp_path / "report" / "report.json").read_text())["rows"]
 
     out = tmp_path / "figures"

@@ -12,7 +12,8 @@ from PIL import Image
 
 from wavemesh.data import augment
 from wavemesh.data.dataset import to_network_image
-from wavemesh.geometry.camera import Camera, project_points, stack_cameras
+from wavemesh.geometry.camera import Camera
+from wavemesh.geometry.camera_tensors import project_points, stack_cameras
 from wavemesh.pipelines.views import object_window
 from wavemesh.rendering import raycast_view
 

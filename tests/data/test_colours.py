@@ -14,7 +14,8 @@ from wavemesh.data import colours
 from wavemesh.data.colours import colour_volume, open_colours, surface_colours
 from wavemesh.data.dataset import PreparedShapes, to_network_image
 from wavemesh.errors import InputError
-from wavemesh.geometry.camera import Camera, stack_cameras
+from wavemesh.geometry.camera import Camera
+from wavemesh.geometry.camera_tensors import stack_cameras
 from wavemesh.rendering import Light, raycast_view
 
 RED, GREEN = (0.9, 0.1, 0.1), (0.1, 0.8, 0.2)

@@ -12,7 +12,8 @@ from torch.utils.data import DataLoader
 
 from wavemesh.data.dataset import MeshDataset, PreparedShapes, downsample_sdf, to_network_image
 from wavemesh.errors import InputError
-from wavemesh.geometry.camera import Camera, project_points, stack_cameras
+from wavemesh.geometry.camera import Camera
+from wavemesh.geometry.camera_tensors import project_points, stack_cameras
 from wavemesh.wavelets import create_sparse_tensor_from_wavelet
 from wavemesh.wavelets.sparse import sparse_wavelet_to_sdf
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import trimesh
 
-from wavemesh.evaluation import metrics, plan, report, samples
+from wavemesh.evaluation import evaluate, metrics, plan, samples
+from wavemesh.evaluation.cameras import CameraErrors
 from wavemesh.evaluation.samples import EvaluationSample, PreparedSamples, sdf_mesh
 from wavemesh.geometry.camera import Camera
 from wavemesh.geometry.sdf import SurfacePoints
@@ -44,6 +45,7 @@ class MemorySamples(PreparedSamples):
         "test": {"a": 0.45, "b": 0.65},
     }
     reads = 0
+    shapes = None
 
     def __init__(self, data_root: object, split: str, with_meshes: bool = False) -> None:
         self._radii = self.splits[split]
@@ -68,8 +70,13 @@ def quick_surface(mesh: trimesh.Trimesh, num_points: int, seed: int = 0) -> Surf
 class FakePipeline:
     """Answers with a sphere whose radius depends on the seed; one step gives the worst one."""
 
+    fingerprint = "0" * 12
+
     def __init__(self, shift: tuple[float, float, float] = (0, 0, 0)) -> None:
         self.shift = shift
+        config = SimpleNamespace(bank="bior2.2", active_threshold=None, sampling=None)
+        self.model = SimpleNamespace(config=config)
+        self.camera_head = "head"
         self.calls: list[dict] = []
 
     def __call__(self, views: list, num_inference_steps: int | None = None, seed: int = 0, **options: object):
@@ -81,8 +88,9 @@ class FakePipeline:
 
 @pytest.fixture
 def memory_data(monkeypatch: pytest.MonkeyPatch) -> type[MemorySamples]:
-    for module in (plan, report):
+    for module in (plan, evaluate):
         monkeypatch.setattr(module, "PreparedSamples", MemorySamples)
+    monkeypatch.setattr(evaluate, "held_out_errors", lambda *given: CameraErrors(6.7, 5.4, 0.1, 0.02, 0.8, 16))
     # What is visible of a mesh has its own tests and takes a second for each mesh; a sphere is visible all round.
     for module in (metrics, samples):
         monkeypatch.setattr(module, "visible_surface", quick_surface)

@@ -74,12 +74,6 @@ def test_masks_and_cameras_must_pair() -> None:
         baselines.visual_hull([], [])
 
 
-def test_mean_shape_is_the_mean() -> None:
-    np.testing.assert_allclose(baselines.mean_shape([np.zeros((4, 4, 4)), np.ones((4, 4, 4))]), 0.5)
-    with pytest.raises(InputError):
-        baselines.mean_shape([])
-
-
 def training_sample(key: str, radius: float, shift: float = 0.0) -> SimpleNamespace:
     pictures = []
     for camera in RING:

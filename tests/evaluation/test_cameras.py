@@ -10,7 +10,7 @@ from tests.data.conftest import analytic_shapes, prepared_root, sample_files  # 
 from wavemesh.data.augment import object_windows
 from wavemesh.data.dataset import PreparedShapes
 from wavemesh.evaluation.cameras import CameraErrors, held_out_errors
-from wavemesh.evaluation.table import Report
+from wavemesh.evaluation.report import Report
 from wavemesh.models.camera_head import CameraHead, CameraHeadConfig, camera_targets
 
 

@@ -1,204 +1,70 @@
-"""The report: rows, best of seeds, quarter turns, resuming, and its files."""
+"""The tables of a report: by number of views, by category, and the README's six rows."""
 
-import json
+import re
 from pathlib import Path
-from types import SimpleNamespace
 
-import numpy as np
 import pytest
 
 from wavemesh.errors import InputError
-from wavemesh.evaluation import report as report_module
-from wavemesh.evaluation.cameras import CameraErrors
-from wavemesh.evaluation.metrics import quarter_turned_grid
-from wavemesh.evaluation.plan import Prediction, make_plan, pipeline_fingerprint
-from wavemesh.evaluation.report import evaluate, score_prediction
-from wavemesh.evaluation.samples import EvaluationSample, choose_keys, ground_truth
+from wavemesh.evaluation.metrics import Scores
+from wavemesh.evaluation.report import SUMMARY_ROWS, Report
+from wavemesh.evaluation.table import make_row
 
-NEAREST = "nearest training shape (image feature)"
-OPTIONS = {"views": (1,), "seeds": 2, "num_points": 1500, "jobs": 1}
+ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_all_rows_stand_in_the_table(memory_data, fake_pipeline, tmp_path: Path) -> None:
-    result = evaluate(fake_pipeline, "data", out_dir=tmp_path, per_category=True, **OPTIONS)
-    assert [row.name for row in result.rows] == [
-        "mean shape",
-        "visual hull",
-        "nearest training shape (image feature)",
-        "oracle nearest training shape",
-        "regression (same network, one step)",
-        "WaveMesh",
-        "WaveMesh minus oracle",
-        "WaveMesh minus regression",
-        "WaveMesh, best of 2 seeds",
-        "WaveMesh, cameras estimated",
-        "codec ceiling",
-    ]
-    for name in ("oracle nearest training shape", "regression (same network, one step)"):
-        gain = result.row(f"WaveMesh minus {name.split()[0]}", 1).scores["iou"]
-        parts = [result.row(row, 1).scores["iou"].mean for row in ("WaveMesh", name)]
-        assert gain.mean == pytest.approx(parts[0] - parts[1])
-        assert gain.low <= gain.mean <= gain.high
-    # Seeds 0 and 1 answer 0.4 and 0.5; the truths are 0.45 and 0.65, so the best is never worse, and once better.
-    first, best = result.row("WaveMesh", 1), result.row("WaveMesh, best of 2 seeds", 1)
-    assert best.scores["f_score_005"].mean >= first.scores["f_score_005"].mean
-    assert first.scores["iou"].mean == pytest.approx(((0.4 / 0.45) ** 3 + (0.4 / 0.65) ** 3) / 2, abs=0.02)
-    # The nearest training radii to 0.45 and 0.65 are 0.5 and 0.7, for the picture and for the oracle.
-    for name in ("oracle nearest training shape", "nearest training shape (image feature)"):
-        expected = ((0.45 / 0.5) ** 3 + (0.65 / 0.7) ** 3) / 2
-        assert result.row(name, 1).scores["iou"].mean == pytest.approx(expected, abs=0.02)
-    assert result.row("codec ceiling").scores["iou_full"].mean > 0.99
-    assert result.row("regression (same network, one step)", 1).scores["iou"].mean < 0.1
-    assert set(first.categories) == {"round", "small"}
-    text = (tmp_path / "report.md").read_text("utf-8")
+def scores(value: float) -> Scores:
+    return Scores(*[value] * 8)
+
+
+def test_a_table_for_each_number_of_views_and_one_by_category() -> None:
+    row = make_row("WaveMesh", 1, {"a": scores(0.25), "b": scores(0.75)}, {"a": "chair", "b": "sofa"})
+    report = Report({"shapes": 2}, [row, make_row("ceiling", None, {"a": scores(1.0)})], {})
+    text = report.to_markdown()
     assert "### 1 view" in text
-    assert "isosurface of the prepared" in text
-    assert sum(line.startswith("| codec ceiling |") for line in text.splitlines()) == 1
-    assert json.loads((tmp_path / "report.json").read_text("utf-8"))["shapes"].keys() == {"a", "b"}
+    assert "| category | shapes | WaveMesh, 1 view |" in text
+    assert "| chair | 1 |" in text
+    other = make_row("another row", 1, {"a": scores(0.25)}, {"a": "chair"})
+    assert "another row, 1 view" not in Report({}, [row, other], {}).to_markdown()
+    assert report.row("ceiling", 4).views is None
+    with pytest.raises(InputError, match="no row 'x'"):
+        report.row("x")
 
 
-def test_a_stopped_run_goes_on_and_a_finished_one_predicts_nothing(memory_data, fake_pipeline, tmp_path: Path) -> None:
-    scored = report_module._evaluate_shape
-
-    def stop_at_second(sample, *rest):
-        if sample.key == choose_keys(["a", "b"])[1]:
-            raise KeyboardInterrupt
-        return scored(sample, *rest)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(report_module, "_evaluate_shape", stop_at_second)
-        with pytest.raises(KeyboardInterrupt):
-            evaluate(fake_pipeline, "data", out_dir=tmp_path, baselines=False, **OPTIONS)
-    calls = len(fake_pipeline.calls)
-    assert calls == 4  # regression, two seeds, one with estimated cameras
-    first = evaluate(fake_pipeline, "data", out_dir=tmp_path, baselines=False, **OPTIONS)
-    assert len(fake_pipeline.calls) == 2 * calls
-    again = evaluate(fake_pipeline, "data", out_dir=tmp_path, baselines=False, **OPTIONS)
-    assert len(fake_pipeline.calls) == 2 * calls
-    assert again.to_json() == first.to_json()
-    # Other settings are other samples, but the regression stays.
-    evaluate(fake_pipeline, "data", out_dir=tmp_path, baselines=False, guidance_scale=2.0, **OPTIONS)
-    assert len(fake_pipeline.calls) == 2 * calls + 2 * 3
-    assert fake_pipeline.calls[-1]["guidance_scale"] == 2.0
+def test_the_summary_has_the_rows_that_there_are_with_a_column_for_each_number_of_pictures() -> None:
+    rows = [
+        make_row("mean shape", None, {"a": scores(0.1)}),
+        make_row("oracle nearest training shape", None, {"a": scores(0.2)}),
+        make_row("WaveMesh", 1, {"a": scores(0.3)}),
+        make_row("WaveMesh", 4, {"a": scores(0.4)}),
+        make_row("Triplane", 4, {"a": scores(0.5)}),
+    ]
+    assert Report({}, rows, {}).to_summary().splitlines() == [
+        "| | F@0.05, 1 picture | F@0.05, 4 pictures | IoU 64³, 1 picture | IoU 64³, 4 pictures "
+        "| Normals, 1 picture | Normals, 4 pictures |",
+        "|---|---|---|---|---|---|---|",
+        "| nearest training shape, chosen by the truth | 0.20 | 0.20 | 0.20 | 0.20 | 0.20 | 0.20 |",
+        "| **WaveMesh** | 0.30 | 0.40 | 0.30 | 0.40 | 0.30 | 0.40 |",
+        "| Triplane |  | 0.50 |  | 0.50 |  | 0.50 |",
+    ]
 
 
-def test_cameras_may_be_known_or_estimated_or_both(
-    memory_data, fake_pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def names(*cameras: str) -> list[str]:
-        result = evaluate(fake_pipeline, "data", out_dir=tmp_path, baselines=False, cameras=cameras, **OPTIONS)
-        assert ("camera head" in result.header) == (result.camera_errors is not None)
-        return [row.name for row in result.rows]
-
-    estimated = ["WaveMesh, cameras estimated"]
-    known = [
-        "regression (same network, one step)", "WaveMesh", "WaveMesh minus regression", "WaveMesh, best of 2 seeds"
-    ]  # fmt: skip
-    assert names("known") == known
-    assert all(call["known"] for call in fake_pipeline.calls)
-    assert names("estimated") == estimated
-    assert not fake_pipeline.calls[-1]["known"]
-
-    # A pipeline with a camera head is asked how far that is off, on the evaluated shapes.
-    asked = []
-    fake_pipeline.camera_head = "head"
-    memory_data.shapes = "shapes"
-    monkeypatch.setattr(
-        report_module,
-        "held_out_errors",
-        lambda *given: asked.append(given) or CameraErrors(6.7, 5.4, 0.1, 0.02, 0.8, 16),
-    )
-    assert names("known", "estimated") == known + estimated
-    assert asked == [("head", "shapes", choose_keys(["a", "b"]))]
-    assert "- camera head: median error 6.7° of azimuth (modulo 90°)" in (tmp_path / "report.md").read_text("utf-8")
-    assert json.loads((tmp_path / "report.json").read_text("utf-8"))["camera_errors"]["elevation_deg"] == 5.4
-    names("known")
-    assert len(asked) == 1
+def table_cells(text: str, name: str) -> dict[str, list[str]]:
+    """The cells of the rows between a table's marks, by their first cell; of rows of one name the last counts."""
+    (table,) = re.findall(rf"<!-- table:{name} -->\n(.*?)<!-- end -->", text, re.DOTALL)
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines() if line.startswith("|")]
+    return {cells[0]: cells[1:] for cells in rows}
 
 
-def test_equal_predictions_are_scored_once(
-    memory_data, fake_pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    scored = []
-    usual = report_module.score_prediction
-
-    def counting(prediction, *rest):
-        scored.append(prediction)
-        return usual(prediction, *rest)
-
-    monkeypatch.setattr(report_module, "score_prediction", counting)
-    result = evaluate(fake_pipeline, "data", out_dir=tmp_path, cameras=("known",), **OPTIONS)
-    # Mean, hull, retrieval, oracle, one step, two seeds, codec; retrieval and oracle find the same training sphere.
-    assert len(scored) == 2 * (8 - 1)
-    oracle, retrieval = (result.row(name, 1) for name in ("oracle nearest training shape", NEAREST))
-    assert oracle.scores == retrieval.scores
-
-
-@pytest.mark.parametrize("turns", [1, 2, 3])
-def test_estimated_cameras_may_be_off_by_quarter_turns(memory_data, sphere, turns: int) -> None:
-    sdf = np.minimum(sphere(0.4, (0.3, 0.0, 0.0)), sphere(0.3, (0.0, 0.4, 0.35)))
-    truth = ground_truth(EvaluationSample("x", "", sdf, [], []), 1500)
-    turned = Prediction(quarter_turned_grid(sdf, turns))
-    right = score_prediction(Prediction(sdf), truth, 1500)
-    found = score_prediction(turned, truth, 1500, any_turn=True)
-    assert found.iou == right.iou == 1.0
-    assert found.chamfer == pytest.approx(right.chamfer, rel=0.1)
-    assert found.normal_consistency == pytest.approx(right.normal_consistency, abs=0.01)
-    assert score_prediction(turned, truth, 1500).iou < 0.9
-
-
-def test_an_empty_prediction_is_a_bad_score_and_no_crash(memory_data, tmp_path: Path) -> None:
-    def refuses(views, **options):
-        raise InputError("no surface")
-
-    result = evaluate(refuses, "data", out_dir=tmp_path, baselines=False, cameras=("known",), **OPTIONS)
-    assert result.row("WaveMesh", 1).scores["iou"].mean == 0.0
-    assert result.row("WaveMesh", 1).scores["f_score_005"].mean == 0.0
-
-
-def test_bad_settings_are_refused(memory_data, fake_pipeline, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="seeds=0"):
-        evaluate(fake_pipeline, "data", seeds=0, out_dir=tmp_path)
-    with pytest.raises(InputError, match="'tiny'"):
-        evaluate(fake_pipeline, "data", subset="tiny", out_dir=tmp_path)
-    with pytest.raises(InputError, match=r"not \['guessed'\]"):
-        evaluate(fake_pipeline, "data", cameras=("guessed",), out_dir=tmp_path)
-
-
-def test_the_quick_subset_is_fixed_whatever_the_order() -> None:
-    keys = [f"shape{number}" for number in range(80)]
-    quick = choose_keys(keys, "quick")
-    assert len(quick) == len(set(quick)) == 24
-    assert choose_keys(reversed(keys), "quick") == quick
-    assert set(choose_keys(keys, "full")) == set(keys)
-
-
-def test_ground_truth_is_kept(memory_data, tmp_path: Path) -> None:
-    sample = memory_data("data", "test")["a"]
-    first = ground_truth(sample, 500, tmp_path)
-    second = ground_truth(sample, 500, tmp_path)
-    np.testing.assert_array_equal(first.points.points, second.points.points)
-    np.testing.assert_allclose(np.linalg.norm(first.points.points, axis=1), 0.45, atol=0.01)
-    assert first.source == "sdf"
-
-
-def test_fingerprint_follows_the_weights(fake_pipeline) -> None:
-    import torch
-
-    fake_pipeline.model = torch.nn.Linear(2, 2)
-    before = pipeline_fingerprint(fake_pipeline)
-    assert pipeline_fingerprint(fake_pipeline) == before
-    with torch.no_grad():
-        fake_pipeline.model.weight += 1.0
-    assert pipeline_fingerprint(fake_pipeline) != before
-
-
-def test_scores_depend_on_the_shipped_sampling() -> None:
-    def marks(turns: int) -> list[str]:
-        config = SimpleNamespace(sampling={"turns": turns}, bank="haar", active_threshold=None)
-        pipeline = SimpleNamespace(model=SimpleNamespace(config=config))
-        plan = make_plan(pipeline, None, (1,), 1, False, ("known", "estimated"), {})
-        return [unit.fingerprint for unit in plan.units]
-
-    assert marks(1) == marks(1)
-    assert not set(marks(1)) & set(marks(4))
+def test_the_readme_shows_figures_of_the_results() -> None:
+    """Where this fails, one of the two tables was written without the other: see `python -m wavemesh evaluate`."""
+    short = table_cells((ROOT / "README.md").read_text(encoding="utf-8"), "scores")
+    whole = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+    parts = re.findall(r"### [14] views?\n(.*?)(?=\n###)", whole, re.DOTALL)
+    by_views = [table_cells(f"<!-- table:x -->\n{part}<!-- end -->", "x") for part in parts]
+    assert len(by_views) == 2
+    assert set(SUMMARY_ROWS.values()) < set(short)
+    for name, title in SUMMARY_ROWS.items():
+        found = [[float(by_views[view][name][column].split()[0]) for view in (0, 1)] for column in (2, 5, 6)]
+        shown = [float(cell) for cell in short[title]]
+        assert shown == pytest.approx([value for pair in found for value in pair], abs=0.0051)

@@ -7,7 +7,8 @@ import torch
 from wavemesh.errors import InputError
 from wavemesh.evaluation import samples
 from wavemesh.evaluation.metrics import evaluate_model
-from wavemesh.geometry.camera import Camera, stack_cameras
+from wavemesh.geometry.camera import Camera
+from wavemesh.geometry.camera_tensors import stack_cameras
 
 
 def item(sphere, channels: int = 4) -> dict:

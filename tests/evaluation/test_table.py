@@ -1,4 +1,4 @@
-"""Bootstrap and tables."""
+"""Bootstrap and rows of tables."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from wavemesh.errors import InputError
 from wavemesh.evaluation.metrics import Scores
-from wavemesh.evaluation.table import Estimate, Report, bootstrap, make_row, markdown_table
+from wavemesh.evaluation.table import Estimate, bootstrap, make_row, markdown_table
 
 
 def scores(value: float) -> Scores:
@@ -39,18 +39,8 @@ def test_rows_and_tables() -> None:
     lines = markdown_table([row])
     assert lines[2].startswith("| WaveMesh | 0.500 |")
     assert len({line.count("|") for line in lines}) == 1
-    report = Report({"shapes": 2}, [row, make_row("ceiling", None, {"a": scores(1.0)})], {})
-    text = report.to_markdown()
-    assert "### 1 view" in text
-    assert "| category | shapes | WaveMesh, 1 view |" in text
-    assert "| chair | 1 |" in text
-    other = make_row("another row", 1, {"a": scores(0.25)}, {"a": "chair"})
-    assert "another row, 1 view" not in Report({}, [row, other], {}).to_markdown()
-    assert report.row("ceiling", 4).views is None
 
 
 def test_nothing_to_average_is_refused() -> None:
     with pytest.raises(InputError):
         bootstrap([])
-    with pytest.raises(InputError, match="no row 'x'"):
-        Report({}, [], {}).row("x")

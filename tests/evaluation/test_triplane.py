@@ -15,7 +15,7 @@ from wavemesh.checkpoint import save_weights
 from wavemesh.config import to_dict
 from wavemesh.data.dataset import PreparedShapes
 from wavemesh.errors import InputError
-from wavemesh.evaluation import report, triplane
+from wavemesh.evaluation import evaluate, triplane
 from wavemesh.evaluation.metrics import compute_iou
 from wavemesh.evaluation.novel_views import NovelViews
 from wavemesh.evaluation.samples import EvaluationSample, PreparedSamples, sdf_mesh
@@ -31,6 +31,8 @@ BALL = TriplaneConfig(triplane_channels=1, resolution=16, image_size=16, width=8
 
 class BallPipeline:
     """A triplane pipeline that finds the same ball in every picture, or nothing."""
+
+    fingerprint = "0" * 12
 
     def __init__(self, finds: bool = True) -> None:
         self.model = WaveletTriplaneDiffusion(config=BALL).eval()
@@ -120,9 +122,9 @@ def test_the_report_has_both_tables(
     monkeypatch: pytest.MonkeyPatch,
     memory_data: type,
 ) -> None:
-    monkeypatch.setattr(report, "PreparedSamples", PreparedSamples)
+    monkeypatch.setattr(evaluate, "PreparedSamples", PreparedSamples)
     monkeypatch.setattr(triplane, "GRID", 64)
-    monkeypatch.setattr(report, "score_prediction", _with_64_cells(report.score_prediction))
+    monkeypatch.setattr(evaluate, "score_prediction", _with_64_cells(evaluate.score_prediction))
     pipeline = BallPipeline()
     method = TriplaneMethod(pipeline, TriplaneAutoencoder(1, 16, BALL.truncation).eval())
     options = {
@@ -135,19 +137,20 @@ def test_the_report_has_both_tables(
         "cameras": ("known",),
         "out_dir": tmp_path / "out",
     }
-    result = report.evaluate(None, prepared_root, triplane=method, **options)
+    result = evaluate.evaluate(None, prepared_root, triplane=method, **options)
     assert [row.name for row in result.rows] == [LL_ONLY, FULL, CEILING_LL, CEILING]
     gain = "Triplane minus LL only"
     assert [row.name for row in result.view_rows] == [BASELINE, LL_ONLY, FULL, gain, CEILING_LL, CEILING]
-    whole, lowpass, difference = (result.view_row(name, 1).scores["ssim"] for name in (FULL, LL_ONLY, gain))
+    scores = {row.name: row.scores for row in result.view_rows if row.views == 1}
+    whole, lowpass, difference = (scores[name]["ssim"] for name in (FULL, LL_ONLY, gain))
     assert difference.mean == pytest.approx(whole.mean - lowpass.mean)
     text = (tmp_path / "out" / "report.md").read_text("utf-8")
     assert "### Novel views from 1 picture\n" in text
-    assert f"| {gain} | {result.view_row(gain, 1).scores['psnr'].mean:+.2f} [" in text
+    assert f"| {gain} | {scores[gain]['psnr'].mean:+.2f} [" in text
     assert result.view_shapes["ball.2"][f"{FULL} / 1"]["ssim"] == whole.mean
     # Kept: nothing is predicted or drawn again.
     calls = len(pipeline.calls)
-    again = report.evaluate(None, prepared_root, triplane=method, **options)
+    again = evaluate.evaluate(None, prepared_root, triplane=method, **options)
     assert len(pipeline.calls) == calls
     assert again.to_json() == result.to_json()
     assert json.loads((tmp_path / "out" / "report.json").read_text("utf-8"))["view_rows"]
@@ -173,7 +176,7 @@ def test_the_real_pipeline_fits_the_evaluation(monkeypatch: pytest.MonkeyPatch) 
     shown = EvaluationSample("x", "", np.zeros((1, 1, 1), np.float32), [picture], [Camera()])
     method = TriplaneMethod(pipeline, num_inference_steps=2)
     out = method.output(1, True, shown)
-    whole, lowpass = method.whole(1, shown), method.lowpass(1, shown)
+    whole, lowpass = method.whole_triplane(1, shown), method.lowpass_triplane(1, shown)
     ll, details = model.analyse(lowpass)
     np.testing.assert_allclose(ll[0].numpy(), out.triplane_ll, atol=1e-4)
     assert details.abs().max() < 1e-4
@@ -181,8 +184,10 @@ def test_the_real_pipeline_fits_the_evaluation(monkeypatch: pytest.MonkeyPatch) 
     rows = {name: unit.predict(shown).sdf for name, _, unit in triplane.geometry_units(method, None, (1,), ["known"])}
     np.testing.assert_array_equal(rows[FULL], out.sdf)
     assert rows[LL_ONLY].shape == (16, 16, 16)
-    assert out.settings["num_inference_steps"] == 2
-    drawn = method.draw(lambda sample: method.whole(1, sample), shown, NovelViews([Camera()], [picture[..., :3]], []))
+    assert out.settings.steps == 2
+    drawn = method.draw_views(
+        lambda sample: method.whole_triplane(1, sample), shown, NovelViews([Camera()], [picture[..., :3]], [])
+    )
     expected = np.asarray(out.render(Camera(), 32).convert("RGB")).astype(int)
     assert np.abs(drawn[0].astype(int) - expected).mean() < 12
 
@@ -191,11 +196,11 @@ def test_the_autoencoder_sees_the_true_shape(prepared_root: Path) -> None:  # no
     shapes = PreparedShapes(prepared_root, "test")
     method = TriplaneMethod(BallPipeline(), TriplaneAutoencoder(1, 16, BALL.truncation).eval())
     shown = EvaluationSample(shapes.keys[0], "", np.zeros((1, 1, 1), np.float32), [], [])
-    whole = method.encoded(shapes, True, shown)
+    whole = method.encoded_triplane(shapes, True, shown)
     ll, _ = method.model.analyse(whole)
-    lowpass = method.encoded(shapes, False, shown)
+    lowpass = method.encoded_triplane(shapes, False, shown)
     assert whole.shape == (1, 3, 1, 32, 32)
     torch.testing.assert_close(method.model.analyse(lowpass)[0], ll)
     assert method.model.analyse(lowpass)[1].abs().max() < 1e-5
     with pytest.raises(InputError, match="no autoencoder"):
-        TriplaneMethod(BallPipeline()).encoded(shapes, True, shown)
+        TriplaneMethod(BallPipeline()).encoded_triplane(shapes, True, shown)

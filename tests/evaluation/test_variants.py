@@ -55,7 +55,7 @@ def test_samplings_differ_from_the_default_in_one_thing_and_come_once() -> None:
     assert Sampling(3, 5) in found
     assert Sampling(5, 1, 2.0) in found
     assert found[0].name == "3 + 1 steps, guidance 1"
-    assert [each.name for each in found if each.turns == 2][-1] == "2 + 1 steps, guidance 1, 2 frames"
+    assert [each.name for each in found if each.frames == 2][-1] == "2 + 1 steps, guidance 1, 2 frames"
     assert len({each.file_name for each in found}) == len(found)
 
 
@@ -69,9 +69,9 @@ def test_the_sweep_calls_the_pipeline_with_each_setting_once(tmp_path: Path, mon
     monkeypatch.setattr(variants.HeldOut, "open", lambda *place: object.__new__(variants.HeldOut))
     monkeypatch.setattr(variants.HeldOut, "score", score)
     config = SimpleNamespace(sampling=SamplingConfig(coarse_steps=3, detail_steps=1))
-    pipeline = SimpleNamespace(model=SimpleNamespace(config=config))
+    pipeline = SimpleNamespace(model=SimpleNamespace(config=config), fingerprint="0" * 12)
     rows = sweep(pipeline, "data", tmp_path)
-    assert asked[0] == {"num_inference_steps": (3, 1), "guidance_scale": 1.0, "turns": None}
+    assert asked[0] == {"num_inference_steps": (3, 1), "guidance_scale": 1.0, "frames": None}
     assert len(asked) == len(rows) == len(samplings(Sampling(3, 1)))
     assert [row.name for row in sweep(pipeline, "data", tmp_path)] == [row.name for row in rows]
     assert len(asked) == len(rows)

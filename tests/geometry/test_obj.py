@@ -103,3 +103,25 @@ def test_a_file_without_faces_is_refused_by_name(tmp_path: Path) -> None:
         load_obj(write(tmp_path, SQUARE))
     with pytest.raises(InputError, match=r"missing.obj cannot be read"):
         load_obj(tmp_path / "missing.obj")
+
+
+def test_a_concave_polygon_stays_open_and_its_corners_keep_their_texture_coordinates(tmp_path: Path) -> None:
+    corners = [(1, 2), (0, 2), (0, 0), (3, 0), (3, 1), (1, 1)]
+    vertices = "".join(f"v {x} {y} 0\nvt {x / 4} {y / 4}\n" for x, y in corners)
+    mesh = load_obj(write(tmp_path, f"{vertices}usemtl a\nf 1/1 2/2 3/3\nusemtl b\nf 1/1 2/2 3/3 4/4 5/5 6/6\n"))
+    assert mesh.area_faces[1:].sum() == pytest.approx(4.0)  # a fan would cover the notch too
+    assert (mesh.face_normals[1:, 2] > 0.99).all() or (mesh.face_normals[1:, 2] < -0.99).all()
+    np.testing.assert_allclose(mesh.visual.uv * 4, mesh.vertices[:, :2])
+    np.testing.assert_array_equal(mesh.visual.face_materials, [0, 1, 1, 1, 1])
+
+
+def test_a_byte_order_mark_and_numbers_beyond_all_bounds(tmp_path: Path) -> None:
+    path = tmp_path / "marked.obj"
+    path.write_text(f"{SQUARE}f 1 2 3 4\nf 1 2 {10**30}\nf 1 2/{10**30} 3\n", encoding="utf-8-sig")
+    mesh = load_obj(path)
+    np.testing.assert_array_equal(mesh.faces, [[0, 1, 2], [0, 2, 3]])
+
+
+def test_a_face_of_too_many_corners_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"A face of the mesh has 5,000 corners; up to 4,096 are read\."):
+        load_obj(write(tmp_path, SQUARE + "f" + " 1 2 3 4" * 1250 + "\n"))

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from wavemesh.errors import InputError
-from wavemesh.geometry.camera import DEFAULT_DISTANCE, Camera, stack_cameras
+from wavemesh.geometry.camera import DEFAULT_DISTANCE, Camera
+from wavemesh.geometry.camera_tensors import stack_cameras
 from wavemesh.models.camera_head import (
     AZIMUTH_BINS,
     CameraHead,

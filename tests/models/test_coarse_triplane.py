@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from wavemesh.errors import InputError
-from wavemesh.geometry.camera import Camera, stack_cameras
+from wavemesh.geometry.camera import Camera
+from wavemesh.geometry.camera_tensors import stack_cameras
 from wavemesh.models.coarse_triplane import HULL_CELLS, CoarseTriplaneGen
 from wavemesh.models.posed_pictures import posed_pictures
 

@@ -10,7 +10,8 @@ from tests.models.conftest import TINY
 from wavemesh.checkpoint import save_weights
 from wavemesh.config import to_dict
 from wavemesh.errors import InputError
-from wavemesh.geometry.camera import Camera, stack_cameras
+from wavemesh.geometry.camera import Camera
+from wavemesh.geometry.camera_tensors import stack_cameras
 from wavemesh.models.denoiser import CoarseDenoiser, DenoiserConfig, signal_part
 from wavemesh.models.multiview_encoder import ViewFeatures
 from wavemesh.models.wavemesh import WaveMeshModel

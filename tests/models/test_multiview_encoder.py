@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from wavemesh.errors import InputError
-from wavemesh.geometry.camera import Camera, stack_cameras
+from wavemesh.geometry.camera import Camera
+from wavemesh.geometry.camera_tensors import stack_cameras
 from wavemesh.models.blocks import MultiScaleEncoder
 from wavemesh.models.multiview_encoder import MultiViewEncoder
 

@@ -5,7 +5,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from wavemesh.geometry.camera import Camera, project_points, stack_cameras
+from wavemesh.geometry.camera import Camera
+from wavemesh.geometry.camera_tensors import project_points, stack_cameras
 from wavemesh.models.painted_surface import PAINTED_CHANNELS, PaintedPlanes, painted_planes, visibility
 from wavemesh.models.posed_pictures import PosedPictures
 from wavemesh.models.projection import grid_points, soft_hull

@@ -5,7 +5,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wavemesh.geometry.camera import Camera, project_points, stack_cameras
+from wavemesh.geometry.camera import Camera
+from wavemesh.geometry.camera_tensors import project_points, stack_cameras
 from wavemesh.models.multiview_encoder import ViewFeatures
 from wavemesh.models.projection import ProjectiveFeatures, grid_points, sample_maps, soft_hull
 

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from wavemesh.geometry.camera import Camera, stack_cameras
+from wavemesh.geometry.camera import Camera
+from wavemesh.geometry.camera_tensors import stack_cameras
 from wavemesh.geometry.isosurface import sdf_to_mesh
 from wavemesh.models.multiview_encoder import ViewFeatures
 from wavemesh.models.projection import grid_points

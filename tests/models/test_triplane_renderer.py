@@ -8,7 +8,8 @@ import torch
 
 from tests.models.triplane_ball import COLOUR, RADIUS, ball_renderer, ball_triplane
 from wavemesh.errors import InputError
-from wavemesh.geometry.camera import Camera, stack_cameras
+from wavemesh.geometry.camera import Camera
+from wavemesh.geometry.camera_tensors import stack_cameras
 from wavemesh.models.triplane_renderer import TriplaneRenderer
 
 

@@ -8,7 +8,8 @@ import torch
 
 from wavemesh.diffusion.samplers import SamplerStep
 from wavemesh.errors import InputError
-from wavemesh.geometry.camera import Camera, stack_cameras
+from wavemesh.geometry.camera import Camera
+from wavemesh.geometry.camera_tensors import stack_cameras
 from wavemesh.models.coarse_triplane import CoarseTriplaneGen
 from wavemesh.models.detail_diffusion import DetailDiffusion
 from wavemesh.models.triplane_renderer import TriplaneRenderer

@@ -8,7 +8,8 @@ import torch
 
 from tests.models.conftest import TINY
 from wavemesh.errors import InputError
-from wavemesh.geometry.camera import Camera, stack_cameras
+from wavemesh.geometry.camera import Camera
+from wavemesh.geometry.camera_tensors import stack_cameras
 from wavemesh.models.denoiser import CoarseDenoiser, DenoiserConfig
 from wavemesh.models.multiview_encoder import ViewFeatures
 from wavemesh.models.wavemesh import WaveMeshConfig, WaveMeshModel

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -65,8 +67,25 @@ def test_a_bundle_is_reproduced_exactly(record: RunRecord, tiny_pipeline: WaveMe
         facts = json.loads(archive.read("bundle.json"))
         mesh = trimesh.load(io.BytesIO(archive.read("mesh.glb")), file_type="glb", force="mesh")
     assert facts["versions"]["torch"] == torch.__version__
-    assert facts["settings"]["weights"] == tiny_pipeline.fingerprint
+    assert facts["provenance"]["weights"] == tiny_pipeline.fingerprint
     assert len(mesh.faces) == len(record.mesh.faces)
+
+
+def test_a_bundle_of_the_first_format_is_reproduced(
+    record: RunRecord, tiny_pipeline: WaveMeshPipeline, tmp_path: Path
+) -> None:
+    def as_it_was(members: dict[str, bytes]) -> None:
+        facts = json.loads(members["bundle.json"])
+        asked, provenance = facts["settings"], facts.pop("provenance")
+        steps = [asked.pop("coarse_steps"), asked.pop("detail_steps")]
+        del asked["background"]
+        asked |= {"num_inference_steps": steps, "turns": asked.pop("frames"), **provenance}
+        members["bundle.json"] = json.dumps({**facts, "format": 1, "method": asked["method"]}).encode()
+
+    old = read_bundle(rewritten(written(record, tmp_path), as_it_was))
+    assert old.provenance == record.provenance
+    assert old.settings == record.settings
+    assert replay(old, tiny_pipeline).identical
 
 
 def test_a_stopped_run_stops_again(tiny_pipeline: WaveMeshPipeline, ellipse: Image.Image, tmp_path: Path) -> None:
@@ -84,7 +103,7 @@ def test_a_stopped_run_stops_again(tiny_pipeline: WaveMeshPipeline, ellipse: Ima
 
 def test_a_difference_is_measured(record: RunRecord, tiny_pipeline: WaveMeshPipeline, tmp_path: Path) -> None:
     again = read_bundle(written(record, tmp_path))
-    again.settings["seed"] = 10
+    again.settings = replace(again.settings, seed=10)
     result = replay(again, tiny_pipeline)
     assert not result.identical
     assert f"instead of {len(record.mesh.vertices):,}" in result.message
@@ -97,8 +116,23 @@ def test_other_weights_are_one_sentence(record: RunRecord, tiny_pipeline: WaveMe
     with torch.no_grad():
         next(tiny_pipeline.model.parameters()).view(-1)[0] += 1.0
     del tiny_pipeline.fingerprint
-    with pytest.raises(InputError, match=f"weights {made_by} and cannot be reproduced with the weights [0-9a-f]{{16}}"):
+    assert tiny_pipeline.fingerprint != made_by
+    with pytest.raises(InputError, match=f"weights {made_by} and cannot be reproduced with the weights [0-9a-f]{{12}}"):
         replay(read_bundle(path), tiny_pipeline)
+
+
+def test_a_bundle_that_names_its_weights_in_the_old_way(
+    record: RunRecord, tiny_pipeline: WaveMeshPipeline, tmp_path: Path
+) -> None:
+    digest = hashlib.sha256()
+    for network in (tiny_pipeline.model, tiny_pipeline.camera_head):
+        for name, tensor in sorted(network.state_dict().items()):
+            digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype};".encode() + tensor.numpy().tobytes())
+    old = replace(record, provenance={**record.provenance, "weights": digest.hexdigest()[:16]})
+    assert replay(read_bundle(written(old, tmp_path)), tiny_pipeline).identical
+    other = replace(record, provenance={**record.provenance, "weights": "0123456789abcdef"})
+    with pytest.raises(InputError, match="weights 0123456789abcdef and cannot be reproduced"):
+        replay(other, tiny_pipeline)
 
 
 HUGE = npy(np.zeros(2, np.float32)).replace(b"(2,), }" + b" " * 12, b"(99999999999,), }  ")

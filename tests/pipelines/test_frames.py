@@ -44,31 +44,31 @@ def test_more_frames_give_another_shape_and_the_same_each_time(
     tiny_pipeline: WaveMeshPipeline, ellipse: Image.Image
 ) -> None:
     views, reports = _views(ellipse), list[StepReport]()
-    single = tiny_pipeline(views, 2, turns=1)
-    turned = tiny_pipeline(views, 2, turns=4, callback=reports.append)
-    assert (single.settings["turns"], turned.settings["turns"]) == (1, 4)
+    single = tiny_pipeline(views, 2, frames=1)
+    turned = tiny_pipeline(views, 2, frames=4, callback=reports.append)
+    assert (single.settings.frames, turned.settings.frames) == (1, 4)
     assert np.abs(single.sdf - turned.sdf).max() > 1e-4
     assert [report.sdf.shape for report in reports[:2]] == [(16, 16, 16)] * 2
-    np.testing.assert_array_equal(tiny_pipeline(views, 2, turns=4).sdf, turned.sdf)
+    np.testing.assert_array_equal(tiny_pipeline(views, 2, frames=4).sdf, turned.sdf)
 
 
 def test_the_weights_say_how_many_frames(
     tiny_pipeline: WaveMeshPipeline, ellipse: Image.Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = tiny_pipeline.model.config
-    assert tiny_pipeline([ellipse], 1).settings["turns"] == config.sampling.turns == 1
-    monkeypatch.setattr(tiny_pipeline.model, "config", replace(config, sampling=replace(config.sampling, turns=2)))
-    assert tiny_pipeline([ellipse], 1).settings["turns"] == 2
+    assert tiny_pipeline([ellipse], 1).settings.frames == config.sampling.frames == 1
+    monkeypatch.setattr(tiny_pipeline.model, "config", replace(config, sampling=replace(config.sampling, frames=2)))
+    assert tiny_pipeline([ellipse], 1).settings.frames == 2
 
 
 def test_guidance_acts_in_all_frames(tiny_pipeline: WaveMeshPipeline, ellipse: Image.Image) -> None:
     plain, guided = (
-        tiny_pipeline(_views(ellipse), 1, turns=2, guidance_scale=scale, resolution=16) for scale in (1.0, 3.0)
+        tiny_pipeline(_views(ellipse), 1, frames=2, guidance_scale=scale, resolution=16) for scale in (1.0, 3.0)
     )
     assert np.abs(plain.sdf - guided.sdf).max() > 1e-4
 
 
-@pytest.mark.parametrize("turns", [0, 3, 8])
-def test_other_numbers_of_frames(tiny_pipeline: WaveMeshPipeline, ellipse: Image.Image, turns: int) -> None:
-    with pytest.raises(InputError, match=f"not {turns}"):
-        tiny_pipeline([ellipse], turns=turns)
+@pytest.mark.parametrize("frames", [0, 3, 8])
+def test_other_numbers_of_frames(tiny_pipeline: WaveMeshPipeline, ellipse: Image.Image, frames: int) -> None:
+    with pytest.raises(InputError, match=f"not {frames}"):
+        tiny_pipeline([ellipse], frames=frames)

@@ -11,9 +11,12 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.models.triplane_ball import ball_renderer
 from wavemesh.geometry.camera import Camera
 from wavemesh.pipelines import StepReport, View, WaveMeshPipeline
+from wavemesh.pipelines.outputs import TriplaneOutput
 from wavemesh.pipelines.record import Recorder, RunRecord, field_change, full_precision
+from wavemesh.settings import TriplaneSettings
 
 
 def recorded(pipeline: WaveMeshPipeline, picture: Image.Image, **settings: Any) -> tuple[RunRecord, list[StepReport]]:
@@ -83,18 +86,26 @@ def test_the_recorded_views_make_the_same_mesh(tiny_pipeline: WaveMeshPipeline, 
 def test_a_method_without_coefficients_keeps_its_fields(
     tiny_pipeline: WaveMeshPipeline, ellipse: Image.Image, tmp_path: Path
 ) -> None:
-    output = tiny_pipeline([View(ellipse, Camera())], 1)
+    made = tiny_pipeline([View(ellipse, Camera())], 1)
     recorder = Recorder()
     sdf = np.linspace(-0.09, 0.09, 512, dtype=np.float32).reshape(8, 8, 8)
     recorder(StepReport("triplane", 0, 1, 999, 1.0, sdf, 0, None, 0.1))
-    output.settings["method"] = "triplane"
-    output.triplane_ll = np.ones((3, 2, 4, 4), np.float32)  # type: ignore[attr-defined]
-    output.triplane_details = np.arange(3 * 3 * 2 * 16, dtype=np.float32).reshape(3, 3, 2, 4, 4)  # type: ignore[attr-defined]
+    details = np.arange(3 * 3 * 2 * 16, dtype=np.float32).reshape(3, 3, 2, 4, 4)
+    output = TriplaneOutput(
+        mesh=made.mesh,
+        sdf=made.sdf,
+        views=made.views,
+        settings=TriplaneSettings(),
+        triplane_ll=np.ones((3, 2, 4, 4), np.float32),
+        triplane_details=details,
+        triplane_highres=np.zeros((3, 2, 8, 8), np.float32),
+        renderer=ball_renderer(),
+    )
     record = RunRecord.load(recorder.record(output).save(tmp_path))
     assert record.method == "triplane"
     assert np.abs(record.field(0) - sdf).max() < 1e-4
     assert record.triplane is not None
-    assert np.array_equal(record.triplane.details, output.triplane_details)  # type: ignore[attr-defined]
+    assert np.array_equal(record.triplane.details, details)
 
 
 def test_full_precision_can_be_computed_with(tiny_pipeline: WaveMeshPipeline, ellipse: Image.Image) -> None:

@@ -11,12 +11,14 @@ import torch
 from PIL import Image
 
 from tests.models.triplane_ball import COLOUR, RADIUS, ball_renderer, ball_triplane
+from wavemesh import weights
 from wavemesh.errors import InputError
 from wavemesh.geometry.camera import Camera
 from wavemesh.geometry.isosurface import sdf_to_mesh
 from wavemesh.models.camera_head import CameraHead, CameraHeadConfig
 from wavemesh.pipelines import StepReport, TriplaneOutput, TriplanePipeline, View
 from wavemesh.pipelines import triplane as module
+from wavemesh.settings import TriplaneSettings
 
 C, N = 2, 8
 
@@ -40,9 +42,15 @@ def ball() -> TriplaneOutput:
     with torch.no_grad():
         sdf = renderer.sdf_grid(triplane, 48)[0].numpy()
     empty = np.zeros((3, 3, 1, 64, 64), np.float32)
-    settings = {"colours": "triplane"}
     return TriplaneOutput(
-        sdf_to_mesh(sdf), sdf, empty[:, 0], empty, triplane[0].numpy(), renderer, [], settings=settings
+        mesh=sdf_to_mesh(sdf),
+        sdf=sdf,
+        views=[],
+        settings=TriplaneSettings(colours="triplane"),
+        triplane_ll=empty[:, 0],
+        triplane_details=empty,
+        triplane_highres=triplane[0].numpy(),
+        renderer=renderer,
     )
 
 
@@ -68,8 +76,8 @@ def test_output_holds_what_the_contract_says(triplane_pipeline: TriplanePipeline
     assert len(out.mesh.faces) > 0
     assert out.mesh.visual.vertex_colors.shape == (len(out.mesh.vertices), 4)
     assert set(out.timings) == {"prepare", "coarse", "triplane", "decode", "surface", "colour"}
-    assert out.settings["method"] == "triplane"
-    assert out.settings["num_inference_steps"] == 2
+    assert out.settings.method == "triplane"
+    assert out.settings.stage_steps() == {"triplane": 2}
     assert not out.stopped
 
 
@@ -146,7 +154,7 @@ def test_the_bundled_camera_head_serves_weights_without_one(
     bundled = CameraHead(CameraHeadConfig(32, (8, 8, 16)))
     bundled.save(tmp_path / "bundled" / "camera_head")
     known = {None: tmp_path / "bundled"}
-    monkeypatch.setattr(module, "resolve", lambda source, system="wavemesh": known.get(source, source))
+    monkeypatch.setattr(weights, "resolve", known.get)
     assert TriplanePipeline.from_pretrained(triplane_folder, "cpu").camera_head.config == bundled.config
 
 

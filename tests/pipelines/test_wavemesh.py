@@ -26,7 +26,7 @@ def test_output_holds_what_the_contract_says(tiny_pipeline: WaveMeshPipeline, el
     assert np.abs(out.mesh.vertices).max() <= 1.0
     np.testing.assert_allclose(out.coefficients.to_sdf().numpy(), out.sdf, atol=1e-4)
     assert set(out.timings) == {"prepare", "encode", "coarse", "detail", "decode", "surface", "colour"}
-    assert out.settings["num_inference_steps"] == [2, 2]
+    assert out.settings.stage_steps() == {"coarse": 2, "detail": 2}
     assert not out.stopped
 
 
@@ -155,11 +155,34 @@ def test_small_details_are_dropped(tiny_pipeline: WaveMeshPipeline, ellipse: Ima
 def test_the_fingerprint_tells_weights_apart(weights_folder: Path, ellipse: Image.Image) -> None:
     first, second = (WaveMeshPipeline.from_pretrained(weights_folder, "cpu") for _ in range(2))
     out = first([View(ellipse, Camera())], 1)
-    assert out.settings["weights"] == first.fingerprint == second.fingerprint
+    assert out.provenance["weights"] == first.fingerprint == second.fingerprint
     with torch.no_grad():
         next(second.camera_head.parameters()).view(-1)[0] += 1e-3
     del second.fingerprint
     assert second.fingerprint != first.fingerprint
+    del first.fingerprint
+    assert first.fingerprint == out.provenance["weights"]  # of models in memory: of what saving them writes
+
+
+def test_a_hub_id_without_a_network_is_taken_from_the_cache(
+    weights_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    repository, commit = tmp_path / "cache" / "models--me--tiny", "0123456789" * 4
+    shutil.copytree(weights_folder, repository / "snapshots" / commit)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text(commit)
+    pipe = WaveMeshPipeline.from_pretrained("me/tiny", "cpu")
+    assert pipe.fingerprint == WaveMeshPipeline.from_pretrained(weights_folder, "cpu").fingerprint
+
+
+def test_the_fingerprint_covers_the_configuration(weights_folder: Path, tmp_path: Path) -> None:
+    pipe = WaveMeshPipeline.from_pretrained(weights_folder, "cpu")
+    sampling = replace(pipe.model.config.sampling, guidance_scale=pipe.model.config.sampling.guidance_scale + 1)
+    pipe.model.config = replace(pipe.model.config, sampling=sampling)
+    before = pipe.fingerprint
+    del pipe.fingerprint
+    assert pipe.fingerprint != before
 
 
 def test_colours_come_from_the_triplane_if_asked(
@@ -181,7 +204,7 @@ def test_colours_come_from_the_triplane_if_asked(
     as_triplane = (own["mixed"] == own["triplane"]).all(axis=1)
     assert as_views.sum() > 20
     assert as_triplane.sum() > 20
-    assert outs["mixed"].settings["triplane_weights"] == pipe.triplane().fingerprint
+    assert outs["mixed"].provenance["triplane_weights"] == pipe.triplane().fingerprint
 
 
 def test_missing_triplane_weights_are_said_before_the_work(

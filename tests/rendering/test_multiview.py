@@ -10,7 +10,8 @@ import torch
 import trimesh
 
 from wavemesh.errors import InputError
-from wavemesh.geometry.camera import Camera, project_points
+from wavemesh.geometry.camera import Camera
+from wavemesh.geometry.camera_tensors import project_points
 from wavemesh.rendering import multiview
 from wavemesh.rendering.multiview import orbit_cameras, render_multiview, render_view, renderer_for
 from wavemesh.rendering.raycast import RaycastRenderer

@@ -9,7 +9,8 @@ import trimesh
 
 from tests.rendering.density_grid import grid_of_density
 from wavemesh.errors import InputError
-from wavemesh.geometry.camera import Camera, stack_cameras
+from wavemesh.geometry.camera import Camera
+from wavemesh.geometry.camera_tensors import stack_cameras
 from wavemesh.geometry.raycast import RayCaster
 from wavemesh.rendering.occupancy import OccupancyGrid
 from wavemesh.rendering.rays import Rays, Samples, camera_rays, intersect_box

@@ -11,7 +11,7 @@ from torch import Tensor
 from tests.data.conftest import analytic_shapes, prepared_root, sample_files  # noqa: F401 - fixtures
 from wavemesh.data import colours as colours_module
 from wavemesh.data.dataset import PreparedShapes
-from wavemesh.geometry.camera import project_points
+from wavemesh.geometry.camera_tensors import project_points
 from wavemesh.models.projection import sample_maps
 from wavemesh.models.triplane_renderer import Decoded, TriplaneRenderer
 from wavemesh.training.triplane_batches import (

@@ -11,9 +11,8 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -25,12 +24,15 @@ from PIL import Image, ImageDraw
 from wavemesh.geometry.camera import Camera
 from wavemesh.geometry.isosurface import sdf_to_mesh
 from wavemesh.imaging import Crop
-from wavemesh.pipelines.outputs import StepReport
+from wavemesh.pipelines.outputs import Output, StepReport, TriplaneArrays
 from wavemesh.pipelines.views import PreparedView
-from wavemesh.ui.handlers import Defaults, Studio
+from wavemesh.settings import WaveMeshSettings
+from wavemesh.ui.runner import running_steps
+from wavemesh.ui.studio import Studio
 from wavemesh.wavelets.sparse import SparseCoefficients
 
 NO_FEATURES = torch.zeros(0, 7)
+SHIPPED = {"wavemesh": WaveMeshSettings(coarse_steps=4, detail_steps=2).filled()}
 WAIT_MS = 90_000
 # A moving picture of its own stands for a camera, and nobody is asked for leave.
 _CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
@@ -41,6 +43,13 @@ def sphere_sdf(radius: float, side: int = 24) -> np.ndarray:
     axis = (np.arange(side) + 0.5) / side * 2 - 1
     x, y, z = np.meshgrid(axis, axis, axis, indexing="ij")
     return (np.sqrt(x**2 + y**2 + z**2) - radius).clip(-0.09, 0.09).astype(np.float32)
+
+
+@dataclass(kw_only=True)
+class FakeOutput(Output):
+    """The output of a run; planes can be given to it."""
+
+    triplane: TriplaneArrays | None = None
 
 
 class FakePipeline:
@@ -54,33 +63,30 @@ class FakePipeline:
         self.steps_done = 0
         self.running = threading.Event()
 
-    def __call__(self, views: list[Any], **settings: Any) -> SimpleNamespace:
+    def __call__(self, views: list[Any], *, settings: WaveMeshSettings, callback: Any) -> FakeOutput:
         """Two stages of growing spheres; stops where the callback asks to."""
-        self.calls.append({"views": views, **settings})
+        self.calls.append({"views": views, **asdict(settings)})
         self.running.set()
         try:
-            return self._run(views, **settings)
+            return self._run(views, settings, callback)
         finally:
             self.running.clear()
 
-    def _run(
-        self, views: list[Any], *, num_inference_steps: tuple[int, int], callback: Any, **others: Any
-    ) -> SimpleNamespace:
+    def _run(self, views: list[Any], settings: WaveMeshSettings, callback: Any) -> FakeOutput:
         if self.fails_with is not None:
             raise self.fails_with
-        settings = {"num_inference_steps": list(num_inference_steps), **others}
-        guidance_norm = 0.5 if others["guidance_scale"] != 1.0 else None
+        guidance_norm = 0.5 if settings.guidance_scale != 1.0 else None
         start, done, stopped = time.perf_counter(), 0, False
         radius = 0.2
-        stages = ("coarse",) if others.get("resolution") == 64 else ("coarse", "detail")
-        for stage, steps in zip(stages, num_inference_steps, strict=False):
+        stage_steps = running_steps(settings)
+        for stage, steps in stage_steps.items():
             for step in range(steps):
                 if stopped:
                     break
                 time.sleep(self.pause_s)
                 done += 1
                 self.steps_done += 1
-                radius = 0.2 + 0.5 * done / sum(num_inference_steps)
+                radius = 0.2 + 0.5 * done / sum(stage_steps.values())
                 elapsed = time.perf_counter() - start
                 sdf = sphere_sdf(radius, self.side)
                 coefficients = SparseCoefficients.from_sdf(sdf)
@@ -106,7 +112,7 @@ class FakePipeline:
         prepared = [
             view
             if isinstance(view, PreparedView)
-            else SimpleNamespace(
+            else PreparedView(
                 picture=view.image.resize((32, 32)),
                 full=view.image,
                 crop=Crop(16.0, 16.0, 64.0, 96.0, 96.0),
@@ -116,13 +122,15 @@ class FakePipeline:
             for view in views
         ]
         coefficients = SparseCoefficients.from_sdf(final)
-        return SimpleNamespace(
+        return FakeOutput(
             mesh=mesh,
             sdf=final,
             coefficients=coefficients,
+            triplane=None,
             views=prepared,
             timings={"coarse": 0.1},
-            settings={"method": "wavemesh", **settings},
+            settings=settings,
+            provenance={"weights": "fake"},
             stopped=stopped,
         )
 
@@ -175,7 +183,7 @@ def examples_folder(tmp_path: Path) -> Path:
 def studio(pipeline: FakePipeline, examples_folder: Path, tmp_path: Path) -> Iterator[Studio]:
     workspace = tmp_path / "workspace"
     workspace.mkdir()
-    return Studio(lambda: pipeline, workspace, examples_folder, Defaults(coarse_steps=4, detail_steps=2))
+    return Studio({"wavemesh": lambda: pipeline}, workspace, examples_folder, SHIPPED)
 
 
 def _free_port() -> int:

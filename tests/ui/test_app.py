@@ -18,7 +18,7 @@ import trimesh
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
-from wavemesh.ui.handlers import Studio
+from wavemesh.ui.studio import Studio
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.filterwarnings("ignore")  # gradio and its client warn about themselves
@@ -140,9 +140,9 @@ def test_building_the_page_loads_neither_torch_nor_weights(tmp_path: Path) -> No
         "import sys, json, pathlib\n"
         "from wavemesh.ui.app import build\n"
         "assert 'gradio' not in sys.modules\n"
-        "from wavemesh.ui.handlers import Studio\n"
-        "others = {'triplane': lambda: 1 / 0}\n"
-        f"page = build(Studio(lambda: 1 / 0, pathlib.Path({str(tmp_path)!r}), others=others))\n"
+        "from wavemesh.ui.studio import Studio\n"
+        "factories = {'wavemesh': lambda: 1 / 0, 'triplane': lambda: 1 / 0}\n"
+        f"page = build(Studio(factories, pathlib.Path({str(tmp_path)!r})))\n"
         "heavy = ['torch', 'transformers', 'diffusers', 'matplotlib', 'spconv', 'pyrender', 'plotly', 'pymanifold']\n"
         "heavy += ['trimesh', 'scipy', 'cv2', 'manifold3d', 'xatlas', 'mcubes', 'embreex', 'networkx']\n"
         "print(json.dumps([name for name in heavy if name in sys.modules]))\n"

@@ -98,7 +98,7 @@ def test_an_example_brings_its_cameras_and_stop_keeps_the_shape(page: Any, pipel
     page.wait_for_selector("#mesh canvas")
     expect(page.locator("#facts")).to_contain_text("Stopped early")
     assert len(pipeline.calls[0]["views"]) == 3
-    assert pipeline.calls[0]["num_inference_steps"] == (40, 2)
+    assert (pipeline.calls[0]["coarse_steps"], pipeline.calls[0]["detail_steps"]) == (40, 2)
 
 
 def test_a_file_that_is_no_picture_is_named_in_a_notice(page: Any, pictures: list[Path], tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def number(page: Any, name: str) -> Any:
 
 def test_presets_set_the_sliders_and_sliders_the_preset(page: Any) -> None:
     coarse, detail = number(page, "coarse-steps"), number(page, "detail-steps")
-    preset, turns = page.locator("#preset input:checked"), page.locator("#turns input:checked")
+    preset, frames = page.locator("#preset input:checked"), page.locator("#frames input:checked")
 
     def choose(group: str, label: str) -> None:
         page.locator(f"#{group} label", has_text=label).click()
@@ -41,13 +41,13 @@ def test_presets_set_the_sliders_and_sliders_the_preset(page: Any) -> None:
     expect(detail).to_have_value("4")
     expect(preset).to_have_value("fine")
     page.locator("#lattice button").first.click()
-    expect(turns).to_have_value("4")
-    choose("turns", "2")
+    expect(frames).to_have_value("4")
+    choose("frames", "2")
     expect(preset).to_have_count(0)
     choose("preset", "Fast")
     expect(coarse).to_have_value("1")
-    expect(turns).to_have_value("4")
-    choose("turns", "1")  # one step in one frame is no preset
+    expect(frames).to_have_value("4")
+    choose("frames", "1")  # one step in one frame is no preset
     expect(preset).to_have_count(0)
     for _ in range(2):  # chosen again, it stays
         choose("preset", "Balanced")

@@ -25,7 +25,7 @@ def run_as_user(address: str, picture: Path, folder: Path, seed: int) -> int | s
         assert progress["faces"] > 0
         with zipfile.ZipFile(bundle) as archive:
             settings = json.loads(archive.read("bundle.json"))["settings"]
-        assert settings["num_inference_steps"][0] == call["coarse_steps"]
+        assert settings["coarse_steps"] == call["coarse_steps"]
         return int(settings["seed"])
     except Exception as error:  # what a user is shown
         return str(error)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,29 +14,29 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 
-from tests.ui.conftest import FakePipeline, sphere_sdf
+from tests.ui.conftest import SHIPPED, FakeOutput, FakePipeline, sphere_sdf
 from wavemesh.geometry.isosurface import sdf_to_mesh
 from wavemesh.pipelines.bundle import read_bundle
-from wavemesh.pipelines.outputs import StepReport
-from wavemesh.ui import compare
-from wavemesh.ui.handlers import Defaults, Studio
+from wavemesh.pipelines.outputs import StepReport, TriplaneArrays
+from wavemesh.settings import TriplaneSettings, WaveMeshSettings
+from wavemesh.ui.compare import content as compare
+from wavemesh.ui.studio import Studio
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # gradio and its client warn about themselves
 
 
-def triplane_pipeline(views: list[Any], *, num_inference_steps: int, callback: Any, **others: Any) -> SimpleNamespace:
+def triplane_pipeline(views: list[Any], *, settings: TriplaneSettings, callback: Any) -> FakeOutput:
     """Has the interface of `TriplanePipeline`: a single stage, whose shape is a ball from the first step on."""
     sdf = sphere_sdf(0.5)
-    for step in range(num_inference_steps):
-        callback(StepReport("triplane", step, num_inference_steps, 9, 0.5, sdf, 0, None, 0.01 * step))
-    output = FakePipeline()(
-        views, num_inference_steps=(1, 1), callback=lambda _: False, guidance_scale=1.0, seed=others["seed"]
-    )
+    num_steps = settings.steps or 0
+    for step in range(num_steps):
+        callback(StepReport("triplane", step, num_steps, 9, 0.5, sdf, 0, None, 0.01 * step))
+    fake = WaveMeshSettings(coarse_steps=1, detail_steps=1).filled()
+    output = FakePipeline()(views, settings=fake, callback=lambda _: False)
     output.mesh, output.sdf = sdf_to_mesh(sdf), sdf
     output.coefficients = None
-    output.triplane_ll = np.zeros((3, 2, 4, 4), np.float32)
-    output.triplane_details = np.zeros((3, 3, 2, 4, 4), np.float32)
-    output.settings = {"method": "triplane", "num_inference_steps": num_inference_steps, **others}
+    output.triplane = TriplaneArrays(np.zeros((3, 2, 4, 4), np.float32), np.zeros((3, 3, 2, 4, 4), np.float32))
+    output.settings = settings
     return output
 
 
@@ -46,8 +45,8 @@ def studio(pipeline: FakePipeline, tmp_path: Path) -> Studio:
     """A studio with both methods."""
     workspace = tmp_path / "workspace"
     workspace.mkdir()
-    others = {"triplane": lambda: triplane_pipeline}
-    return Studio(lambda: pipeline, workspace, tmp_path / "none", Defaults(coarse_steps=4, detail_steps=2), others)
+    factories = {"wavemesh": lambda: pipeline, "triplane": lambda: triplane_pipeline}
+    return Studio(factories, workspace, tmp_path / "none", SHIPPED)
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ import trimesh
 from PIL import Image
 from playwright.sync_api import expect
 
-from tests.ui.conftest import opened
+from tests.ui.conftest import SHIPPED, opened
 from wavemesh.geometry.export import mesh_bytes
-from wavemesh.ui.handlers import Defaults, Studio
+from wavemesh.ui.studio import Studio
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore")]
 
@@ -33,7 +33,7 @@ def studio(pipeline: Any, examples_folder: Path, tmp_path: Path) -> Studio:
         (examples_folder / name / "result.json").write_text(json.dumps(facts))
     workspace = tmp_path / "workspace"
     workspace.mkdir()
-    return Studio(lambda: pipeline, workspace, examples_folder, Defaults(coarse_steps=4, detail_steps=2))
+    return Studio({"wavemesh": lambda: pipeline}, workspace, examples_folder, SHIPPED)
 
 
 @pytest.fixture

@@ -9,8 +9,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from wavemesh.errors import InputError
 from wavemesh.geometry.camera import Camera
-from wavemesh.ui.pictures import KEPT_SIDE, SHOWN_SIDE, Picture, cut_out, shown, with_angles, with_background
+from wavemesh.ui.pictures import (
+    KEPT_SIDE,
+    SHOWN_SIDE,
+    Picture,
+    cut_out,
+    parse_cameras,
+    shown,
+    with_angles,
+    with_background,
+)
 
 
 def test_large_pictures_are_kept_small(tmp_path: Path) -> None:
@@ -30,32 +40,32 @@ def test_hand_set_angles_frame_the_object_like_the_default_camera(pictures: list
     # A ball as wide as the longest side, seen by the default camera.
     expected = 0.9 / np.sqrt(4.56**2 - 0.9**2) / np.tan(np.radians(20))
     assert share == pytest.approx(expected, abs=0.1)
-    assert set(camera) == {"azimuth_deg", "elevation_deg"}
+    assert camera == Camera(0.0, 15.0)
 
 
 def test_angles_that_nobody_touched_change_nothing(pictures: list[Path]) -> None:
-    known = Picture("a", Image.new("RGBA", (8, 8)), {"azimuth_deg": 200.4, "elevation_deg": 10.3, "distance": 3.0})
+    known = Picture("a", Image.new("RGBA", (8, 8)), Camera(200.4, 10.3, 3.0))
     new = cut_out(pictures[0])
     azimuths, elevations = zip(*[(round(p.angles[0]), round(p.angles[1])) for p in (known, new)], strict=True)
     assert with_angles([known, new], azimuths, elevations) == [known, new]
     turned = with_angles([known, new], [0.0, 90.0], [None, 45.0])
-    assert turned[0].camera == {"azimuth_deg": 0.0, "elevation_deg": 10.3, "distance": 3.0}
+    assert turned[0].camera == Camera(0.0, 10.3, 3.0)
     assert turned[1].camera is None
     assert turned[1].angles == (90.0, 45.0)
-    assert turned[1].placed()[1]["azimuth_deg"] == 90.0
+    assert turned[1].placed()[1] == Camera(90.0, 45.0)
 
 
 def test_the_box_follows_the_camera(pictures: list[Path]) -> None:
     plain = cut_out(pictures[0])
     without = np.asarray(shown(plain, True))
-    camera = {"azimuth_deg": 30.0, "elevation_deg": 20.0}
+    camera = Camera(30.0, 20.0)
     known = Picture("a", plain.cutout, camera)
     image = shown(known, False)
     assert image.size == (SHOWN_SIDE, SHOWN_SIDE)
     pixels = np.asarray(image).astype(int)
     blue = (pixels[..., 2] > pixels[..., 0] + 40) & (pixels[..., 3] > 60)
     assert not ((without[..., 2].astype(int) > without[..., 0].astype(int) + 40) & (without[..., 3] > 60)).any()
-    corner, _ = Camera(**camera).project(np.array([[0.9, 0.9, 0.9]]))
+    corner, _ = camera.project(np.array([[0.9, 0.9, 0.9]]))
     column, row = (corner[0] * [1, -1] + 1) / 2 * SHOWN_SIDE
     assert blue[int(row) - 4 : int(row) + 5, int(column) - 4 : int(column) + 5].any()
     assert not np.array_equal(pixels, np.asarray(shown(with_angles([known], [60.0], [20.0])[0], False)))
@@ -71,9 +81,27 @@ def test_a_background_is_shown_beside_the_cut_out_and_can_stay(pictures: list[Pa
     assert both.shape[1] > 2 * side
     assert (both[:, :side, 3] == 255).all()
     assert (both[0, -side:, 3] == 0).all()
-    found = (opaque.cutout, {"azimuth_deg": 10.0, "elevation_deg": 0.0})
+    found = (opaque.cutout, Camera(10.0))
     kept = with_background([clear, replace(opaque, found=found)], True)
     assert kept[0] is clear
     assert kept[1].found is None
     assert np.asarray(kept[1].used)[..., 3].min() == 255
     assert with_background(kept, False) == [clear, opaque]
+
+
+def test_cameras_of_programs() -> None:
+    assert parse_cameras(None, 2) == [None, None]
+    cameras = parse_cameras([{"azimuth_deg": 30, "offset": [0, 0.5]}, None], 2)
+    assert cameras == [Camera(30.0, offset=(0.0, 0.5)), None]
+    for bad, words in (
+        ([None], "one entry for each of the 2 pictures, not 1"),
+        ("north", "not str"),
+        ([{"azimuth_deg": "north"}, None], "numbers azimuth_deg.*'north'"),
+        ([{"roll": 3}, None], "only the entries .*'roll'"),
+        ([3, None], "an object .*not 3"),
+        ([{"offset": [1]}, None], "numbers azimuth_deg"),
+        ([{"offset": 1}, None], "numbers azimuth_deg"),
+        ([{"elevation_deg": 100}, None], "not 100.0"),
+    ):
+        with pytest.raises(InputError, match=words):
+            parse_cameras(bad, 2)

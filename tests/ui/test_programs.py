@@ -1,4 +1,4 @@
-"""The page for programs: documented endpoints, OpenAPI, tools for agents through MCP's own client, and the README."""
+"""The page for programs: documented endpoints, OpenAPI, tools for agents through MCP's own client, and docs/api.md."""
 
 from __future__ import annotations
 
@@ -83,17 +83,17 @@ def test_the_switch_for_agents(monkeypatch: pytest.MonkeyPatch) -> None:
         mcp_wanted()
 
 
-def readme_block(language: str) -> str:
-    """The code of the README's section for programs."""
-    section = (ROOT / "README.md").read_text(encoding="utf-8").split("## As a program\n")[1].split("\n## ")[0]
+def documented_block(language: str) -> str:
+    """The code of the API document's section for programs."""
+    section = (ROOT / "docs" / "api.md").read_text(encoding="utf-8").split("## As a program\n")[1].split("\n## ")[0]
     (block,) = re.findall(rf"```{language}\n(.*?)```", section, re.DOTALL)
     return block
 
 
-def test_the_readme_in_python(served: str, pipeline: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_document_in_python(served: str, pipeline: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr("gradio_client.client.DEFAULT_TEMP_DIR", str(tmp_path))
-    code = readme_block("python")
+    code = documented_block("python")
     assert "http://127.0.0.1:7860" in code
     names: dict[str, Any] = {}
     exec(code.replace("http://127.0.0.1:7860", served.rstrip("/")), names)
@@ -102,11 +102,11 @@ def test_the_readme_in_python(served: str, pipeline: Any, monkeypatch: pytest.Mo
     assert [view.camera.azimuth_deg for view in pipeline.calls[0]["views"]] == [30.0, 120.0]
 
 
-def test_the_readme_with_curl(served: str, pipeline: Any, tmp_path: Path) -> None:
+def test_the_document_with_curl(served: str, pipeline: Any, tmp_path: Path) -> None:
     checkout = tmp_path / "checkout"
     checkout.mkdir()
     (checkout / "examples").symlink_to(ROOT / "examples")
-    code = readme_block("bash").replace("http://127.0.0.1:7860", served.rstrip("/"))
+    code = documented_block("bash").replace("http://127.0.0.1:7860", served.rstrip("/"))
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", code], cwd=checkout, capture_output=True, text=True, timeout=120,
         env={**os.environ, "no_proxy": "*"},

@@ -17,6 +17,7 @@ from typing import NoReturn
 from wavemesh import __version__
 from wavemesh.cli.stopping import STOPPED, say_stopped, stops_while_importing
 from wavemesh.errors import InputError
+from wavemesh.extras import missing
 
 COMMANDS = {
     "generate": "pictures of an object become a mesh",
@@ -29,7 +30,7 @@ COMMANDS = {
     "evaluate": "scores of the weights and of all baselines on held-out shapes",
     "bench": "time and memory of the whole and of its parts",
     "app": "the web page",
-    "deploy": "the web page as a Space on Hugging Face",
+    "deploy": "the web page as a Space on Hugging Face, or weights as a model",
     "examples": "the bundled examples, from held-out models",
     "screenshots": "pictures of every tab of the page",
     "figures": "pictures that show what happens inside",
@@ -46,10 +47,23 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{sentence}. See {self.prog} --help.\n")
 
 
+class Version(argparse.Action):
+    """Print the version of the package and the fingerprints of the bundled weights, and end the program."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        """End the program with the lines."""
+        from wavemesh.weights import SYSTEMS, bundled_fingerprints
+
+        weights = bundled_fingerprints()
+        sys.stdout.write(f"wavemesh {__version__}\n")
+        sys.stdout.writelines(f"weights of {system}: {weights.get(system, 'missing')}\n" for system in SYSTEMS)
+        parser.exit()
+
+
 def build_parser() -> Parser:
     """The parser of all commands."""
     parser = Parser(prog="wavemesh", description="Pictures become meshes through diffusion over wavelet coefficients.")
-    parser.add_argument("--version", action="version", version=__version__)
+    parser.add_argument("--version", action=Version, nargs=0, help="print the version and what the weights are called")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, summary in COMMANDS.items():
         module = importlib.import_module(f"wavemesh.cli.{name}")
@@ -66,6 +80,13 @@ def build_parser() -> Parser:
     return parser
 
 
+def _run(args: argparse.Namespace) -> None:
+    try:
+        args.run(args)
+    except ModuleNotFoundError as error:
+        raise missing(error) from error
+
+
 def main(argv: list[str] | None = None) -> int:
     """The exit status of a command line (without the program's name; None: that of this process)."""
     args = build_parser().parse_args(argv)
@@ -76,7 +97,7 @@ def main(argv: list[str] | None = None) -> int:
         with stops_while_importing(), warnings.catch_warnings():
             if not args.verbose and not sys.warnoptions:
                 warnings.simplefilter("ignore")
-            args.run(args)
+            _run(args)
     except InputError as error:
         sys.stderr.write(f"{error}\n")
         return 2

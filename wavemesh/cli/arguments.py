@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wavemesh.errors import InputError
+from wavemesh.settings import METHODS, Settings, all_options, by_option, options
 
 if TYPE_CHECKING:
     from wavemesh.geometry.camera import Camera
@@ -49,6 +51,36 @@ def add_sampling(parser: argparse.ArgumentParser) -> None:
     """Add --steps and --guidance; what is left out takes the defaults that the weights were shipped with."""
     parser.add_argument("--steps", type=integer(1), metavar="N", help="denoising steps per stage")
     parser.add_argument("--guidance", type=number, metavar="G", help="guidance scale; 1 is plain conditional")
+
+
+def add_tables(parser: argparse.ArgumentParser, summary: str) -> None:
+    """Add --docs and --readme, Markdown files with a place for what the command measures; see `outputs.fill_table`."""
+    parser.add_argument("--docs", type=Path, metavar="FILE", help="put the tables into this Markdown file as well")
+    parser.add_argument("--readme", type=Path, metavar="FILE", help=f"put {summary} into this Markdown file as well")
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """Add an option for every declared setting of any method, and --steps for all stages at once."""
+    group = parser.add_argument_group("settings", "what is left out takes the default that came with the weights")
+    group.add_argument("--steps", type=integer(1), metavar="N", help="denoising steps of every stage")
+    for option, declaration in all_options().items():
+        if option == "steps":
+            continue
+        owners = [method for method, kind in METHODS.items() if option in options(kind)]
+        only = "" if len(owners) == len(METHODS) else f" ({owners[0]} only)"
+        choices = declaration.choices
+        group.add_argument(
+            f"--{option.replace('_', '-')}",
+            type=number if declaration.kind is float else integer(0) if declaration.kind is int else str,
+            choices=None if choices is None else list(choices),
+            metavar=None if choices else option[:1].upper(),
+            help=(declaration.help.rstrip(".") + only).replace("%", "%%"),
+        )
+
+
+def settings_from(args: argparse.Namespace, method: str) -> Settings:
+    """The settings that the options of `add_settings` ask for; InputError for one that the method has not."""
+    return by_option(method, {option: getattr(args, option) for option in all_options()})
 
 
 def cameras_for(

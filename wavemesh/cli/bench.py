@@ -11,13 +11,13 @@ import argparse
 import sys
 from pathlib import Path
 
-from wavemesh.cli.arguments import add_device, integer
-from wavemesh.cli.outputs import check_writable, fill_table
+from wavemesh.bench import PARTS
+from wavemesh.cli.arguments import add_device, add_tables, integer
+from wavemesh.cli.outputs import check_table, check_writable, fill_table
 
 EXAMPLE = """example, under a minute on a CPU:
   python -m wavemesh bench --parts pipeline --repeats 1
 """
-PARTS = ("pipeline", "triplane", "unet", "wavelets", "app", "previews")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--repeats", type=integer(1), default=3, metavar="N", help="runs whose median counts (default 3)"
     )
     parser.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="write bench.json and bench.md here")
-    parser.add_argument("--readme", type=Path, metavar="FILE", help="put the table into this Markdown file as well")
+    add_tables(parser, "its four most wanted rows")
     parser.add_argument(
         "--triplane-weights",
         metavar="SOURCE",
@@ -41,12 +41,17 @@ def run(args: argparse.Namespace) -> None:
     if args.output is not None:
         check_writable(args.output / "bench.json")
 
-    from wavemesh.evaluation.bench import run_bench
+    check_table(args.docs, "bench")
+    check_table(args.readme, "speed")
+
+    from wavemesh.bench.run import run_bench
 
     report = run_bench(
         args.weights, args.output, args.device, args.repeats, args.parts, triplane_source=args.triplane_weights
     )
     table = report.to_markdown()
+    if args.docs is not None:
+        fill_table(args.docs, "bench", table)
     if args.readme is not None:
-        fill_table(args.readme, "bench", table)
+        fill_table(args.readme, "speed", report.to_summary())
     sys.stdout.write(table)

@@ -1,20 +1,22 @@
-"""The page as a Space on Hugging Face.
+"""The page as a Space on Hugging Face, or a folder of weights as a model there.
 
-Uploads the app, the package, the bundled weights and the examples in one commit; the README's header and packages.txt
-say the rest. Log in first with `hf auth login`, or set HF_TOKEN.
+Without --weights it uploads the app, the package, the bundled weights and the examples in one commit; the README's
+header and packages.txt say the rest. With it, `from_pretrained("OWNER/NAME")` and `generate --weights OWNER/NAME` find
+the weights. Log in first with `hf auth login`, or set HF_TOKEN.
 """
 
 from __future__ import annotations
 
 import argparse
 import fnmatch
-import re
 import sys
 from pathlib import Path
 
 from wavemesh.errors import InputError
+from wavemesh.weights import HUB_ID, ask_hub, hub_files, push_to_hub
 
-EXAMPLE = """examples, for a Space that runs on a CPU:
+EXAMPLE = """examples, weights for the Hub and a Space that runs on a CPU:
+  python -m wavemesh deploy OWNER/NAME --weights runs/release/weights --dry-run
   python -m wavemesh deploy OWNER/NAME --dry-run
   python -m wavemesh deploy OWNER/NAME --private
 """
@@ -24,31 +26,38 @@ FILES = ("app.py", "README.md", "LICENSE", "requirements.txt", "packages.txt")
 FOLDERS = ("wavemesh", "assets", "examples")
 IGNORED = ("*/__pycache__/*", "*.pyc", "*/.*")
 _NEEDED = ("app.py", "README.md", "requirements.txt", "packages.txt", "wavemesh/ui/app.py")
-_SPACE = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument("space", metavar="OWNER/NAME", help="the Space, which is made where it does not exist")
+    parser.add_argument("space", metavar="OWNER/NAME", help="the Space or model, made where it does not exist")
+    parser.add_argument("--weights", type=Path, metavar="FOLDER", help="upload these weights as a model, no Space")
     parser.add_argument("--dry-run", action="store_true", help="list what would be uploaded, and its size")
-    parser.add_argument("--private", action="store_true", help="make a new Space private")
-    parser.add_argument("--message", default="Deploy WaveMesh", help="of the commit")
+    parser.add_argument("--private", action="store_true", help="make a new Space or model private")
+    parser.add_argument("--message", help="of the commit; default: Deploy WaveMesh, or the weights' fingerprint")
     parser.add_argument("--folder", type=Path, default=Path.cwd(), metavar="FOLDER", help="the checkout; default: here")
 
 
 def run(args: argparse.Namespace) -> None:
-    """Upload the Space, or list its files."""
-    if not _SPACE.fullmatch(args.space):
-        raise InputError(f"A Space is named OWNER/NAME, not {args.space!r}.")
-    files = space_files(args.folder)
-    size = sum((args.folder / name).stat().st_size for name in files)
+    """Upload the Space or the weights, or list the files."""
+    if not HUB_ID.fullmatch(args.space):
+        raise InputError(f"A Space or model is named OWNER/NAME, not {args.space!r}.")
+    if args.weights is None:
+        folder, files, address = args.folder, space_files(args.folder), f"https://huggingface.co/spaces/{args.space}"
+    else:
+        folder, files, address = args.weights, hub_files(args.weights), f"https://huggingface.co/{args.space}"
+    size = sum((folder / name).stat().st_size for name in files)
     summary = f"{len(files)} files, {size / 2**20:.1f} MiB"
     if args.dry_run:
         for name in files:
-            sys.stdout.write(f"{(args.folder / name).stat().st_size:>10,}  {name}\n")
-        sys.stdout.write(f"{summary} would go to https://huggingface.co/spaces/{args.space}\n")
+            sys.stdout.write(f"{(folder / name).stat().st_size:>10,}  {name}\n")
+        sys.stdout.write(f"{summary} would go to {address}\n")
         return
-    sys.stdout.write(f"{_upload(args, files)}\n{summary}: https://huggingface.co/spaces/{args.space}\n")
+    if args.weights is None:
+        commit = ask_hub(lambda: _upload(args, files), f"The Space {args.space} could not be deployed")
+    else:
+        commit = push_to_hub(folder, args.space, True if args.private else None, args.message)
+    sys.stdout.write(f"{commit}\n{summary}: {address}\n")
 
 
 def space_files(folder: Path) -> list[str]:
@@ -65,26 +74,16 @@ def space_files(folder: Path) -> list[str]:
 
 def _upload(args: argparse.Namespace, files: list[str]) -> str:
     """The address of the commit."""
-    import httpx
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
 
-    api = HfApi()
-    try:
-        api.create_repo(
-            args.space, repo_type="space", space_sdk="gradio", private=True if args.private else None, exist_ok=True
-        )
-        commit = api.upload_folder(
-            repo_id=args.space,
-            repo_type="space",
-            folder_path=args.folder,
-            allow_patterns=list(files),
-            delete_patterns=[f"{part}/*" for part in FOLDERS],  # what an earlier version left
-            commit_message=args.message,
-        )
-    except LocalTokenNotFoundError:
-        raise InputError("Nobody is logged in at Hugging Face: run `hf auth login` or set HF_TOKEN.") from None
-    except (HfHubHTTPError, httpx.HTTPError, OSError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise InputError(f"The Space {args.space} could not be deployed: {reason.rstrip('.')}.") from error
+    api, private = HfApi(), True if args.private else None
+    api.create_repo(args.space, repo_type="space", space_sdk="gradio", private=private, exist_ok=True)
+    commit = api.upload_folder(
+        repo_id=args.space,
+        repo_type="space",
+        folder_path=args.folder,
+        allow_patterns=list(files),
+        delete_patterns=[f"{part}/*" for part in FOLDERS],  # what an earlier version left
+        commit_message=args.message or "Deploy WaveMesh",
+    )
     return str(commit)

@@ -12,14 +12,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wavemesh.cli.arguments import add_device, add_sampling, integer
-from wavemesh.cli.outputs import check_writable, fill_table
+from wavemesh.cli.arguments import add_device, add_sampling, add_tables, integer
+from wavemesh.cli.outputs import check_table, check_writable, fill_table
 from wavemesh.errors import InputError
+from wavemesh.settings import METHODS
 
 if TYPE_CHECKING:
     from wavemesh.evaluation.triplane import TriplaneMethod
 
-METHODS = ("wavemesh", "triplane")
 EXAMPLE = """example, some minutes on a CPU:
   python -m wavemesh evaluate --data data/furniture --subset quick --views 1 --seeds 1 --cameras known -o runs/quick
 """
@@ -59,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--jobs", type=integer(1), metavar="N", help="processes for scoring (default: one for each core)"
     )
-    parser.add_argument("--readme", type=Path, metavar="FILE", help="put the table into this Markdown file as well")
+    add_tables(parser, "six rows of the scores")
     add_sampling(parser)
     add_device(parser)
 
@@ -67,8 +67,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Write the report and show its table."""
     check_writable(args.output / "report.json")
+    check_table(args.docs, "evaluation")
+    check_table(args.readme, "scores")
 
-    from wavemesh.evaluation.report import NUM_POINTS, evaluate
+    from wavemesh.evaluation.evaluate import evaluate
+    from wavemesh.evaluation.samples import NUM_POINTS
     from wavemesh.pipelines.wavemesh import WaveMeshPipeline
 
     methods = () if args.only_baselines else args.methods
@@ -91,15 +94,17 @@ def run(args: argparse.Namespace) -> None:
         triplane=_triplane(args) if "triplane" in methods else None,
     )
     table = report.to_markdown()
+    if args.docs is not None:
+        fill_table(args.docs, "evaluation", table)
     if args.readme is not None:
-        fill_table(args.readme, "evaluation", table)
+        fill_table(args.readme, "scores", report.to_summary())
     sys.stdout.write(table)
 
 
 def _triplane(args: argparse.Namespace) -> TriplaneMethod | None:
     """The triplane system; None, with a note, where nobody asked for it and there are no weights of it."""
-    from wavemesh.checkpoint import resolve
     from wavemesh.evaluation.triplane import TriplaneMethod, load_autoencoder
+    from wavemesh.weights import resolve
 
     try:
         folder = resolve(args.triplane_weights, "triplane")

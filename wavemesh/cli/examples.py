@@ -51,8 +51,8 @@ def run(args: argparse.Namespace) -> None:
 
 def _write_pictures(args: argparse.Namespace) -> None:
     from wavemesh.data.dataset import PreparedShapes
-    from wavemesh.data.examples import attribution, write_example
     from wavemesh.files import write_text
+    from wavemesh.gallery.write import attribution, write_example
 
     shapes = PreparedShapes(args.data, args.split)
     for key in args.keys:
@@ -63,7 +63,7 @@ def _write_pictures(args: argparse.Namespace) -> None:
 
 
 def _write_meshes(args: argparse.Namespace) -> None:
-    from wavemesh.data.true_meshes import write_true_mesh
+    from wavemesh.gallery.write import write_true_mesh
 
     if not args.keys:
         raise InputError("Name at least one example whose mesh is wanted.")
@@ -73,19 +73,17 @@ def _write_meshes(args: argparse.Namespace) -> None:
 
 
 def _write_outputs(args: argparse.Namespace) -> None:
-    from wavemesh.checkpoint import manifest_fingerprint, resolve
+    from wavemesh.gallery.format import MESH, PREVIEW
+    from wavemesh.gallery.read import load_examples
+    from wavemesh.gallery.write import write_output
     from wavemesh.pipelines.registry import load_pipeline
-    from wavemesh.ui.example_outputs import write_output
-    from wavemesh.ui.examples import load_examples
 
     examples = load_examples(args.output)
     if not examples:
         raise InputError(f"There are no examples in {args.output}.")
-    folder = resolve(args.weights)
-    fingerprint = manifest_fingerprint(folder)
-    pipeline = load_pipeline("wavemesh", folder, args.device)
+    pipeline = load_pipeline("wavemesh", args.weights, args.device)
     for example in examples:
-        facts = write_output(example, pipeline, fingerprint)
+        facts = write_output(example, pipeline, pipeline.fingerprint)
         sys.stdout.write(f"{example.key}: {facts['faces']:,} faces\n")
-    size = sum(path.stat().st_size for path in args.output.glob("*/*") if path.name in ("mesh.glb", "preview.webp"))
-    sys.stdout.write(f"{len(examples)} examples, {size / 2**20:.1f} MiB, weights {fingerprint}\n")
+    size = sum(path.stat().st_size for path in args.output.glob("*/*") if path.name in (MESH, PREVIEW))
+    sys.stdout.write(f"{len(examples)} examples, {size / 2**20:.1f} MiB, weights {pipeline.fingerprint}\n")

@@ -111,7 +111,7 @@ def _triplane(args: argparse.Namespace, views: list[View], names: list[str]) -> 
     """The figures of the triplane system; one sentence where there are no weights of it."""
     import numpy as np
 
-    from wavemesh.checkpoint import resolve
+    from wavemesh.weights import resolve
 
     try:
         folder = resolve(args.triplane_weights, "triplane")
@@ -136,9 +136,9 @@ def _views(args: argparse.Namespace) -> list[View]:
 
     Raises InputError for both at once, and for an example that is not there.
     """
+    from wavemesh.gallery.read import load_examples
     from wavemesh.geometry.camera import Camera
     from wavemesh.pipelines.views import View
-    from wavemesh.ui.examples import load_examples
 
     if args.pictures:
         if args.example is not None:

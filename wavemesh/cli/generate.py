@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wavemesh.cli.arguments import add_device, add_sampling, cameras_for, integer, number
+from wavemesh.cli.arguments import add_device, add_settings, cameras_for, number, settings_from
 from wavemesh.cli.outputs import (
     check_mesh_path,
     check_texture_path,
@@ -23,7 +23,7 @@ from wavemesh.cli.outputs import (
     write_json,
     write_mesh,
 )
-from wavemesh.errors import InputError
+from wavemesh.settings import METHODS, to_json
 
 if TYPE_CHECKING:
     import trimesh
@@ -33,11 +33,7 @@ if TYPE_CHECKING:
 EXAMPLE = """example, a few seconds on a CPU:
   python -m wavemesh generate examples/teapot/view0.webp -o teapot.glb --azimuth 30 --elevation 20 --steps 1
 """
-METHODS = ("wavemesh", "triplane")
-COLOURS = ("views", "mixed", "triplane")
-SAMPLERS = ("ddpm", "ddim", "dpmpp_2m")
 TEXTURES = ("vertex", "baked")
-TURNS = (1, 2, 4)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,20 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--distance", type=number, metavar="D", help="of the camera from the object's centre")
     parser.add_argument("--fov", type=number, metavar="F", help="vertical field of view in degrees")
-    add_sampling(parser)
-    parser.add_argument("--sampler", choices=SAMPLERS)
-    parser.add_argument(
-        "--turns",
-        type=int,
-        choices=TURNS,
-        help="frames, a quarter turn apart, whose mean coarse shape WaveMesh takes",
-    )
-    parser.add_argument("--seed", type=integer(0), default=0, metavar="S", help="the same seed gives the same mesh")
-    parser.add_argument(
-        "--colours",
-        choices=COLOURS,
-        help="from the pictures (views), those and where they show nothing the triplane (mixed), or the triplane",
-    )
+    add_settings(parser)
     parser.add_argument(
         "--texture",
         choices=TEXTURES,
@@ -81,8 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Write the mesh, and report and bundle if asked for."""
     check_mesh_path(args.output)
-    if args.turns is not None and args.method != "wavemesh":
-        raise InputError(f"--turns {args.turns} is for the method wavemesh, not {args.method}.")
+    settings = settings_from(args, args.method)
     if args.texture == "baked":
         check_texture_path(args.output, args.images)
     for path in (args.report, args.bundle):
@@ -102,12 +84,8 @@ def run(args: argparse.Namespace) -> None:
     pipe = load_pipeline(args.method, args.weights, args.device)
     out = pipe(
         [View(image, camera) for image, camera in zip(args.images, cameras, strict=True)],
-        num_inference_steps=args.steps,
-        guidance_scale=args.guidance,
-        seed=args.seed,
-        sampler=args.sampler,
+        settings=settings,
         callback=_callback(recorder),
-        **{name: given for name, given in (("colours", args.colours), ("turns", args.turns)) if given is not None},
     )
     mesh = out.baked() if args.texture == "baked" else out.mesh
     elapsed = time.perf_counter() - started
@@ -150,7 +128,8 @@ def _report(args: argparse.Namespace, out: Any, mesh: trimesh.Trimesh, elapsed: 
         "method": args.method,
         "inputs": args.images,
         "output": str(args.output),
-        "settings": out.settings,
+        "settings": to_json(out.settings),
+        "provenance": out.provenance,
         "timings_s": {**out.timings, "total": elapsed},
         "mesh": {
             "vertices": len(mesh.vertices),

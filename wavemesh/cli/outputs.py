@@ -79,14 +79,26 @@ def fill_table(path: Path, name: str, markdown: str) -> None:
 
     Raises InputError if the file has no such place.
     """
+    before, after = _table_place(path, name)
+    write_bytes(path, f"{before}\n{markdown.strip()}\n\n{after}".encode())
+
+
+def check_table(path: Path | None, name: str) -> None:
+    """Raise InputError if the Markdown file has no place for the table; None is no file, and fine."""
+    if path is not None:
+        _table_place(path, name)
+
+
+def _table_place(path: Path, name: str) -> tuple[str, str]:
+    """What stands before and after a table, with its marks."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise InputError(f"The file {path} cannot be read: {error.strerror}.") from None
-    pattern = re.compile(rf"(<!-- table:{re.escape(name)} -->\n).*?(<!-- end -->)", re.DOTALL)
-    if not pattern.search(text):
+    found = re.search(rf"(.*<!-- table:{re.escape(name)} -->\n).*?(<!-- end -->.*)", text, re.DOTALL)
+    if not found:
         raise InputError(f"The file {path} has no place for the table {name!r}.")
-    write_bytes(path, pattern.sub(lambda found: f"{found[1]}\n{markdown.strip()}\n\n{found[2]}", text).encode())
+    return found[1], found[2]
 
 
 def _plain(value: Any) -> Any:

@@ -36,13 +36,13 @@ def run(args: argparse.Namespace) -> None:
 
     record = read_bundle(args.bundle)
     # Another device computes other roundings: that of the run is the one to use.
-    device = str(record.settings.get("device", "auto")) if args.device == "auto" else args.device
+    device = str(record.provenance.get("device", "auto")) if args.device == "auto" else args.device
     started = time.perf_counter()
     result = replay(record, load_pipeline(record.method, args.weights, device))
     if args.output is not None:
         write_mesh(args.output, result.mesh)
     seconds = time.perf_counter() - started
-    sys.stdout.write(f"{args.bundle}: {record.method}, seed {record.settings['seed']}, {seconds:.1f} s. ")
+    sys.stdout.write(f"{args.bundle}: {record.method}, seed {record.settings.seed}, {seconds:.1f} s. ")
     sys.stdout.write(f"{result.message}\n")
     if not result.identical:
         raise SystemExit(1)

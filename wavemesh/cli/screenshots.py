@@ -76,16 +76,12 @@ def _serve(workspace: Path, weights: str | None, device: str) -> tuple[Any, str]
     os.environ["GRADIO_TEMP_DIR"] = str(workspace)
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     from wavemesh.ui.app import build, serve
-    from wavemesh.ui.handlers import Studio, shipped_defaults
-    from wavemesh.ui.methods import available_methods, loader
+    from wavemesh.ui.studio import open_studio
 
-    others = {method: loader(method, None, device) for method in available_methods() if method != "wavemesh"}
-    pipeline, defaults = loader("wavemesh", weights, device), shipped_defaults(weights)
-    studio = Studio(pipeline, workspace, defaults=defaults, others=others)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
-    page = build(studio)
+    page = build(open_studio(workspace, weights, device))
     _, address, _ = serve(page, prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", server_port=port)
     return page, address
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from wavemesh.cli.arguments import integer
 from wavemesh.errors import InputError
+from wavemesh.settings import METHODS
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from wavemesh.models.wavelet_triplane import WaveletTriplaneDiffusion
     from wavemesh.models.wavemesh import WaveMeshModel
 
-METHODS = ("wavemesh", "triplane")
 
 EXAMPLE = """example, a few seconds on a CPU:
   python -m wavemesh shapes --untrained --views 2
@@ -69,16 +69,16 @@ def _show(title: str, model: nn.Module, parts: tuple[str, ...], rows: Iterator[t
 
 def _wavemesh(args: argparse.Namespace) -> WaveMeshModel:
     """The networks of WaveMesh-Diff."""
-    from wavemesh.checkpoint import resolve
     from wavemesh.models.wavemesh import WaveMeshConfig, WaveMeshModel
+    from wavemesh.weights import resolve
 
     return WaveMeshModel(WaveMeshConfig()).eval() if args.untrained else WaveMeshModel.load(resolve(args.weights))
 
 
 def _triplane(args: argparse.Namespace) -> WaveletTriplaneDiffusion | None:
     """The networks of the triplane system; None, with a note, where no weights are bundled and none named."""
-    from wavemesh.checkpoint import resolve
     from wavemesh.models.wavelet_triplane import WaveletTriplaneDiffusion
+    from wavemesh.weights import resolve
 
     if args.untrained:
         return WaveletTriplaneDiffusion().eval()
@@ -157,7 +157,8 @@ def _noise(num_views: int, size: int) -> tuple[Tensor, Tensor, Tensor]:
     """Pictures (1, N, 4, size, size) of noise, poses and intrinsics of cameras around the object."""
     import torch
 
-    from wavemesh.geometry.camera import Camera, stack_cameras
+    from wavemesh.geometry.camera import Camera
+    from wavemesh.geometry.camera_tensors import stack_cameras
 
     cameras = [Camera(360.0 * index / num_views, 20.0) for index in range(num_views)]
     poses, intrinsics = stack_cameras(cameras)

@@ -28,7 +28,7 @@ from torch import Tensor
 from wavemesh.data.dataset import PreparedShapes
 from wavemesh.errors import InputError
 from wavemesh.files import read_json, write_text
-from wavemesh.geometry.camera import project_points
+from wavemesh.geometry.camera_tensors import project_points
 from wavemesh.geometry.isosurface import sdf_to_mesh
 from wavemesh.geometry.raycast import RayCaster
 from wavemesh.models.projection import sample_maps

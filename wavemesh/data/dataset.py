@@ -22,7 +22,8 @@ from torch.utils.data import Dataset
 from wavemesh.data import augment as augmentation
 from wavemesh.data.cache import SDF_SCALE, SplitCache, open_cache
 from wavemesh.errors import InputError
-from wavemesh.geometry.camera import Camera, stack_cameras
+from wavemesh.geometry.camera import Camera
+from wavemesh.geometry.camera_tensors import stack_cameras
 from wavemesh.wavelets import get_bank, sdf_to_sparse_wavelet
 
 MIN_RESOLUTION = 16

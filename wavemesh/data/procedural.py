@@ -16,7 +16,8 @@ from torch import Tensor
 from wavemesh.data.cameras import training_cameras
 from wavemesh.data.prepare_model import sample_lights
 from wavemesh.errors import InputError
-from wavemesh.geometry.camera import Camera, stack_cameras
+from wavemesh.geometry.camera import Camera
+from wavemesh.geometry.camera_tensors import stack_cameras
 from wavemesh.procedural.catalogue import make_solids
 from wavemesh.procedural.field import signed_field
 from wavemesh.procedural.grid import SolidGrids, solids_to_sdf

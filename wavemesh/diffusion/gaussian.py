@@ -59,6 +59,10 @@ class GaussianDiffusion:
         beta_schedule: "linear" or "cosine".
         prediction_type: what the model returns: "epsilon" (the noise), "x0" (the clean data) or "v"
             (sqrt(a) epsilon - sqrt(1 - a) x_0, arXiv:2202.00512).
+        data_deviation: with "v", the deviation of what the condition leaves open about the data, in (0, 1]. The model
+            output is (a d^2 epsilon - s x_0) / sqrt(a^2 d^2 + s^2) with a, s for signal and noise: v for d = 1, and
+            -x_0 for d near 0 (arXiv:2206.00364, table 1, in variance-preserving form). The smaller d, the less of the
+            noise the network has to repeat.
         zero_terminal_snr: nothing of the data left at the last timestep. Refused with "epsilon", which says nothing
             about the data there.
         min_snr_gamma: weight the loss by min-SNR-gamma (arXiv:2303.09556; 5 is usual), floored at MIN_LOSS_WEIGHT for
@@ -79,12 +83,15 @@ class GaussianDiffusion:
         min_snr_gamma: float | None = None,
         self_conditioning: bool = False,
         model: Model | None = None,
+        data_deviation: float = 1.0,
     ) -> None:
         if prediction_type not in PREDICTION_TYPES:
             known = ", ".join(PREDICTION_TYPES)
             raise InputError(f"The prediction type must be one of {known}, not {prediction_type!r}.")
         if zero_terminal_snr and prediction_type == "epsilon":
             raise InputError("Zero terminal SNR needs the prediction type v or x0, not 'epsilon'.")
+        if not 0 < data_deviation <= 1 or (data_deviation < 1 and prediction_type != "v"):
+            raise InputError(f"data_deviation must be in (0, 1], and 1 unless v is predicted, not {data_deviation}.")
         if min_snr_gamma is not None and not min_snr_gamma > 0:
             raise InputError(f"min_snr_gamma must be above 0, not {min_snr_gamma}.")
         self.schedule = NoiseSchedule(timesteps, beta_schedule, zero_terminal_snr)
@@ -92,6 +99,7 @@ class GaussianDiffusion:
         self.min_snr_gamma = min_snr_gamma
         self.self_conditioning = self_conditioning
         self.model = model
+        self.data_deviation = data_deviation
         self.loss_weights = _loss_weights(self.schedule, prediction_type, min_snr_gamma)
 
     @property
@@ -123,8 +131,11 @@ class GaussianDiffusion:
             return noise
         if self.prediction_type == "x0":
             return x_0
-        signal_scale, noise_scale = self._scales(x_0, t, batch_index)
-        return signal_scale * noise - noise_scale * x_0
+        a, s = self._scales(x_0, t, batch_index)
+        d = self.data_deviation
+        if d < 1:
+            return (a * d**2 * noise - s * x_0) / (a**2 * d**2 + s**2).sqrt()
+        return a * noise - s * x_0
 
     def convert(
         self,
@@ -140,6 +151,11 @@ class GaussianDiffusion:
             epsilon, x_0 = output, (x_t - s * output) / a
         elif self.prediction_type == "x0":
             epsilon, x_0 = (x_t - a * output) / s, output
+        elif self.data_deviation < 1:
+            d = self.data_deviation
+            variance = a**2 * d**2 + s**2
+            x_0 = (a * d**2 * x_t) / variance - s * output / variance.sqrt()
+            epsilon = s * x_t / variance + a * output / variance.sqrt()
         else:
             return Prediction(x_0=a * x_t - s * output, epsilon=s * x_t + a * output, v=output)
         return Prediction(x_0=x_0, epsilon=epsilon, v=a * epsilon - s * x_0)

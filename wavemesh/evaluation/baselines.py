@@ -1,6 +1,6 @@
 """Predictions that a generative model has to beat, all from the same pictures and cameras.
 
-Mean shape, visual hull, nearest training shape by image feature, the oracle nearest training shape (Tatarchenko et al.
+Visual hull, nearest training shape by image feature, the oracle nearest training shape (Tatarchenko et al.
 2019: single-view networks rarely beat it), plain regression (the same network, one step at t = T, whose answer is the
 posterior mean), and the codec ceiling (the round trip through the sparse coefficients without any diffusion).
 Each gives a truncated SDF, as a pipeline does, so that one path scores them all.
@@ -19,23 +19,13 @@ from scipy.ndimage import distance_transform_edt
 
 from wavemesh.errors import InputError
 from wavemesh.evaluation.metrics import IOU_RESOLUTION, solid_grid
-from wavemesh.geometry.camera import Camera, project_points, stack_cameras
+from wavemesh.geometry.camera import Camera
+from wavemesh.geometry.camera_tensors import project_points, stack_cameras
 from wavemesh.geometry.frame import BOX_SIDE, TRUNCATION
 from wavemesh.wavelets.sparse import SparseCoefficients
 
 FEATURE_SIZE = 32
 Feature = Callable[[Sequence[np.ndarray]], np.ndarray]
-
-
-def mean_shape(sdfs: Iterable[Float[np.ndarray, "n n n"]]) -> Float[np.ndarray, "n n n"]:
-    """The mean of the SDFs (of the training split): the best guess that looks at no picture. InputError without any."""
-    total, count = None, 0
-    for sdf in sdfs:
-        total = sdf.astype(np.float64) if total is None else total + sdf
-        count += 1
-    if total is None:
-        raise InputError("A mean shape needs at least one shape.")
-    return (total / count).astype(np.float32)
 
 
 def visual_hull(

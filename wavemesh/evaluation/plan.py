@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 import trimesh
 
 from wavemesh.errors import InputError
@@ -88,8 +87,7 @@ def make_plan(
             add("nearest training shape (image feature)", count, Unit(f"retrieval/{count}", nearest, mark))
         add(ORACLE, None, Unit("oracle", functools.partial(_oracle, training), mark))
     if pipeline is not None:
-        # Defaults of sampling come with the weights and may change without them.
-        mark = pipeline_fingerprint(pipeline) + repr(getattr(_config(pipeline), "sampling", None))
+        mark = pipeline.fingerprint
         sampled = mark + json.dumps(options)
         for count in views:
             if "known" in cameras:
@@ -163,13 +161,11 @@ def _ceiling(codec: dict[str, Any], sample: EvaluationSample) -> Prediction:
 
 
 def _codec_options(pipeline: Any) -> dict[str, Any]:
-    """The bank and the rule for active sites that a pipeline's model uses; the defaults for one without a model."""
-    config = _config(pipeline)
-    return {} if config is None else {"bank": config.bank, "threshold": config.active_threshold}
-
-
-def _config(pipeline: Any) -> Any:
-    return getattr(getattr(pipeline, "model", None), "config", None)
+    """The bank and the rule for active sites that a pipeline's model uses; the defaults without a pipeline."""
+    if pipeline is None:
+        return {}
+    config = pipeline.model.config
+    return {"bank": config.bank, "threshold": config.active_threshold}
 
 
 @dataclass
@@ -205,14 +201,3 @@ def training_split(data_root: str | Path, out_dir: Path) -> TrainingSplit:
         base.TrainingShapes.from_samples(summed()).save(features)
         np.save(mean, (total[0] / len(samples)).astype(np.float32))
     return TrainingSplit(samples, base.TrainingShapes.load(features), np.load(mean), fingerprint)
-
-
-def pipeline_fingerprint(pipeline: Any) -> str:
-    """A digest of the weights of all networks of a pipeline, which tells one checkpoint from another."""
-    digest = hashlib.sha256()
-    for name, value in sorted(vars(pipeline).items()):
-        if isinstance(value, torch.nn.Module):
-            for key, tensor in value.state_dict().items():
-                digest.update(f"{name}.{key}".encode())
-                digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()[:16]

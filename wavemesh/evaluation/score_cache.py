@@ -64,7 +64,7 @@ class ScoreCache(Generic[ScoreType]):
         """What the shape was compared with: 'mesh' or 'sdf'."""
         return str(self._data["source"])
 
-    def missing(self, units: Sequence[UnitType]) -> list[UnitType]:
+    def missing_units(self, units: Sequence[UnitType]) -> list[UnitType]:
         """The units that have no valid score yet."""
         kept = self._data["units"]
         return [unit for unit in units if kept.get(unit.name, {}).get("made_by") != self._salt + unit.fingerprint]

@@ -1,18 +1,15 @@
-"""From scores per shape to a report: means with bootstrap intervals, as JSON and as a Markdown table."""
+"""From scores per shape to rows of a table: means with bootstrap intervals, and the lines of Markdown."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from scipy import stats
 
 from wavemesh.errors import InputError
-from wavemesh.evaluation.cameras import CameraErrors
 
 
 class Column(NamedTuple):
@@ -41,9 +38,6 @@ VIEW_COLUMNS = {
 # Names of rows.
 METHOD, TRIPLANE, ORACLE = "WaveMesh", "Triplane", "oracle nearest training shape"
 REGRESSION = "regression (same network, one step)"
-
-# A table by category has no room for all rows; report.json has them.
-CATEGORY_ROWS = (ORACLE, METHOD, TRIPLANE)
 
 
 @runtime_checkable
@@ -77,55 +71,6 @@ class ReportRow:
     scores: dict[str, Estimate]
     categories: dict[str, dict[str, float]] = field(default_factory=dict)
     difference: bool = False
-
-
-@dataclass(frozen=True)
-class Report:
-    """The result of `evaluate`: what was measured, how, each shape's scores by row, and what the camera head misses.
-
-    view_rows, view_shapes: the same for pictures from novel views.
-    """
-
-    header: dict[str, Any]
-    rows: list[ReportRow]
-    shapes: dict[str, dict[str, dict[str, float]]]
-    camera_errors: CameraErrors | None = None
-    view_rows: list[ReportRow] = field(default_factory=list)
-    view_shapes: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
-
-    def row(self, name: str, views: int | None = None) -> ReportRow:
-        """The row of a method; raises InputError if the report has none of that name at that number of views."""
-        return _find(self.rows, name, views)
-
-    def view_row(self, name: str, views: int | None = None) -> ReportRow:
-        """The row of a method in the table of novel views; raises InputError as `row` does."""
-        return _find(self.view_rows, name, views)
-
-    def to_json(self) -> str:
-        """The whole report as JSON."""
-        return json.dumps(asdict(self), indent=1, ensure_ascii=False)
-
-    def to_markdown(self) -> str:
-        """A header and one table for each number of views."""
-        lines = [f"- {name}: {value}" for name, value in self.header.items()] + [""]
-        for views in sorted({row.views for row in self.rows if row.views is not None}):
-            lines += [f"### {views} view{'s' if views > 1 else ''}", ""]
-            lines += [*markdown_table([row for row in self.rows if row.views in (views, None)]), ""]
-        for views in sorted({row.views for row in self.view_rows if row.views is not None}):
-            shown = [row for row in self.view_rows if row.views in (views, None)]
-            lines += [f"### Novel views from {views} picture{'s' if views > 1 else ''}", ""]
-            lines += [*markdown_table(shown, VIEW_COLUMNS), ""]
-        if any(row.categories for row in self.rows):
-            lines += ["### By category (F@0.05 / IoU)", "", *_category_table(self.rows)]
-        return "\n".join(lines).rstrip() + "\n"
-
-    def save(self, folder: Path, stem: str = "report") -> tuple[Path, Path]:
-        """Writes <stem>.json and <stem>.md and gives their paths."""
-        folder.mkdir(parents=True, exist_ok=True)
-        paths = folder / f"{stem}.json", folder / f"{stem}.md"
-        paths[0].write_text(self.to_json(), encoding="utf-8")
-        paths[1].write_text(self.to_markdown(), encoding="utf-8")
-        return paths
 
 
 def bootstrap(values: Sequence[float], rounds: int = 2000, seed: int = 0) -> Estimate:
@@ -181,23 +126,3 @@ def _cell(value: Estimate, column: Column, difference: bool) -> str:
     sign, digits = ("+", column.digits) if difference else ("", column.interval)
     interval = "" if digits is None else f" [{value.low:{sign}.{digits}f}, {value.high:{sign}.{digits}f}]"
     return f"{value.mean:{sign}.{column.digits}f}{interval}"
-
-
-def _find(rows: Sequence[ReportRow], name: str, views: int | None) -> ReportRow:
-    for row in rows:
-        if row.name == name and row.views in (views, None):
-            return row
-    raise InputError(f"The report has no row {name!r} with {views} views.")
-
-
-def _category_table(rows: Sequence[ReportRow]) -> list[str]:
-    """One line for each category, one column for each of CATEGORY_ROWS that has categories."""
-    shown = [row for row in rows if row.categories and row.name in CATEGORY_ROWS]
-    titles = [row.name + (f", {row.views} view{'s' if row.views > 1 else ''}" if row.views else "") for row in shown]
-    lines = ["| category | shapes | " + " | ".join(titles) + " |", "|---|---|" + "---|" * len(shown)]
-    for category in sorted({name for row in shown for name in row.categories}):
-        found = [row.categories.get(category) for row in shown]
-        count = max(int(entry["count"]) for entry in found if entry)
-        cells = [f"{entry['f_score_005']:.2f} / {entry['iou']:.2f}" if entry else "" for entry in found]
-        lines.append(f"| {category} | {count} | " + " | ".join(cells) + " |")
-    return lines

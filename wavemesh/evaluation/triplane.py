@@ -11,7 +11,6 @@ import json
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -24,10 +23,10 @@ from wavemesh.data.colours import colour_volume, open_colours
 from wavemesh.data.dataset import PreparedShapes
 from wavemesh.errors import InputError
 from wavemesh.evaluation.novel_views import NovelViews, ViewUnit, mean_of_given
-from wavemesh.evaluation.plan import Prediction, TableRow, Unit, pipeline_fingerprint
+from wavemesh.evaluation.plan import Prediction, TableRow, Unit
 from wavemesh.evaluation.samples import EvaluationSample
 from wavemesh.evaluation.table import TRIPLANE
-from wavemesh.geometry.camera import stack_cameras
+from wavemesh.geometry.camera_tensors import stack_cameras
 from wavemesh.geometry.frame import TRUNCATION
 from wavemesh.models.triplane_autoencoder import TriplaneAutoencoder
 from wavemesh.models.wavelet_triplane import TriplaneConfig
@@ -79,7 +78,7 @@ class TriplaneMethod:
     @property
     def fingerprint(self) -> str:
         """Changes with the weights and the settings."""
-        return pipeline_fingerprint(self.pipeline) + json.dumps(self.options)
+        return self.pipeline.fingerprint + json.dumps(self.options)
 
     def output(self, count: int, known: bool, sample: EvaluationSample) -> Any:
         """The pipeline's output for the first `count` pictures; None where it finds no surface.
@@ -96,18 +95,18 @@ class TriplaneMethod:
             self._outputs[count, known] = sample.key, output
         return output
 
-    def whole(self, count: int, sample: EvaluationSample) -> Tensor | None:
+    def whole_triplane(self, count: int, sample: EvaluationSample) -> Tensor | None:
         """The sampled triplane (1, 3, C, 2 n, 2 n)."""
         output = self.output(count, True, sample)
         return None if output is None else self._tensor(output.triplane_highres)
 
-    def lowpass(self, count: int, sample: EvaluationSample) -> Tensor | None:
+    def lowpass_triplane(self, count: int, sample: EvaluationSample) -> Tensor | None:
         """The same without its details."""
         output = self.output(count, True, sample)
         return None if output is None else self._without_details(self._tensor(output.triplane_ll))
 
     @torch.inference_mode()
-    def encoded(self, shapes: PreparedShapes, details: bool, sample: EvaluationSample) -> Tensor:
+    def encoded_triplane(self, shapes: PreparedShapes, details: bool, sample: EvaluationSample) -> Tensor:
         """What the autoencoder makes of the true shape with its colours; raises InputError without an autoencoder."""
         if self.autoencoder is None:
             raise InputError("These weights of the triplane system have no autoencoder.")
@@ -123,7 +122,7 @@ class TriplaneMethod:
         return _empty() if output is None else Prediction(np.asarray(output.sdf), output.mesh)
 
     @torch.inference_mode()
-    def decode(self, planes: Planes, sample: EvaluationSample) -> Prediction:
+    def decode_planes(self, planes: Planes, sample: EvaluationSample) -> Prediction:
         """The field of a triplane at 128^3; empty where there is no triplane."""
         triplane = planes(sample)
         if triplane is None:
@@ -133,13 +132,13 @@ class TriplaneMethod:
     @torch.inference_mode()
     def predict_lowpass(self, count: int, sample: EvaluationSample) -> Prediction:
         """The field of the first `count` pictures' triplane without its details, made as the pipeline makes its own."""
-        output, triplane = self.output(count, True, sample), self.lowpass(count, sample)
+        output, triplane = self.output(count, True, sample), self.lowpass_triplane(count, sample)
         if triplane is None:
             return _empty()
         return Prediction(surface_field(self.model.renderer, triplane, output.views, GRID))
 
     @torch.inference_mode()
-    def draw(self, planes: Planes, sample: EvaluationSample, views: NovelViews) -> list[np.ndarray]:
+    def draw_views(self, planes: Planes, sample: EvaluationSample, views: NovelViews) -> list[np.ndarray]:
         """What the cameras see of a triplane, over white; nothing but white where there is no triplane."""
         triplane = planes(sample)
         if triplane is None:
@@ -182,7 +181,7 @@ def geometry_units(
             unit = Unit(f"triplane/{count}/estimated", guessed, mark, any_turn=True)
             rows.append((f"{FULL}, cameras estimated", count, unit))
     for name, title, planes, made_by in _encoded(method, shapes):
-        rows.append((title, None, Unit(name, functools.partial(method.decode, planes), made_by)))
+        rows.append((title, None, Unit(name, functools.partial(method.decode_planes, planes), made_by)))
     return rows
 
 
@@ -196,8 +195,8 @@ def view_units(
     for count in views:
         drawn = [
             (BASELINE, ViewUnit(f"mean/{count}", functools.partial(mean_of_given, count), "1")),
-            (LL_ONLY, _drawn(method, f"triplane/{count}/ll", functools.partial(method.lowpass, count), mark)),
-            (FULL, _drawn(method, f"triplane/{count}", functools.partial(method.whole, count), mark)),
+            (LL_ONLY, _drawn(method, f"triplane/{count}/ll", functools.partial(method.lowpass_triplane, count), mark)),
+            (FULL, _drawn(method, f"triplane/{count}", functools.partial(method.whole_triplane, count), mark)),
         ]
         units += [unit for _, unit in drawn]
         rows += [TableRow(title, count, (unit.name,)) for title, unit in drawn]
@@ -208,17 +207,17 @@ def view_units(
 
 
 def _drawn(method: TriplaneMethod, name: str, planes: Planes, made_by: str) -> ViewUnit:
-    return ViewUnit(name, functools.partial(method.draw, planes), f"{made_by}/{RAY_SAMPLES}+{MORE_SAMPLES}")
+    return ViewUnit(name, functools.partial(method.draw_views, planes), f"{made_by}/{RAY_SAMPLES}+{MORE_SAMPLES}")
 
 
 def _encoded(method: TriplaneMethod, shapes: PreparedShapes | None) -> list[tuple[str, str, Planes, str]]:
     """Name, title, triplanes and fingerprint of the autoencoder's units; none where there is no autoencoder."""
     if method.autoencoder is None or shapes is None:
         return []
-    made_by = pipeline_fingerprint(SimpleNamespace(autoencoder=method.autoencoder, renderer=method.model.renderer))
+    made_by = method.pipeline.fingerprint  # the autoencoder is of the same training
     return [
-        ("autoencoder/ll", CEILING_LL, functools.partial(method.encoded, shapes, False), made_by),
-        ("autoencoder", CEILING, functools.partial(method.encoded, shapes, True), made_by),
+        ("autoencoder/ll", CEILING_LL, functools.partial(method.encoded_triplane, shapes, False), made_by),
+        ("autoencoder", CEILING, functools.partial(method.encoded_triplane, shapes, True), made_by),
     ]
 
 

@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
+from wavemesh.evaluation.evaluate import score_prediction
 from wavemesh.evaluation.metrics import Scores
-from wavemesh.evaluation.plan import pipeline_fingerprint, sampling_units
-from wavemesh.evaluation.report import score_prediction
+from wavemesh.evaluation.plan import sampling_units
 from wavemesh.evaluation.samples import PreparedSamples, choose_keys, ground_truth
 from wavemesh.evaluation.table import bootstrap
 from wavemesh.files import read_json, write_text
@@ -113,31 +113,31 @@ def _difference(scores: Mapping[str, Scores], others: Mapping[str, Scores]) -> s
 class Sampling:
     """How the same weights are sampled: steps of the coarse and of the detail stage, guidance of the coarse one.
 
-    turns: quarter-turned frames, None for what the weights came with.
+    frames: quarter-turned frames, None for what the weights came with.
     """
 
     coarse_steps: int
     detail_steps: int = 1
     guidance: float = 1.0
-    turns: int | None = None
+    frames: int | None = None
     group: str = field(default="", compare=False)
 
     @property
     def name(self) -> str:
         """What the table calls it."""
-        frames = "" if self.turns is None else f", {self.turns} frame{'s' if self.turns > 1 else ''}"
-        return f"{self.coarse_steps} + {self.detail_steps} steps, guidance {self.guidance:g}{frames}"
+        told = "" if self.frames is None else f", {self.frames} frame{'s' if self.frames > 1 else ''}"
+        return f"{self.coarse_steps} + {self.detail_steps} steps, guidance {self.guidance:g}{told}"
 
     @property
     def file_name(self) -> str:
         """Where its scores are kept."""
-        frames = "" if self.turns is None else f"-{self.turns}"
-        return f"{self.coarse_steps}-{self.detail_steps}-{self.guidance:g}{frames}.json"
+        told = "" if self.frames is None else f"-{self.frames}"
+        return f"{self.coarse_steps}-{self.detail_steps}-{self.guidance:g}{told}.json"
 
     def arguments(self) -> dict[str, Any]:
         """What the pipeline is called with."""
         steps = (self.coarse_steps, self.detail_steps)
-        return {"num_inference_steps": steps, "guidance_scale": self.guidance, "turns": self.turns}
+        return {"num_inference_steps": steps, "guidance_scale": self.guidance, "frames": self.frames}
 
 
 def samplings(default: Sampling) -> list[Sampling]:
@@ -149,7 +149,7 @@ def samplings(default: Sampling) -> list[Sampling]:
     guided = ((1, 1.5), (coarse, 1.3), (coarse, 2.0), (coarse, 3.0), (5, 2.0))
     found += [Sampling(steps, detail, scale, group="guidance") for steps, scale in guided]
     framed = ((1, 2), (2, 1), (2, 2), (3, 1), (5, 1))
-    found += [Sampling(steps, detail, guidance, turns, "frames a quarter turn apart") for steps, turns in framed]
+    found += [Sampling(steps, detail, guidance, frames, "frames a quarter turn apart") for steps, frames in framed]
     return [each for number, each in enumerate(found) if each not in found[:number]]
 
 
@@ -161,11 +161,11 @@ def sweep(pipeline: Any, data: str | Path, out_dir: str | Path, subset: str = "q
     out_dir = Path(out_dir)
     test = HeldOut.open(data, subset, out_dir)
     shipped = pipeline.model.config.sampling
-    mark, rows = pipeline_fingerprint(pipeline), []
+    rows = []
     for each in samplings(Sampling(shipped.coarse_steps, shipped.detail_steps, shipped.guidance_scale)):
         path = out_dir / "sampling" / each.file_name
         make = functools.partial(test.score, pipeline, **each.arguments())
-        rows.append(VariantScores(each.name, each.group, kept_scores(path, [mark, shipped.turns, subset], make)))
+        rows.append(VariantScores(each.name, each.group, kept_scores(path, [pipeline.fingerprint, subset], make)))
         log.info("%s: F@0.05 %s", each.name, ", ".join(f"{rows[-1].mean(count, 'f_score_005'):.3f}" for count in VIEWS))
     return rows
 

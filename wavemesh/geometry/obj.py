@@ -13,15 +13,18 @@ from pathlib import Path
 
 import numpy as np
 import trimesh
+from jaxtyping import Float, Int
 from PIL import Image
 from trimesh.visual import TextureVisuals
 from trimesh.visual.material import MultiMaterial, SimpleMaterial
 
 from wavemesh.errors import InputError
+from wavemesh.geometry.polygons import triangulate
 
 # Faces less opaque than this are helpers that no viewer shows.
 INVISIBLE_OPACITY = 0.05
 _GREY = (0.7, 0.7, 0.7)
+_LARGEST_INDEX = 2**31
 
 
 @dataclass
@@ -35,12 +38,13 @@ class ObjMaterial:
 
 @dataclass
 class _Parsed:
-    """Raw numbers of an OBJ file; faces are triangles of 0-based corner indices, uv index -1 where missing."""
+    """Raw numbers of an OBJ file; corners are 0-based (vertex, uv), polygon by polygon, uv -1 where missing."""
 
     vertices: list[list[float]] = field(default_factory=list)
     uvs: list[list[float]] = field(default_factory=list)
     corners: list[tuple[int, int]] = field(default_factory=list)
-    face_material: list[int] = field(default_factory=list)
+    polygon_size: list[int] = field(default_factory=list)
+    polygon_material: list[int] = field(default_factory=list)
     material_names: list[str] = field(default_factory=list)
     libraries: list[str] = field(default_factory=list)
 
@@ -69,6 +73,8 @@ def _corner(word: str, num_vertices: int, num_uvs: int) -> tuple[int, int]:
     if len(parts) > 1 and parts[1]:
         uv = int(parts[1])
         uv = uv - 1 if uv > 0 else num_uvs + uv
+    if max(abs(vertex), abs(uv)) > _LARGEST_INDEX:
+        raise ValueError(word)
     return vertex, uv
 
 
@@ -93,9 +99,9 @@ def _parse(text: str) -> _Parsed:
                 polygon = [_corner(word, num_vertices, num_uvs) for word in words[1:]]
             except ValueError:
                 continue
-            for second in range(1, len(polygon) - 1):
-                parsed.corners += (polygon[0], polygon[second], polygon[second + 1])
-                parsed.face_material.append(current)
+            parsed.corners += polygon
+            parsed.polygon_size.append(len(polygon))
+            parsed.polygon_material.append(current)
         elif kind == "usemtl":
             name = line.split(None, 1)[1].strip() if len(words) > 1 else ""
             current = index_of.setdefault(name, len(index_of))
@@ -103,6 +109,21 @@ def _parse(text: str) -> _Parsed:
             parsed.libraries.append(line.split(None, 1)[1].strip())
     parsed.material_names = list(index_of)
     return parsed
+
+
+def _triangles(
+    parsed: _Parsed, vertices: Float[np.ndarray, "v 3"]
+) -> tuple[Int[np.ndarray, "t 3 2"], Int[np.ndarray, " t"]]:
+    """The corners and the material of every triangle; polygons that name a vertex which is not there are left out."""
+    corners = np.array(parsed.corners, dtype=np.int64).reshape(-1, 2)
+    sizes = np.array(parsed.polygon_size, dtype=np.int64)
+    material = np.array(parsed.polygon_material, dtype=np.int64)
+    polygon = np.repeat(np.arange(len(sizes)), sizes)
+    missing = (corners[:, 0] < 0) | (corners[:, 0] >= len(vertices))
+    sound = np.bincount(polygon, missing, len(sizes)) == 0
+    corners, sizes, material = corners[sound[polygon]], sizes[sound], material[sound]
+    triangles, polygon = triangulate(vertices[corners[:, 0]], sizes)
+    return corners[triangles], material[polygon]
 
 
 def _find_file(folder: Path, name: str) -> Path | None:
@@ -186,20 +207,17 @@ def load_obj(path: str | Path, max_texture: int = 1024) -> trimesh.Trimesh:
 
     Vertices are split only where texture coordinates differ. Faces whose material is invisible are left out, unless
     nothing else would remain. max_texture: larger pictures are reduced to this side.
-    Raises InputError where the file cannot be read or holds no faces.
+    Raises InputError where the file cannot be read, holds no faces, or one of more than 4,096 corners.
     """
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8", errors="replace")
+        text = path.read_text(encoding="utf-8-sig", errors="replace")
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.") from error
     parsed = _parse(text)
-    corners = np.array(parsed.corners, dtype=np.int64).reshape(-1, 3, 2)
-    face_material = np.array(parsed.face_material, dtype=np.int64)
     vertices = np.array(parsed.vertices, dtype=np.float64).reshape(-1, 3)
     uvs = np.array(parsed.uvs, dtype=np.float64).reshape(-1, 2)
-    sound = ((corners[..., 0] >= 0) & (corners[..., 0] < len(vertices))).all(axis=1)
-    corners, face_material = corners[sound], face_material[sound]
+    corners, face_material = _triangles(parsed, vertices)
     if len(corners) == 0:
         raise InputError(f"{path.name} holds no faces, so there is no surface in it.")
     corners[..., 1][(corners[..., 1] < 0) | (corners[..., 1] >= len(uvs))] = -1

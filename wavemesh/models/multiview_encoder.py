@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from wavemesh.errors import InputError
+from wavemesh.extras import missing
 from wavemesh.geometry.camera import DEFAULT_DISTANCE, Camera
 from wavemesh.models.blocks import resize_images
 
@@ -96,8 +97,10 @@ class DinoBackbone(nn.Module):
 
     def __init__(self, source: str, freeze: bool = True) -> None:
         super().__init__()
-        from transformers import AutoModel
-
+        try:
+            from transformers import AutoModel
+        except ModuleNotFoundError as error:
+            raise missing(error) from error
         try:
             self.model = AutoModel.from_pretrained(source)
         except (OSError, ValueError) as error:

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from wavemesh.geometry.camera import project_points
+from wavemesh.geometry.camera_tensors import project_points
 from wavemesh.models.colour_planes import fill_outwards
 from wavemesh.models.first_surface import (
     SIDES,

@@ -9,7 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from wavemesh.errors import InputError
-from wavemesh.geometry.camera import Camera, stack_cameras
+from wavemesh.geometry.camera import Camera
+from wavemesh.geometry.camera_tensors import stack_cameras
 
 
 @dataclass

@@ -13,7 +13,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from wavemesh.geometry.camera import DEFAULT_DISTANCE, project_points
+from wavemesh.geometry.camera import DEFAULT_DISTANCE
+from wavemesh.geometry.camera_tensors import project_points
 from wavemesh.models.multiview_encoder import ViewFeatures
 
 

@@ -50,6 +50,7 @@ class DiffusionConfig:
     beta_schedule: Literal["linear", "cosine"] = "cosine"
     prediction_type: Literal["epsilon", "x0", "v"] = "v"
     zero_terminal_snr: bool = True
+    data_deviation: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class SamplingConfig:
 
     temperature: deviation of the coarse stage's starting noise. Below 1 the surfaces are smoother and closer to the
     truth, and seeds differ less.
-    turns: quarter-turned frames (1, 2 or 4) that the coarse stage takes the mean of.
+    frames: quarter-turned frames (1, 2 or 4) that the coarse stage takes the mean of.
     """
 
     coarse_steps: int = 5
@@ -66,7 +67,7 @@ class SamplingConfig:
     guidance_scale: float = 1.0
     sampler: Literal["ddpm", "ddim", "dpmpp_2m"] = "ddim"
     temperature: float = 1.0
-    turns: Literal[1, 2, 4] = 1
+    frames: Literal[1, 2, 4] = 1
 
 
 @dataclass(frozen=True)

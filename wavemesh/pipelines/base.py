@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
@@ -14,7 +16,7 @@ import trimesh
 from PIL import Image
 from torch import Tensor, nn
 
-from wavemesh.checkpoint import fingerprint
+from wavemesh.checkpoint import state_digest
 from wavemesh.diffusion import samplers
 from wavemesh.errors import InputError
 from wavemesh.geometry.camera import Camera
@@ -23,15 +25,14 @@ from wavemesh.geometry.texture import ColourAt, vertex_colours, vertex_colours_f
 from wavemesh.models.camera_head import CameraHead
 from wavemesh.pipelines.outputs import StepReport
 from wavemesh.pipelines.views import PreparedView, cameras_fit
+from wavemesh.settings import Settings
 from wavemesh.wavelets.sparse import SparseCoefficients
+from wavemesh.weights import fingerprint
 
 Callback = Callable[[StepReport], bool | None]
-# Where a mesh's colours come from: the pictures, with the nearest seen colour where they show nothing; the pictures,
-# with the triplane's colour there; or the triplane alone.
-COLOUR_SOURCES = ("views", "mixed", "triplane")
-MAX_STEPS = 1000
 
 Model = TypeVar("Model", bound=nn.Module)
+Asked = TypeVar("Asked", bound=Settings)
 
 
 class Pipeline(Generic[Model]):
@@ -44,8 +45,21 @@ class Pipeline(Generic[Model]):
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """What tells these weights from others; see `checkpoint.fingerprint`."""
-        return fingerprint(self.model.state_dict(), self.camera_head.state_dict())
+        """What these weights are called by: the `weights.fingerprint` of their files, read or as they would be written.
+
+        `from_pretrained` sets it to that of the files it read.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            parts = Path(folder) / "model", Path(folder) / "camera_head"
+            self.model.save(parts[0])
+            self.camera_head.save(parts[1])
+            return fingerprint(*parts)
+
+    def is_called(self, name: str) -> bool:
+        """Whether a fingerprint is that of these weights, be it one of today or of an older bundle."""
+        if name == self.fingerprint:
+            return True
+        return len(name) == 16 and name == state_digest(self.model.state_dict(), self.camera_head.state_dict())
 
     @torch.inference_mode()
     def estimate_cameras(self, pictures: list[Image.Image]) -> list[Camera]:
@@ -53,53 +67,29 @@ class Pipeline(Generic[Model]):
         return self.camera_head.estimate(pictures)
 
 
-class Run:
-    """One reconstruction: its settings, clock and callback. Raises InputError for settings out of range."""
+class Run(Generic[Asked]):
+    """One reconstruction: its filled settings, clock and callback.
 
-    def __init__(
-        self,
-        pipeline: Pipeline[Any],
-        guidance_scale: float | None,
-        seed: int,
-        callback: Callback | None,
-        sampler: str | None,
-        colours: str,
-    ) -> None:
-        defaults = pipeline.model.config.sampling
-        self.guidance_scale = defaults.guidance_scale if guidance_scale is None else float(guidance_scale)
-        if not 0.0 <= self.guidance_scale <= 20.0:
-            raise InputError(f"The guidance scale must lie between 0 and 20, not {guidance_scale}.")
-        self.sampler = defaults.sampler if sampler is None else sampler
-        if self.sampler not in samplers.SAMPLERS:
-            raise InputError(f"The sampler must be one of {', '.join(samplers.SAMPLERS)}, not {sampler!r}.")
-        if colours not in COLOUR_SOURCES:
-            raise InputError(f"The colours must come from one of {', '.join(COLOUR_SOURCES)}, not {colours!r}.")
-        self.colours = colours
-        self.seed = seed
-        self.fingerprint = pipeline.fingerprint
+    Raises InputError for more steps than the weights have timesteps.
+    """
+
+    def __init__(self, pipeline: Pipeline[Any], settings: Asked, callback: Callback | None) -> None:
         self.model, self.device = pipeline.model, pipeline.device
-        self.generator = torch.Generator().manual_seed(seed)
+        self.settings: Asked = settings
+        assert settings.guidance_scale is not None
+        assert settings.sampler is not None
+        self.guidance_scale, self.sampler = settings.guidance_scale, settings.sampler
+        self.steps = settings.stage_steps()
+        timesteps = self.model.diffusion.timesteps
+        for stage, steps in self.steps.items():
+            if steps > timesteps:
+                raise InputError(f"The {stage} steps must be at most {timesteps} for these weights, not {steps}.")
+        self.provenance: dict[str, Any] = {"device": self.device.type, "weights": pipeline.fingerprint}
+        self.generator = torch.Generator().manual_seed(settings.seed)
         self.callback = callback
         self.start = time.perf_counter()
         self.timings: dict[str, float] = {}
         self.stopped = False
-
-    def steps(self, value: int) -> int:
-        """The number of steps, checked."""
-        if not 1 <= value <= min(MAX_STEPS, self.model.diffusion.timesteps):
-            raise InputError(f"The number of steps must lie between 1 and {MAX_STEPS}, not {value}.")
-        return value
-
-    def settings(self) -> dict[str, Any]:
-        """What was asked for, with defaults filled in, as far as all pipelines have it."""
-        return {
-            "guidance_scale": self.guidance_scale,
-            "sampler": self.sampler,
-            "colours": self.colours,
-            "seed": self.seed,
-            "device": self.device.type,
-            "weights": self.fingerprint,
-        }
 
     def surface(self, sdf: np.ndarray, views: list[PreparedView]) -> trimesh.Trimesh:
         """The mesh of the field. Raises InputError where it has none."""
@@ -112,7 +102,7 @@ class Run:
 
     def colour(self, mesh: trimesh.Trimesh, views: list[PreparedView], triplane: ColourAt | None) -> None:
         """Colour the vertices from where the settings say; triplane: its colours, where they are needed."""
-        if self.colours == "triplane":
+        if self.settings.colours == "triplane":
             assert triplane is not None
             colours = vertex_colours(mesh, triplane)
         else:

@@ -18,8 +18,6 @@ from wavemesh.errors import InputError
 from wavemesh.pipelines.outputs import StepReport
 from wavemesh.pipelines.record import RunRecord, vertex_colours
 
-_REPLAYED = ("guidance_scale", "sampler", "resolution", "detail_threshold", "colours", "turns")
-
 
 @dataclass(frozen=True)
 class Replay:
@@ -56,17 +54,16 @@ def replay(record: RunRecord, pipeline: Any) -> Replay:
     A run that was stopped is stopped after the same step. Raises InputError where the pipeline has other weights: then
     nothing can be expected to agree.
     """
-    made_by, held = record.settings.get("weights"), getattr(pipeline, "fingerprint", None)
-    if made_by is not None and held is not None and made_by != held:
+    made_by = record.provenance.get("weights")
+    if made_by is not None and not pipeline.is_called(made_by):
         raise InputError(
-            f"This run was made with the weights {made_by} and cannot be reproduced with the weights {held}."
+            f"This run was made with the weights {made_by} and cannot be reproduced with the weights "
+            f"{pipeline.fingerprint}."
         )
     output = pipeline(
         record.views(),
-        seed=int(record.settings["seed"]),
-        num_inference_steps=_steps(record.settings["num_inference_steps"]),
+        settings=record.settings,
         callback=_stop_after(len(record.steps)) if record.stopped else None,
-        **{name: record.settings[name] for name in _REPLAYED if name in record.settings},
     )
     identical = _same_mesh(output.mesh, record.mesh)
     message = "The mesh is identical." if identical else difference(record, output.mesh, output.sdf)
@@ -86,11 +83,6 @@ def difference(record: RunRecord, mesh: trimesh.Trimesh, sdf: np.ndarray) -> str
         f"The mesh differs: {counts}, the field by at most {gap.max():.2g} (mean {gap.mean():.2g}), "
         f"IoU of the two solids {shared:.6f}."
     )
-
-
-def _steps(value: Any) -> Any:
-    """The steps as the pipelines take them: a number, or one for each stage."""
-    return tuple(int(steps) for steps in value) if isinstance(value, list | tuple) else int(value)
 
 
 def _stop_after(num_steps: int) -> Any:

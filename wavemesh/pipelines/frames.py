@@ -16,17 +16,14 @@ from torch import Tensor
 
 from wavemesh.pipelines.views import PreparedView, network_tensors
 
-TURNS = (1, 2, 4)  # the numbers of frames: the first alone, with the next, or all
 
-
-def frame_tensors(views: Sequence[PreparedView], turns: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Images (turns, N, 4, H, W), poses (turns, N, 3, 4) and intrinsics (turns, N, 3).
+def frame_tensors(views: Sequence[PreparedView], num_frames: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Images (F, N, 4, H, W), poses (F, N, 3, 4) and intrinsics (F, N, 3) of F = num_frames frames.
 
     In frame k cameras and object are turned about the vertical axis by k * 90 degrees, from +z towards +x.
     """
-    frames = [
-        network_tensors([replace(view, camera=view.camera.turned(90.0 * k)) for view in views]) for k in range(turns)
-    ]
+    turned = [[replace(view, camera=view.camera.turned(90.0 * k)) for view in views] for k in range(num_frames)]
+    frames = [network_tensors(each) for each in turned]
     images, poses, intrinsics = (torch.cat(parts) for parts in zip(*frames, strict=True))
     return images, poses, intrinsics
 

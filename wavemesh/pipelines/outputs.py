@@ -18,6 +18,7 @@ from wavemesh.geometry.isosurface import simplify
 from wavemesh.geometry.texture import ColourAt, interpolated_colours
 from wavemesh.models.triplane_renderer import POINTS_AT_ONCE, TriplaneRenderer
 from wavemesh.pipelines.views import PreparedView
+from wavemesh.settings import Settings, TriplaneSettings, WaveMeshSettings
 from wavemesh.wavelets.sparse import SparseCoefficients
 
 
@@ -44,10 +45,37 @@ class StepReport:
     coefficients: SparseCoefficients | None = None
 
 
-class MeshOutput:
-    """What every output can make of its coloured mesh."""
+@dataclass(frozen=True)
+class TriplaneArrays:
+    """The planes of a triplane run, float32: ll (3, c, n, n) and details (3, 3, c, n, n) in the order LH, HL, HH."""
+
+    ll: np.ndarray
+    details: np.ndarray
+
+
+@dataclass(kw_only=True)
+class Output:
+    """The result of a run in the frame of the world (y up, +z front, inside [-1, 1]^3).
+
+    mesh: coloured. sdf: (n, n, n) float32, negative inside. views: as the network saw them. settings: what was asked
+    for, with the shipped defaults filled in. provenance: what else the result depends on, such as the fingerprint of
+    the weights and the kind of device. timings: seconds per stage. stopped: whether a callback ended it early.
+    coefficients: the wavelet pyramid, None where the method has none.
+    """
 
     mesh: trimesh.Trimesh
+    sdf: np.ndarray
+    views: list[PreparedView]
+    settings: Settings
+    provenance: dict[str, Any] = field(default_factory=dict)
+    timings: dict[str, float] = field(default_factory=dict)
+    stopped: bool = False
+    coefficients: SparseCoefficients | None = None
+
+    @property
+    def triplane(self) -> TriplaneArrays | None:
+        """The planes in their bands, None where the method has none."""
+        return None
 
     def colour_at(self, points: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "n 3"]:
         """The colours in [0, 1] of points on the surface: those of the vertices around them."""
@@ -61,44 +89,32 @@ class MeshOutput:
         return bake_texture(simplify(self.mesh, max_faces), self.colour_at, size)
 
 
-@dataclass
-class WaveMeshOutput(MeshOutput):
-    """The result of WaveMesh-Diff in the frame of the world (y up, +z front, inside [-1, 1]^3).
+@dataclass(kw_only=True)
+class WaveMeshOutput(Output):
+    """The result of WaveMesh-Diff; sdf is of half the resolution where only that was asked for."""
 
-    mesh: coloured. sdf: (n, n, n) float32, negative inside; of half the resolution where only that was asked for.
-    coefficients: the wavelet pyramid. views: as the network saw them. timings: seconds per stage. settings: what was
-    asked for. stopped: whether a callback ended it early.
-    """
-
-    mesh: trimesh.Trimesh
-    sdf: np.ndarray
+    settings: WaveMeshSettings
     coefficients: SparseCoefficients
-    views: list[PreparedView]
-    timings: dict[str, float] = field(default_factory=dict)
-    settings: dict[str, Any] = field(default_factory=dict)
-    stopped: bool = False
 
 
-@dataclass
-class TriplaneOutput(MeshOutput):
+@dataclass(kw_only=True)
+class TriplaneOutput(Output):
     """The result of Wavelet Triplane Diffusion for C channels, LL bands of n x n; float32 arrays.
 
-    mesh: coloured. sdf: (128, 128, 128), negative inside. triplane_ll: (3, C, n, n). triplane_details: (3, 3, C, n, n)
-    for each plane LH, HL and HH. triplane_highres: (3, C, 2 n, 2 n), their inverse transform. Planes are XY, XZ and YZ.
-    renderer: what decodes it. views: as the network saw them. timings: seconds per stage. settings: what was asked for.
-    stopped: whether a callback ended it early.
+    triplane_ll: (3, C, n, n). triplane_details: (3, 3, C, n, n) for each plane LH, HL and HH. triplane_highres:
+    (3, C, 2 n, 2 n), their inverse transform. Planes are XY, XZ and YZ. renderer: what decodes it.
     """
 
-    mesh: trimesh.Trimesh
-    sdf: np.ndarray
+    settings: TriplaneSettings
     triplane_ll: np.ndarray
     triplane_details: np.ndarray
     triplane_highres: np.ndarray
     renderer: TriplaneRenderer = field(repr=False)
-    views: list[PreparedView]
-    timings: dict[str, float] = field(default_factory=dict)
-    settings: dict[str, Any] = field(default_factory=dict)
-    stopped: bool = False
+
+    @property
+    def triplane(self) -> TriplaneArrays:
+        """The planes in their bands."""
+        return TriplaneArrays(self.triplane_ll, self.triplane_details)
 
     @torch.inference_mode()
     def render(
@@ -116,7 +132,7 @@ class TriplaneOutput(MeshOutput):
 
     def colour_at(self, points: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "n 3"]:
         """The colours in [0, 1] of points on the surface: the triplane's, unless the mesh has those of pictures."""
-        if self.settings.get("colours") != "triplane":
+        if self.settings.colours != "triplane":
             return super().colour_at(points)
         return triplane_colours(self.renderer, self._triplane())(points)
 

@@ -23,12 +23,13 @@ from wavemesh.files import write_bytes
 from wavemesh.geometry.camera import Camera
 from wavemesh.imaging import Crop
 from wavemesh.pipelines.archive import Parts, archive_bytes, read_archive
-from wavemesh.pipelines.outputs import StepReport
+from wavemesh.pipelines.outputs import Output, StepReport, TriplaneArrays
 from wavemesh.pipelines.views import PreparedView
+from wavemesh.settings import Settings, from_json, to_json
 from wavemesh.wavelets.sparse import SparseCoefficients
 
 FILE = "run.zip"
-FORMAT = 1
+FORMAT = 2
 _PACKAGES = ("wavemesh", "torch", "numpy", "trimesh", "PyMCubes", "Pillow")
 
 
@@ -53,25 +54,16 @@ class StepRecord:
     field: np.ndarray | None = None
 
 
-@dataclass(frozen=True)
-class TriplaneArrays:
-    """The planes of a triplane run, float32: ll (3, c, n, n) and details (3, 3, c, n, n) in the order LH, HL, HH."""
-
-    ll: np.ndarray
-    details: np.ndarray
-
-
 @dataclass
 class RunRecord:
     """A run from its pictures to its mesh.
 
-    method: "wavemesh" or "triplane". settings: those of the pipeline's output. pictures, cameras: the crops as the
-    network saw them. estimated: which cameras were. coefficients, triplane: of the result, None for the other method.
+    settings, provenance: those of the pipeline's output. pictures, cameras: the crops as the network saw them.
+    estimated: which cameras were. coefficients, triplane: of the result, None for the other method.
     sdf: (n, n, n) float32. mesh: coloured by vertex. timings: seconds per stage. stopped: whether it ended early.
     """
 
-    method: str
-    settings: dict[str, Any]
+    settings: Settings
     pictures: list[Image.Image]
     cameras: list[Camera]
     estimated: list[bool]
@@ -80,8 +72,14 @@ class RunRecord:
     sdf: np.ndarray
     mesh: trimesh.Trimesh
     triplane: TriplaneArrays | None = None
+    provenance: dict[str, Any] = field(default_factory=dict)
     timings: dict[str, float] = field(default_factory=dict)
     stopped: bool = False
+
+    @property
+    def method(self) -> str:
+        """The method that made it, by its name in `settings.METHODS`."""
+        return self.settings.method
 
     def field(self, index: int) -> np.ndarray:
         """The (n, n, n) float32 field that step `index` predicted: half the resolution in the coarse stage.
@@ -131,8 +129,8 @@ class RunRecord:
         grids = [c for c in (self.coefficients, *(s.coefficients for s in self.steps)) if c is not None]
         return {
             "format": FORMAT,
-            "method": self.method,
-            "settings": self.settings,
+            "settings": to_json(self.settings),
+            "provenance": self.provenance,
             "cameras": [asdict(camera) for camera in self.cameras],
             "estimated": self.estimated,
             "steps": steps,
@@ -164,8 +162,11 @@ class RunRecord:
     @classmethod
     def from_parts(cls, facts: dict[str, Any], arrays: dict[str, np.ndarray], pictures: list[Image.Image]) -> RunRecord:
         """The record of `facts`, `arrays` and pictures; KeyError, TypeError or ValueError where they do not fit."""
-        if facts.get("format") != FORMAT:
+        if facts.get("format") not in (1, FORMAT):
             raise ValueError(f"the format is {facts.get('format')!r}, not {FORMAT}")
+        stored = facts["settings"]
+        # Format 1 had everything in its settings, and its method beside them.
+        provenance = facts.get("provenance") or {name: stored[name] for name in _PROVENANCE if name in stored}
         grid = (facts["bank"], facts["resolution"])
         steps = [
             StepRecord(
@@ -184,8 +185,8 @@ class RunRecord:
         )
         triplane = TriplaneArrays(arrays["ll"], arrays["details"]) if "ll" in arrays else None
         return cls(
-            method=facts["method"],
-            settings=facts["settings"],
+            settings=from_json({"method": facts.get("method"), **stored} if "method" in facts else stored),
+            provenance=provenance,
             pictures=pictures,
             cameras=[Camera(**{**camera, "offset": tuple(camera["offset"])}) for camera in facts["cameras"]],
             estimated=facts["estimated"],
@@ -200,6 +201,7 @@ class RunRecord:
 
 
 _ARRAY_FIELDS = ("coefficients", "field")
+_PROVENANCE = ("weights", "device", "temperature", "triplane_weights")
 
 
 class Recorder:
@@ -230,22 +232,19 @@ class Recorder:
             )
         )
 
-    def record(self, output: Any) -> RunRecord:
-        """The record of the run with this output (`WaveMeshOutput` or `TriplaneOutput`)."""
-        triplane = None
-        if hasattr(output, "triplane_ll"):
-            triplane = TriplaneArrays(np.asarray(output.triplane_ll), np.asarray(output.triplane_details))
+    def record(self, output: Output) -> RunRecord:
+        """The record of the run with this output."""
         return RunRecord(
-            method=output.settings.get("method", "wavemesh"),
-            settings=dict(output.settings),
+            settings=output.settings,
+            provenance=dict(output.provenance),
             pictures=[view.picture for view in output.views],
             cameras=[view.camera for view in output.views],
             estimated=[bool(view.estimated) for view in output.views],
             steps=list(self.steps),
-            coefficients=getattr(output, "coefficients", None),
+            coefficients=output.coefficients,
             sdf=output.sdf,
             mesh=output.mesh,
-            triplane=triplane,
+            triplane=output.triplane,
             timings=dict(output.timings),
             stopped=bool(output.stopped),
         )

@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
-from wavemesh.errors import InputError
+from wavemesh.settings import settings_class
 
-METHODS = {
+_PIPELINES = {
     "wavemesh": ("wavemesh.pipelines.wavemesh", "WaveMeshPipeline"),
     "triplane": ("wavemesh.pipelines.triplane", "TriplanePipeline"),
 }
@@ -21,7 +21,5 @@ def load_pipeline(method: str, source: str | Path | None = None, device: str | t
 
     Raises InputError for an unknown method and what the pipeline's `from_pretrained` raises.
     """
-    if method not in METHODS:
-        raise InputError(f"There is no method {method!r}; choose one of {', '.join(METHODS)}.")
-    module, name = METHODS[method]
+    module, name = _PIPELINES[settings_class(method).method]
     return getattr(importlib.import_module(module), name).from_pretrained(source, device)

@@ -5,7 +5,9 @@ planes, diffusion of their detail bands, inverse transform, field, surface.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,9 +15,7 @@ from jaxtyping import Float
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
-from wavemesh.checkpoint import resolve
 from wavemesh.diffusion.samplers import SamplerStep
-from wavemesh.errors import InputError
 from wavemesh.geometry.texture import ColourAt
 from wavemesh.models.camera_head import CameraHead
 from wavemesh.models.plane_bands import BANDS
@@ -27,6 +27,8 @@ from wavemesh.models.wavelet_triplane import DetailCondition, TriplaneSample, Wa
 from wavemesh.pipelines.base import Callback, Pipeline, Run, resolve_device
 from wavemesh.pipelines.outputs import TriplaneOutput, triplane_colours
 from wavemesh.pipelines.views import PictureSource, PreparedView, View, cameras_fit, network_tensors, prepare_views
+from wavemesh.settings import TriplaneSettings
+from wavemesh.weights import camera_head, fingerprint, resolve
 
 MESH_RESOLUTION = 128
 SMOOTHING = 1 / 64  # deviation of the Gaussian, world units: a cell of the mesh's grid
@@ -45,9 +47,10 @@ class TriplanePipeline(Pipeline[WaveletTriplaneDiffusion]):
         """
         device = resolve_device(device)
         folder = resolve(source, "triplane")
-        own = folder / "camera_head"
-        camera_head = CameraHead.load(own if own.is_dir() else resolve(None) / "camera_head")
-        return cls(WaveletTriplaneDiffusion.load(folder), camera_head, device)
+        head = camera_head(folder)
+        pipeline = cls(WaveletTriplaneDiffusion.load(folder), CameraHead.load(head), device)
+        pipeline.fingerprint = fingerprint(folder, head)
+        return pipeline
 
     @torch.inference_mode()
     def __call__(
@@ -55,31 +58,33 @@ class TriplanePipeline(Pipeline[WaveletTriplaneDiffusion]):
         views: Sequence[View | PreparedView | PictureSource],
         num_inference_steps: int | tuple[int, ...] | None = None,
         guidance_scale: float | None = None,
-        seed: int = 0,
+        seed: int | None = None,
         callback: Callback | None = None,
-        sampler: str | None = None,
-        background: str = "auto",
-        colours: str = "mixed",
+        *,
+        settings: TriplaneSettings | None = None,
+        **changes: Any,
     ) -> TriplaneOutput:
         """Reconstruct the object in one to eight pictures.
 
         num_inference_steps: network evaluations of the detail bands' diffusion. guidance_scale: 1 is plain conditional;
-        more goes further from what the LL band alone suggests. None takes the shipped defaults. callback: gets a
-        `StepReport` after each evaluation; if it returns True the run ends there with what there is. background: how
-        the object is cut out ("auto", "alpha", "rembg", "grabcut", "none"). colours: of the mesh, from the "triplane",
-        or from the "views" where they see it: elsewhere from the nearest place that they see, or from the triplane for
-        "mixed", the default, since the pictures are finer than the planes. Raises InputError for arguments out of
-        range, pictures that cannot be used, and where the triplane holds no surface.
+        more goes further from what the LL band alone suggests. seed: the same one gives the same mesh; 0 if left out.
+        callback: gets a `StepReport` after each evaluation; if it returns True the run ends there with what there is.
+        settings, changes: everything that can be asked for, as one value and by name, see `TriplaneSettings`; what is
+        None takes the shipped default. Raises InputError for values out of range, pictures that cannot be used, and
+        where the triplane holds no surface.
         """
-        run = _Run(self, num_inference_steps, guidance_scale, seed, callback, sampler, colours)
+        changes = {"guidance_scale": guidance_scale, "seed": seed, **changes}
+        asked = TriplaneSettings.asked(settings, num_inference_steps, **changes)
+        run = _Run(self, asked, callback)
         with run.timed("prepare"):
-            prepared = prepare_views(views, self.model.config.image_size, self.estimate_cameras, background)
+            image_size = self.model.config.image_size
+            prepared = prepare_views(views, image_size, self.estimate_cameras, asked.background)
         return run(prepared)
 
     @torch.inference_mode()
     def colours(self, views: list[PreparedView], seed: int = 0) -> ColourAt:
         """The colours of a triplane sampled with the shipped defaults, for a mesh that was made of the same views."""
-        sample = _Run(self, None, None, seed, None, None, "triplane").sample(views)
+        sample = _Run(self, TriplaneSettings(seed=seed), None).sample(views)
         return triplane_colours(self.model.renderer, sample.triplane[0])
 
 
@@ -103,25 +108,13 @@ def surface_field(
     return field
 
 
-class _Run(Run):
+class _Run(Run[TriplaneSettings]):
     """One reconstruction by the triplane."""
 
     model: WaveletTriplaneDiffusion
 
-    def __init__(
-        self,
-        pipeline: TriplanePipeline,
-        steps: int | tuple[int, ...] | None,
-        guidance_scale: float | None,
-        seed: int,
-        callback: Callback | None,
-        sampler: str | None,
-        colours: str,
-    ) -> None:
-        super().__init__(pipeline, guidance_scale, seed, callback, sampler, colours)
-        if steps is not None and not isinstance(steps, int):
-            raise InputError(f"The triplane has one stage of diffusion: give one number of steps, not {steps!r}.")
-        self.num_steps = self.steps(self.model.config.sampling.steps if steps is None else steps)
+    def __init__(self, pipeline: TriplanePipeline, asked: TriplaneSettings, callback: Callback | None) -> None:
+        super().__init__(pipeline, asked.filled(asdict(pipeline.model.config.sampling)), callback)
 
     def __call__(self, views: list[PreparedView]) -> TriplaneOutput:
         sample = self.sample(views)
@@ -132,19 +125,20 @@ class _Run(Run):
             mesh = self.surface(sdf, views)
         with self.timed("colour"):
             decoded = triplane_colours(renderer, sample.triplane[0])
-            self.colour(mesh, views, None if self.colours == "views" else decoded)
+            self.colour(mesh, views, None if self.settings.colours == "views" else decoded)
         planes, _, *space = sample.details.shape[1:]
         return TriplaneOutput(
             mesh=mesh,
             sdf=sdf,
+            views=views,
+            settings=self.settings,
+            provenance=self.provenance,
+            timings=self.timings,
+            stopped=self.stopped,
             triplane_ll=sample.ll[0].cpu().numpy(),
             triplane_details=sample.details[0].view(planes, BANDS, -1, *space).cpu().numpy(),
             triplane_highres=sample.triplane[0].cpu().numpy(),
             renderer=renderer,
-            views=views,
-            timings=self.timings,
-            settings={"method": "triplane", "num_inference_steps": self.num_steps, **self.settings()},
-            stopped=self.stopped,
         )
 
     def sample(self, views: list[PreparedView]) -> TriplaneSample:
@@ -156,15 +150,15 @@ class _Run(Run):
             with self.timed("triplane"):
                 details = self.model.sample_details(
                     coarse,
-                    self.num_steps,
+                    self.steps["triplane"],
                     self.guidance_scale,
-                    self.sampler,
+                    self.settings.sampler,
                     self.generator,
-                    None if self.callback is None else lambda step: self.tell(coarse, step),
+                    None if self.callback is None else lambda step: self.report_step(coarse, step),
                 )
         return TriplaneSample(coarse.ll, details, self.model.reconstruct(coarse.ll, details))
 
-    def tell(self, coarse: DetailCondition, step: SamplerStep) -> bool:
+    def report_step(self, coarse: DetailCondition, step: SamplerStep) -> bool:
         """Tell the callback about a step of the diffusion; True if it wants to stop."""
         with torch.autocast(self.device.type, enabled=False):
             triplane = self.model.reconstruct(coarse.ll, self.model.details(step.x_0, coarse))

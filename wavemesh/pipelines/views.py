@@ -17,7 +17,8 @@ from PIL import Image
 from torch import Tensor
 
 from wavemesh.errors import InputError
-from wavemesh.geometry.camera import Camera, stack_cameras
+from wavemesh.geometry.camera import Camera
+from wavemesh.geometry.camera_tensors import stack_cameras
 from wavemesh.imaging import (
     CROP_MARGIN,
     FOREGROUND_ALPHA,

@@ -5,6 +5,7 @@ surface.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from wavemesh.checkpoint import resolve
 from wavemesh.diffusion import samplers
 from wavemesh.diffusion.guidance import BatchedGuidedModel
 from wavemesh.errors import InputError
@@ -23,12 +23,14 @@ from wavemesh.models.precision import autocast
 from wavemesh.models.silhouettes import Silhouettes
 from wavemesh.models.wavemesh import WaveMeshModel
 from wavemesh.pipelines.base import Callback, Pipeline, Run, resolve_device
-from wavemesh.pipelines.frames import TURNS, frame_tensors, mean_field
+from wavemesh.pipelines.frames import frame_tensors, mean_field
 from wavemesh.pipelines.outputs import WaveMeshOutput
 from wavemesh.pipelines.triplane import TriplanePipeline
 from wavemesh.pipelines.views import PictureSource, PreparedView, View, cameras_fit, prepare_views
+from wavemesh.settings import WaveMeshSettings
 from wavemesh.sparse.tensor import SparseTensor
 from wavemesh.wavelets.sparse import SparseCoefficients
+from wavemesh.weights import CAMERA_HEAD, fingerprint, resolve
 
 
 class WaveMeshPipeline(Pipeline[WaveMeshModel]):
@@ -58,9 +60,10 @@ class WaveMeshPipeline(Pipeline[WaveMeshModel]):
         """
         device = resolve_device(device)
         folder = resolve(source)
-        own = folder / "triplane"
-        camera_head = CameraHead.load(folder / "camera_head")
-        return cls(WaveMeshModel.load(folder), camera_head, device, own if own.is_dir() else None)
+        own, head = folder / "triplane", folder / CAMERA_HEAD
+        pipeline = cls(WaveMeshModel.load(folder), CameraHead.load(head), device, own if own.is_dir() else None)
+        pipeline.fingerprint = fingerprint(folder, head)
+        return pipeline
 
     @torch.inference_mode()
     def __call__(
@@ -68,41 +71,26 @@ class WaveMeshPipeline(Pipeline[WaveMeshModel]):
         views: Sequence[View | PreparedView | PictureSource],
         num_inference_steps: int | tuple[int, int] | None = None,
         guidance_scale: float | None = None,
-        seed: int = 0,
+        seed: int | None = None,
         callback: Callback | None = None,
-        sampler: str | None = None,
-        background: str = "auto",
-        resolution: int | None = None,
-        detail_threshold: float = 0.0,
-        colours: str = "views",
-        turns: int | None = None,
+        *,
+        settings: WaveMeshSettings | None = None,
+        **changes: Any,
     ) -> WaveMeshOutput:
         """Reconstruct the object in one to eight pictures.
 
         num_inference_steps: network evaluations per stage, or (coarse, detail). guidance_scale: 1 is plain conditional,
-        it acts on the coarse stage. None takes the shipped defaults. callback: gets a `StepReport` after each
-        evaluation; if it returns True the run ends there with what there is. background: how the object is cut out
-        ("auto", "alpha", "rembg", "grabcut", "none"). resolution: that of the weights, or half of it, which leaves the
-        detail stage out. detail_threshold: finest coefficients smaller than this are dropped before decoding, in the
-        wavelets' units. colours: from the "views", where no picture shows anything from the nearest place that one
-        does; for "mixed" from the triplane there; or all from the "triplane". turns: 1, 2 or 4 frames that are quarter
-        turns apart, whose coarse shapes are averaged. Raises InputError for arguments out of range and pictures that
-        cannot be used.
+        it acts on the coarse stage. seed: the same one gives the same mesh; 0 if left out. callback: gets a
+        `StepReport` after each evaluation; if it returns True the run ends there with what there is. settings, changes:
+        everything that can be asked for, as one value and by name, see `WaveMeshSettings`; what is None takes the
+        shipped default. Raises InputError for values out of range and pictures that cannot be used.
         """
-        run = _Run(
-            self,
-            num_inference_steps,
-            guidance_scale,
-            seed,
-            callback,
-            sampler,
-            colours,
-            resolution,
-            detail_threshold,
-            turns,
-        )
+        changes = {"guidance_scale": guidance_scale, "seed": seed, **changes}
+        asked = WaveMeshSettings.asked(settings, num_inference_steps, **changes)
+        run = _Run(self, asked, callback)
         with run.timed("prepare"):
-            prepared = prepare_views(views, self.model.config.encoder.image_size, self.estimate_cameras, background)
+            image_size = self.model.config.encoder.image_size
+            prepared = prepare_views(views, image_size, self.estimate_cameras, asked.background)
         return run(prepared)
 
     def triplane(self) -> TriplanePipeline:
@@ -113,47 +101,31 @@ class WaveMeshPipeline(Pipeline[WaveMeshModel]):
         return self._triplane
 
 
-class _Run(Run):
+class _Run(Run[WaveMeshSettings]):
     """One reconstruction by WaveMesh-Diff."""
 
     model: WaveMeshModel
 
-    def __init__(
-        self,
-        pipeline: WaveMeshPipeline,
-        steps: int | tuple[int, int] | None,
-        guidance_scale: float | None,
-        seed: int,
-        callback: Callback | None,
-        sampler: str | None,
-        colours: str,
-        resolution: int | None,
-        detail_threshold: float,
-        turns: int | None,
-    ) -> None:
-        super().__init__(pipeline, guidance_scale, seed, callback, sampler, colours)
-        defaults = pipeline.model.config.sampling
-        if steps is None:
-            steps = (defaults.coarse_steps, defaults.detail_steps)
-        coarse_steps, detail_steps = (steps, steps) if isinstance(steps, int) else steps
-        self.coarse_steps, self.detail_steps = self.steps(coarse_steps), self.steps(detail_steps)
-        full = pipeline.model.config.resolution
-        self.resolution = full if resolution is None else resolution
-        if self.resolution not in (full, full // 2):
-            raise InputError(f"The resolution must be {full} or {full // 2}, not {resolution}.")
-        if not 0.0 <= detail_threshold < float("inf"):
-            raise InputError(f"The detail threshold must be a number from 0 on, not {detail_threshold}.")
-        self.detail_threshold = float(detail_threshold)
-        self.turns = defaults.turns if turns is None else turns
-        if self.turns not in TURNS:
-            raise InputError(f"The number of turned frames must be one of 1, 2 and 4, not {turns}.")
+    def __init__(self, pipeline: WaveMeshPipeline, asked: WaveMeshSettings, callback: Callback | None) -> None:
+        config = pipeline.model.config
+        full = config.resolution
+        settings = asked.filled({**asdict(config.sampling), "resolution": full})
+        if settings.resolution not in (full, full // 2):
+            raise InputError(f"The resolution must be {full} or {full // 2}, not {settings.resolution}.")
+        super().__init__(pipeline, settings, callback)
+        assert settings.frames is not None
+        self.frames = settings.frames
+        self.is_full = settings.resolution == full
+        self.provenance["temperature"] = config.sampling.temperature
         # Before anything is computed, since weights may be missing.
-        self.triplane = None if colours == "views" else pipeline.triplane()
+        self.triplane = None if settings.colours == "views" else pipeline.triplane()
+        if self.triplane is not None:
+            self.provenance["triplane_weights"] = self.triplane.fingerprint
 
     def __call__(self, views: list[PreparedView]) -> WaveMeshOutput:
         with autocast(self.device):
             with self.timed("encode"):
-                images, poses, intrinsics = (each.to(self.device) for each in frame_tensors(views, self.turns))
+                images, poses, intrinsics = (each.to(self.device) for each in frame_tensors(views, self.frames))
                 features = self.model.encoder.encode(images, poses, intrinsics)
             with self.timed("coarse"):
                 bands = self.coarse(features, cameras_fit(views))
@@ -164,20 +136,18 @@ class _Run(Run):
         with self.timed("surface"):
             mesh = self.surface(sdf, views)
         with self.timed("colour"):
-            self.colour(mesh, views, None if self.triplane is None else self.triplane.colours(views, self.seed))
-        settings = {
-            "method": "wavemesh",
-            "num_inference_steps": [self.coarse_steps, self.detail_steps],
-            "resolution": self.resolution,
-            "detail_threshold": self.detail_threshold,
-            "temperature": self.model.config.sampling.temperature,
-            "turns": self.turns,
-            **self.settings(),
-        }
-        if self.triplane is not None:
-            settings["triplane_weights"] = self.triplane.fingerprint
-        coefficients = self.coefficients(bands, details, coords)
-        return WaveMeshOutput(mesh, sdf, coefficients, views, self.timings, settings, self.stopped)
+            unseen = None if self.triplane is None else self.triplane.colours(views, self.settings.seed)
+            self.colour(mesh, views, unseen)
+        return WaveMeshOutput(
+            mesh=mesh,
+            sdf=sdf,
+            views=views,
+            settings=self.settings,
+            provenance=self.provenance,
+            timings=self.timings,
+            stopped=self.stopped,
+            coefficients=self.coefficients(bands, details, coords),
+        )
 
     def coarse(self, features: ViewFeatures, fitting: bool) -> Tensor:
         """Scaled coarse bands (1, 8, n, n, n) by diffusion from noise: the mean over the frames of the features.
@@ -189,31 +159,31 @@ class _Run(Run):
         condition = coarse.condition(features)
         silhouettes: list[Silhouettes] = []
         if fitting and coarse.conditioning == "projective":
-            silhouettes = [model.silhouettes(features.of_object(frame)) for frame in range(self.turns)]
+            silhouettes = [model.silhouettes(features.of_object(frame)) for frame in range(self.frames)]
 
-        def agree(bands: Tensor) -> Tensor:
+        def consistent(bands: Tensor) -> Tensor:
             return model.consistent_bands(bands, *silhouettes[: len(bands)]) if silhouettes else bands
 
-        context = (condition.sites.unflatten(0, (self.turns, -1)), condition.context, condition.keep)
+        context = (condition.sites.unflatten(0, (self.frames, -1)), condition.context, condition.keep)
 
         def evaluate(x_t: Tensor, t: Tensor, context: tuple[Tensor, Tensor, Tensor]) -> Tensor:
             sites, tokens, keep = context
             return coarse(x_t, t, Condition(sites.flatten(0, 1), tokens, keep))
 
         def report(step: samplers.SamplerStep) -> bool:
-            bands = self.united(step.x_0)
+            bands = self.mean_bands(step.x_0)
             field = model.coarse_field(bands)
             coefficients = self.coefficients(bands, *self.no_details(bands))
             return self.report("coarse", step, field, int(model.active_mask(field).sum()), coefficients)
 
         n = coarse.resolution
-        noise = torch.randn(self.turns, coarse.bands, n, n, n, generator=self.generator).to(self.device)
+        noise = torch.randn(self.frames, coarse.bands, n, n, n, generator=self.generator).to(self.device)
         noise = noise * model.config.sampling.temperature
         guided = BatchedGuidedModel(evaluate, context, self.guidance_scale)
-        bands = self.sample(guided, noise, self.coarse_steps, report if self.callback else None, agree)
-        return bands if self.turns == 1 else agree(self.united(bands))
+        bands = self.sample(guided, noise, self.steps["coarse"], report if self.callback else None, consistent)
+        return bands if self.frames == 1 else consistent(self.mean_bands(bands))
 
-    def united(self, bands: Tensor) -> Tensor:
+    def mean_bands(self, bands: Tensor) -> Tensor:
         """Scaled coarse bands (1, 8, n, n, n) of the mean shape of all frames."""
         if len(bands) == 1:
             return bands
@@ -226,7 +196,7 @@ class _Run(Run):
         before.
         """
         model, detail = self.model, self.model.detail
-        if self.resolution < model.config.resolution:
+        if not self.is_full:
             details, coords = self.no_details(bands)
             return coords, details
         field = model.coarse_field(bands)
@@ -242,29 +212,30 @@ class _Run(Run):
             return sites.replace(detail(x_t.features, t, condition, sites))
 
         def report(step: samplers.SamplerStep) -> bool:
-            kept, features = self.large(coords, step.x_0.features)
+            kept, features = self.kept_details(coords, step.x_0.features)
             coefficients = self.coefficients(bands, features, kept)
             return self.report("detail", step, model.decode(bands, features, kept), len(kept), coefficients)
 
-        result = self.sample(evaluate, sites, self.detail_steps, report if self.callback else None)
-        return self.large(coords, result.features)
+        result = self.sample(evaluate, sites, self.steps["detail"], report if self.callback else None)
+        return self.kept_details(coords, result.features)
 
     def no_details(self, bands: Tensor) -> tuple[Tensor, Tensor]:
         """Details (0, 7) and coordinates (0, 4) of no site."""
         return bands.new_zeros(0, 7), torch.zeros(0, 4, dtype=torch.long, device=bands.device)
 
-    def large(self, coords: Tensor, details: Tensor) -> tuple[Tensor, Tensor]:
+    def kept_details(self, coords: Tensor, details: Tensor) -> tuple[Tensor, Tensor]:
         """The sites with a coefficient that reaches the threshold, and their scaled details, smaller ones zero."""
-        if self.detail_threshold == 0.0:
+        threshold = self.settings.detail_threshold
+        if threshold == 0.0:
             return coords, details
-        is_large = (details.float() * self.model.detail_scale).abs() >= self.detail_threshold
+        is_large = (details.float() * self.model.detail_scale).abs() >= threshold
         sites = is_large.any(dim=1)
         return coords[sites], (details * is_large)[sites]
 
     def decode(self, bands: Tensor, details: Tensor, coords: Tensor) -> Tensor:
         """The field (1, n, n, n) at the resolution asked for, world units."""
         field = self.model.decode(bands, details, coords)
-        if self.resolution < self.model.config.resolution:
+        if not self.is_full:
             # The lowpass band would do but for a shift: atoms of odd length stand beside their cells' centres.
             return functional.avg_pool3d(field.unsqueeze(1), 2)[:, 0]
         return field

@@ -16,7 +16,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from wavemesh.errors import InputError
-from wavemesh.geometry.camera import Camera, stack_cameras
+from wavemesh.geometry.camera import Camera
+from wavemesh.geometry.camera_tensors import stack_cameras
 from wavemesh.geometry.mesh import load_mesh, normalise
 from wavemesh.rendering.pyrender_view import PyrenderRenderer, pyrender_problem
 from wavemesh.rendering.raycast import Light, RaycastRenderer, RenderedView

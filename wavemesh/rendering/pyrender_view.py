@@ -19,6 +19,7 @@ import numpy as np
 import trimesh
 
 from wavemesh.errors import InputError
+from wavemesh.extras import missing
 from wavemesh.geometry.camera import Camera
 from wavemesh.geometry.colour import to_linear
 from wavemesh.rendering.appearance import Appearance
@@ -80,6 +81,8 @@ def pyrender_problem() -> str | None:
     triangle = trimesh.Trimesh([(-0.5, -0.5, 0), (0.5, -0.5, 0), (0, 0.5, 0)], [(0, 1, 2)], process=False)
     try:
         drawn = PyrenderRenderer(triangle).view(Camera(), 16)
+    except ModuleNotFoundError as error:
+        return str(missing(error)).rstrip(".")
     except Exception as error:  # a missing library, driver or display shows as almost any exception
         return f"{type(error).__name__}: {error}"
     return None if drawn.rgba[8, 8, 3] == 255 else "OpenGL draws nothing"

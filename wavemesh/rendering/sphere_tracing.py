@@ -15,7 +15,8 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
-from wavemesh.geometry.camera import Camera, stack_cameras
+from wavemesh.geometry.camera import Camera
+from wavemesh.geometry.camera_tensors import stack_cameras
 from wavemesh.geometry.colour import to_linear, to_srgb
 from wavemesh.procedural.grid import SolidGrids, field_gradient
 from wavemesh.rendering.raycast import Light

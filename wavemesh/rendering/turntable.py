@@ -17,7 +17,7 @@ from wavemesh.rendering.raycast import Light, RaycastRenderer
 CLAY = (0.80, 0.76, 0.72)
 PAPER = (1.0, 1.0, 1.0)
 # A lamp over the viewer's left shoulder, so that no side of a turntable is ever in the dark.
-_STUDIO = Light(direction=(-0.5, 0.7, 0.9), diffuse=0.72, sky=0.22, ambient=0.12, follows_camera=True)
+STUDIO = Light(direction=(-0.5, 0.7, 0.9), diffuse=0.72, sky=0.22, ambient=0.12, follows_camera=True)
 
 
 def shade_preview(
@@ -28,7 +28,7 @@ def shade_preview(
 ) -> UInt8[np.ndarray, "s s 3"]:
     """The mesh in neutral clay, whatever its colours, on a plain background (sRGB in [0, 1])."""
     camera = camera or Camera(azimuth_deg=30.0, elevation_deg=20.0)
-    view = RaycastRenderer(mesh).view(camera, size, light=_STUDIO, background=background, colour=CLAY)
+    view = RaycastRenderer(mesh).view(camera, size, light=STUDIO, background=background, colour=CLAY)
     return view.rgba[..., :3]
 
 
@@ -49,7 +49,7 @@ def turntable(
     colour = CLAY if clay else None
     frames = []
     for camera in orbit_cameras(num_frames, elevation_deg):
-        rgba = renderer.view(camera, size, light=_STUDIO, background=background, colour=colour).rgba
+        rgba = renderer.view(camera, size, light=STUDIO, background=background, colour=colour).rgba
         frames.append(rgba if background is None else rgba[..., :3])
     return frames
 

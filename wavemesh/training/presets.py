@@ -30,7 +30,7 @@ TaskName = Literal[
 ]
 
 # What few steps and quiet starting noise are worth is in docs/LOG.md and docs/ablations.md.
-SAMPLING: Mapping[str, Any] = {"coarse_steps": 2, "detail_steps": 1, "temperature": 0.3, "turns": 4}
+SAMPLING: Mapping[str, Any] = {"coarse_steps": 2, "detail_steps": 1, "temperature": 0.3, "frames": 4}
 # The shipped network: about nine million parameters for encoder, coarse and detail denoiser together.
 SHIPPED_MODEL: Mapping[str, Any] = {
     "coarse": {
@@ -68,7 +68,7 @@ SMALL_MODEL: Mapping[str, Any] = {
         "time_dim": 96,
     },
     "detail": {"widths": (8, 16, 24), "blocks": (1, 1, 1), "hidden": 8, "condition_channels": 8, "time_dim": 32},
-    "sampling": {**SAMPLING, "turns": 1},
+    "sampling": {**SAMPLING, "frames": 1},
 }
 # The shipped triplane system: about five million parameters, for pictures of the data sets' size.
 TRIPLANE_MODEL: Mapping[str, Any] = {"triplane_channels": 16, "image_size": 128}

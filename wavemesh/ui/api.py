@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import gradio as gr
 
 from wavemesh.errors import InputError
+from wavemesh.settings import WaveMeshSettings, by_option
 from wavemesh.ui.arguments import files_argument, json_argument
-from wavemesh.ui.generation import FULL_RESOLUTION
-from wavemesh.ui.handlers import Studio, add_pictures, make_job, parse_cameras
-from wavemesh.ui.pictures import MAX_VIEWS, Number
+from wavemesh.ui.generate.content import add_pictures, make_job
+from wavemesh.ui.pictures import MAX_VIEWS, Number, parse_cameras
+from wavemesh.ui.studio import Studio
 
 _MEASURED = ("noise_level", "change", "active_sites", "guidance_norm")
 
 
 def add_api(studio: Studio) -> None:
     """Add the endpoint "generate" to the current Blocks; nothing of it is seen on the page."""
-    defaults = studio.defaults
+    defaults = studio.shipped["wavemesh"]
+    assert isinstance(defaults, WaveMeshSettings)
     with gr.Column(visible=False):
         pictures = files_argument("Pictures")
         cameras = json_argument(
@@ -31,9 +34,9 @@ def add_api(studio: Studio) -> None:
         sampler = gr.Textbox(defaults.sampler, label="Sampler")
         seed = gr.Number(0, label="Seed", precision=0)
         method = gr.Textbox(studio.methods[0], label=f"Method: {' or '.join(studio.methods)}")
-        resolution = gr.Number(FULL_RESOLUTION, label="Resolution: 64 leaves the detail stage out", precision=0)
+        resolution = gr.Number(defaults.resolution, label="Resolution: 64 leaves the detail stage out", precision=0)
         threshold = gr.Number(0.0, label="Sparsity threshold: fine coefficients under it are dropped")
-        turns = gr.Number(defaults.turns, label="Frames: 1, 2 or 4 a quarter turn apart", precision=0)
+        turns = gr.Number(defaults.frames, label="Frames: 1, 2 or 4 a quarter turn apart", precision=0)
         progress = gr.JSON(label="Progress")
         mesh = gr.File(label="Mesh (.glb)")
         bundle = gr.File(label="Run bundle (.zip), for `wavemesh replay`")
@@ -81,10 +84,14 @@ def add_api(studio: Studio) -> None:
             held, problems = add_pictures([], paths)
             if problems:
                 raise InputError(problems[0])
-            job = make_job(
-                held, True, coarse_steps, detail_steps, guidance, sampler, seed, method, resolution, threshold, turns
-            )
-            job = job.with_cameras(given)
+            asked = {"guidance": guidance, "sampler": sampler, "seed": seed}
+            if method == "triplane":
+                asked |= {"steps": coarse_steps}
+            else:
+                asked |= {"coarse_steps": coarse_steps, "detail_steps": detail_steps, "resolution": resolution}
+                asked |= {"threshold": threshold, "frames": turns}
+            job = make_job(held, True, by_option(method, asked))
+            job = replace(job, views=tuple((picture.used, camera) for picture, camera in zip(held, given, strict=True)))
             # Without a browser there is no session to speak of: every call gets its own.
             for update in studio.generate(job, f"api{request.session_hash or ''}"):
                 state = {"stage": update.stage, "step": update.step, "num_steps": update.num_steps}

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wavemesh.errors import InputError
-from wavemesh.ui.handlers import Studio, shipped_defaults
-from wavemesh.ui.methods import available_methods, loader
+from wavemesh.ui.studio import Studio, open_studio
 from wavemesh.ui.workspace import KEPT_S, open_workspace
 
 if TYPE_CHECKING:
@@ -32,13 +31,15 @@ def build(studio: Studio) -> gr.Blocks:
     """The page over a studio; serve it with `serve`."""
     import gradio as gr
 
+    from wavemesh.ui.bench_api import add_result_api, add_step_api, add_triplane_api, add_wavelet_api
+    from wavemesh.ui.compare.view import compare_tab
     from wavemesh.ui.compare_api import add_compare_api
-    from wavemesh.ui.compare_tab import compare_tab
-    from wavemesh.ui.generate_tab import generate_tab
-    from wavemesh.ui.result_tab import result_tab
-    from wavemesh.ui.steps_tab import steps_tab
-    from wavemesh.ui.triplane_tab import triplane_tab
-    from wavemesh.ui.wavelet_tab import wavelet_tab
+    from wavemesh.ui.generate.view import generate_tab
+    from wavemesh.ui.result.view import result_tab
+    from wavemesh.ui.steps.view import steps_tab
+    from wavemesh.ui.triplane.decoder import PlaneDecoder
+    from wavemesh.ui.triplane.view import triplane_tab
+    from wavemesh.ui.wavelets.view import wavelet_tab
 
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(KEPT_S, KEPT_S), fill_width=True) as page:
         gr.HTML(_HEADER)
@@ -52,6 +53,11 @@ def build(studio: Studio) -> gr.Blocks:
                 triplane_tab(studio, finished_run)
             result_tab(studio, finished_run)
             compare_tab(studio, finished_run)
+        add_step_api(studio)
+        add_wavelet_api(studio)
+        if "triplane" in studio.methods:
+            add_triplane_api(PlaneDecoder(studio.factories["triplane"], studio.accelerator))
+        add_result_api(studio)
         add_compare_api(studio)
     return page
 
@@ -59,13 +65,12 @@ def build(studio: Studio) -> gr.Blocks:
 def serve(page: gr.Blocks, **options: Any) -> tuple[Any, str, str | None]:
     """Launch the page with the limits that untrusted visitors need; options go to gradio's `launch`."""
     from wavemesh.ui.arguments import accept_file_lists
-    from wavemesh.ui.bench_theme import BENCH_CSS
-    from wavemesh.ui.theme import CSS, theme
+    from wavemesh.ui.theme import PAGE_CSS, theme
 
     page.queue(max_size=MAX_WAITING, default_concurrency_limit=4)
     settings: dict[str, Any] = {
         "theme": theme(),
-        "css": CSS + BENCH_CSS,
+        "css_paths": [PAGE_CSS],
         "max_file_size": MAX_FILE_SIZE,
         "enable_monitoring": False,
         "share": False,
@@ -100,8 +105,4 @@ def launch(weights: str | Path | None = None, device: str = "auto") -> None:
     weights: None for the bundled ones, a folder, or a Hub id; loaded at the first run. device: "auto", "cpu" or "cuda".
     """
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
-    workspace = open_workspace()
-    # Other methods are offered with their bundled weights, if there are any.
-    others = {method: loader(method, None, device) for method in available_methods() if method != "wavemesh"}
-    pipeline = loader("wavemesh", weights, device)
-    serve(build(Studio(pipeline, workspace, defaults=shipped_defaults(weights), others=others)))
+    serve(build(open_studio(open_workspace(), weights, device)))

@@ -14,15 +14,102 @@ import gradio as gr
 from wavemesh.errors import InputError
 from wavemesh.geometry.export import MESH_SUFFIXES, mesh_bytes
 from wavemesh.ui.arguments import json_argument
-from wavemesh.ui.handlers import Studio
-from wavemesh.ui.notices import refused
 from wavemesh.ui.pictures import Number
-from wavemesh.ui.result_tools import ResultBench, Shape
-from wavemesh.ui.wavelet_bench import Comparison, Decoded, Edit, wavelet_coefficients
+from wavemesh.ui.result.content import Shape, Shapes
+from wavemesh.ui.steps.content import step_facts, step_mesh
+from wavemesh.ui.studio import Studio
+from wavemesh.ui.triplane.content import BAND_NAMES, Gains, volume_picture
+from wavemesh.ui.triplane.decoder import FINE_SIDE, PlaneDecoder
+from wavemesh.ui.wavelets.content import Comparison, Decoded, wavelet_coefficients
+from wavemesh.ui.wavelets.edit import edit_by_names
+from wavemesh.ui.widgets.notices import refused
 from wavemesh.ui.workspace import new_result_folder
-from wavemesh.wavelets.bands import BANDS
 
-_SHARED: dict[str, Any] = {"concurrency_limit": 2, "concurrency_id": "bench"}
+_SHARED: dict[str, Any] = {"concurrency_limit": 2, "concurrency_id": "tools"}
+
+
+def add_step_api(studio: Studio) -> None:
+    """Add the endpoint "step" to the current Blocks: a recorded step of a run bundle."""
+    with gr.Column(visible=False):
+        bundle = gr.File(label="Run bundle (.zip)", type="filepath")
+        number = gr.Number(1, label="Step, from 1", precision=0)
+        numbers = gr.JSON(label="Numbers of the step")
+        mesh = gr.File(label="Mesh of the step (.glb)")
+        button = gr.Button("Step")
+
+    def step(bundle: str | None, number: Number | None) -> tuple[dict[str, Any], str]:
+        """The numbers and the mesh that one recorded step of a run bundle predicted; no model is evaluated.
+
+        Args:
+            bundle: The run bundle (.zip) that the endpoint generate gave back.
+            number: The step, from 1; the steps of all stages are counted through.
+
+        Returns:
+            The step's numbers and its mesh (.glb).
+        """
+        from wavemesh.pipelines.bundle import read_bundle
+
+        try:
+            if not bundle:
+                raise InputError("No run bundle was given.")
+            record = read_bundle(bundle)
+            index = int(number or 0) - 1
+            facts, surface = step_facts(record, index), step_mesh(record, index)
+        except InputError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+        path = new_result_folder(studio.workspace) / "step.glb"
+        path.write_bytes(mesh_bytes(surface, ".glb"))
+        return facts, str(path)
+
+    button.click(step, [bundle, number], [numbers, mesh], api_name="step", concurrency_limit=2)
+
+
+def add_triplane_api(decoder: PlaneDecoder) -> None:
+    """Add the endpoint "render_triplane" to the current Blocks; nothing of it is seen on the page."""
+    with gr.Column(visible=False):
+        bundle = gr.File(label="Run bundle (.zip) of the method triplane", type="filepath")
+        gains = [gr.Number(1.0, label=f"Gain of {name}") for name in BAND_NAMES]
+        azimuth = gr.Number(30.0, label="Azimuth in degrees")
+        elevation = gr.Number(20.0, label="Elevation in degrees")
+        size = gr.Number(FINE_SIDE, label="Pixels on a side, 16 to 512", precision=0)
+        picture = gr.Image(label="Picture", format="png")
+        button = gr.Button("Render triplane")
+
+    @refused
+    def render_triplane(
+        bundle: str | None,
+        ll: Number,
+        lh: Number,
+        hl: Number,
+        hh: Number,
+        azimuth: Number,
+        elevation: Number,
+        size: Number,
+    ) -> Any:
+        """Render a finished triplane run from any side, its bands scaled by gains; no diffusion is run.
+
+        Args:
+            bundle: The run bundle (.zip) that the endpoint generate gave back for the method triplane.
+            ll: Gain of the coarse band.
+            lh: Gain of the horizontal details.
+            hl: Gain of the vertical details.
+            hh: Gain of the diagonal details.
+            azimuth: In degrees; 0 is the front.
+            elevation: In degrees, -90 to 90.
+            size: Pixels on a side, 16 to 512.
+
+        Returns:
+            The picture.
+        """
+        from wavemesh.pipelines.bundle import read_bundle
+
+        if not bundle:
+            raise InputError("A run bundle is needed: the .zip that the endpoint generate gives back.")
+        return volume_picture(read_bundle(bundle), decoder, Gains(ll, lh, hl, hh), azimuth, elevation, int(size))
+
+    button.click(
+        render_triplane, [bundle, *gains, azimuth, elevation, size], picture, api_name="render_triplane", **_SHARED
+    )
 
 
 def add_wavelet_api(studio: Studio) -> None:
@@ -58,23 +145,13 @@ def add_wavelet_api(studio: Studio) -> None:
         Returns:
             The edited mesh (.glb) and how far the surface moved.
         """
-        edit = Edit(parse_gains(gains), float(threshold), mode, _levels(muted), _levels(taken))
+        edit = edit_by_names(gains, threshold, mode, muted, taken)
         before = wavelet_coefficients(_read(bundle))
         source = wavelet_coefficients(_read(other)) if edit.taken else None
         comparison = Comparison(Decoded(before), Decoded(edit.applied(before, source)))
-        after = comparison.after.mesh
         path = new_result_folder(studio.workspace) / "edited-mesh.glb"
-        path.write_bytes(mesh_bytes(after, ".glb"))
-        moved = abs(comparison.change)
-        return str(path), {
-            "vertices": len(after.vertices),
-            "faces": len(after.faces),
-            "mean_change": float(moved.mean()),
-            "largest_change": float(moved.max()),
-            "volume_before": float(comparison.before.mesh.volume),
-            "volume_after": float(after.volume),
-            "fine_sites": len(comparison.after.coefficients.coords),
-        }
+        path.write_bytes(mesh_bytes(comparison.after.mesh, ".glb"))
+        return str(path), comparison.measures()
 
     button.click(
         edit_wavelets, [bundle, gains, threshold, mode, muted, other, taken], [mesh, facts],
@@ -158,26 +235,6 @@ def add_result_api(studio: Studio) -> None:
     )
 
 
-def parse_gains(gains: Any) -> tuple[float, ...]:
-    """The gains of all bands from an object such as {"1 ddd": 0.5}; InputError for unknown bands and no numbers."""
-    if not isinstance(gains, dict):
-        raise InputError(f"Gains are an object with a number for each band to change, not {gains!r:.60}.")
-    known = {band.label: band for band in BANDS}
-    for label, gain in gains.items():
-        if label not in known:
-            raise InputError(f"There is no band {label!r:.20}; choose among {', '.join(known)}.")
-        if isinstance(gain, bool) or not isinstance(gain, int | float):
-            raise InputError(f"The gain of band {label} must be a number, not {gain!r:.20}.")
-    neutral = dict.fromkeys(known, 1.0)
-    return tuple(float(gain) for gain in {**neutral, **gains}.values())
-
-
-def _levels(levels: Any) -> tuple[int, ...]:
-    if not isinstance(levels, list) or not all(level in (1, 2) for level in levels):
-        raise InputError(f"Levels are a list of 1 (fine) and 2 (coarse), not {levels!r:.60}.")
-    return tuple(sorted({int(level) for level in levels}))
-
-
 def _read(bundle: str | None) -> Any:
     from wavemesh.pipelines.bundle import read_bundle
 
@@ -190,6 +247,6 @@ def _read(bundle: str | None) -> Any:
         raise InputError(str(error).replace(str(bundle), Path(bundle).name)) from None
 
 
-def _bench(bundle: str | None) -> ResultBench:
+def _bench(bundle: str | None) -> Shapes:
     record = _read(bundle)
-    return ResultBench(lambda _: record)
+    return Shapes(lambda _: record)

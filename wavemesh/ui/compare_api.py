@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import gradio as gr
 
 from wavemesh.errors import InputError
-from wavemesh.ui.compare import measure
-from wavemesh.ui.handlers import Studio
-from wavemesh.ui.notices import refused
+from wavemesh.geometry.camera import Camera
+from wavemesh.ui.compare.content import measure
+from wavemesh.ui.generate.truth import rendered_pictures
 from wavemesh.ui.pictures import Number
-from wavemesh.ui.truth import rendered_pictures
+from wavemesh.ui.studio import Studio
+from wavemesh.ui.widgets.notices import refused
 from wavemesh.ui.workspace import new_result_folder
 
 
@@ -52,7 +54,7 @@ def add_compare_api(studio: Studio) -> None:
             path = folder / f"view{number}.png"
             picture.cutout.save(path)
             paths.append(str(path))
-        return paths, [picture.camera or {} for picture in rendered]
+        return paths, [asdict(picture.camera or Camera()) for picture in rendered]
 
     @refused
     def compare(bundle: str | None, mesh: str | None) -> dict[str, Any]:

@@ -8,13 +8,15 @@ a run with estimated cameras the estimate takes their place, and the sliders cor
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw
 
+from wavemesh.errors import InputError
+from wavemesh.geometry.camera import Camera
 from wavemesh.imaging import crop_foreground, pad_to_square, read_picture, remove_background
 
 Number = int | float  # gradio's sliders and numbers give either
@@ -22,6 +24,7 @@ Number = int | float  # gradio's sliders and numbers give either
 MAX_VIEWS = 8
 KEPT_SIDE = 768  # the network sees far fewer pixels; what a session holds stays small
 SHOWN_SIDE = 320
+_UNKNOWN = Camera(elevation_deg=15.0)  # where the sliders of a picture without a camera begin
 _GAP = 8  # pixels between a picture and its cut-out
 _FRAME_MARGIN = 0.3  # around the object, so that it fills the frame as at the default distance and field of view
 _BOX_EDGES = [(a, b) for a in range(8) for b in range(8) if a < b and (a ^ b) in (1, 2, 4)]
@@ -31,8 +34,8 @@ _BOX_EDGES = [(a, b) for a in range(8) for b in range(8) if a < b and (a ^ b) in
 class Picture:
     """One picture without its background.
 
-    cutout: RGBA, straight alpha. camera: keyword arguments of `Camera` for the cut-out, None where nobody knows.
-    found: what the last estimate said, as the crop it belongs to and that crop's camera. origin: the folder of the mesh
+    cutout: RGBA, straight alpha. camera: the one that took the cut-out, None where nobody knows. found: what the last
+    estimate said, as the crop it belongs to and that crop's camera. origin: the folder of the mesh
     that it was rendered from, if it was. example: the key of the example that it belongs to, if it does. whole: the
     picture as it came, RGBA, where something was cut away from it; with keeps_background it is used in the cut-out's
     place.
@@ -40,8 +43,8 @@ class Picture:
 
     name: str
     cutout: Image.Image
-    camera: dict[str, Any] | None = None
-    found: tuple[Image.Image, dict[str, Any]] | None = None
+    camera: Camera | None = None
+    found: tuple[Image.Image, Camera] | None = None
     origin: str | None = None
     example: str | None = None
     whole: Image.Image | None = None
@@ -55,21 +58,19 @@ class Picture:
     @property
     def angles(self) -> tuple[float, float]:
         """Azimuth and elevation for the sliders."""
-        camera = self.camera or (self.found[1] if self.found else {})
-        azimuth = (float(camera.get("azimuth_deg", 0.0)) + 180.0) % 360.0 - 180.0
-        return azimuth, float(camera.get("elevation_deg", 15.0))
+        camera = self.camera or (self.found[1] if self.found else _UNKNOWN)
+        return (camera.azimuth_deg + 180.0) % 360.0 - 180.0, camera.elevation_deg
 
-    def placed(self) -> tuple[Image.Image, dict[str, Any]]:
+    def placed(self) -> tuple[Image.Image, Camera]:
         """The picture and its camera as they go to the pipeline when cameras are not estimated."""
         if self.camera is not None:
             return self.used, self.camera
         if self.found is not None:
             return self.found
-        azimuth, elevation = self.angles
-        return crop_foreground(self.used, _FRAME_MARGIN)[0], {"azimuth_deg": azimuth, "elevation_deg": elevation}
+        return crop_foreground(self.used, _FRAME_MARGIN)[0], _UNKNOWN
 
 
-def cut_out(path: str | Path, camera: dict[str, Any] | None = None, name: str | None = None) -> Picture:
+def cut_out(path: str | Path, camera: Camera | None = None, name: str | None = None) -> Picture:
     """The picture of a file without its background; raises InputError if it cannot be used."""
     name = name or Path(path).name
     picture = read_picture(path, name)
@@ -78,6 +79,35 @@ def cut_out(path: str | Path, camera: dict[str, Any] | None = None, name: str | 
     cutout = remove_background(picture, name=name)
     untouched = ImageChops.difference(picture.getchannel("A"), cutout.getchannel("A")).getbbox() is None
     return Picture(name, cutout, camera, whole=None if untouched else picture)
+
+
+def parse_cameras(cameras: Any, count: int) -> list[Camera | None]:
+    """Cameras as a program sends them: None or [] for none, else an object or null for each of `count` pictures.
+
+    Raises InputError for anything else.
+    """
+    if cameras in (None, "", []):
+        return [None] * count
+    if not isinstance(cameras, list) or len(cameras) != count:
+        given = len(cameras) if isinstance(cameras, list) else type(cameras).__name__
+        raise InputError(f"Cameras must be a list with one entry for each of the {count} pictures, not {given}.")
+    return [None if camera is None else _camera(camera) for camera in cameras]
+
+
+def _camera(entries: Any) -> Camera:
+    """The camera of a JSON object."""
+    names = [field.name for field in fields(Camera)]
+    if isinstance(entries, dict) and entries.keys() - set(names):
+        unknown = sorted(entries.keys() - set(names))
+        raise InputError(f"A camera has only the entries {', '.join(names)}, not {unknown!r:.80}.")
+    try:
+        values: dict[str, Any] = {name: float(value) for name, value in entries.items() if name != "offset"}
+        if "offset" in entries:
+            x, y = entries["offset"]
+            values["offset"] = (float(x), float(y))
+    except (AttributeError, TypeError, ValueError):
+        raise InputError(f"A camera is an object with the numbers {', '.join(names)}, not {entries!r:.80}.") from None
+    return Camera(**values)
 
 
 def with_background(pictures: Sequence[Picture], keeps: bool) -> list[Picture]:
@@ -103,7 +133,7 @@ def with_angles(
             turned.append(picture)
             continue
         cutout, camera = picture.placed()
-        moved = {**camera, "azimuth_deg": after[0], "elevation_deg": after[1]}
+        moved = replace(camera, azimuth_deg=after[0], elevation_deg=after[1])
         if picture.camera is not None:
             turned.append(replace(picture, camera=moved))
         else:
@@ -141,14 +171,10 @@ def _used(picture: Picture, estimate: bool) -> Image.Image:
     return _with_box(square, camera, (crop.left, crop.top, crop.size, crop.width, crop.height))
 
 
-def _with_box(
-    image: Image.Image, camera: dict[str, Any], window: tuple[float, float, float, float, float]
-) -> Image.Image:
+def _with_box(image: Image.Image, camera: Camera, window: tuple[float, float, float, float, float]) -> Image.Image:
     """The picture with the cube that holds every object drawn over it; its front is drawn stronger."""
-    from wavemesh.geometry.camera import Camera
-
     corners = np.array([[x, y, z] for z in (-0.9, 0.9) for y in (-0.9, 0.9) for x in (-0.9, 0.9)])
-    ndc, depth = Camera(**camera).cropped(*window).project(corners)
+    ndc, depth = camera.cropped(*window).project(corners)
     if depth.min() <= 0.0:
         return image
     scale = 2  # drawn larger and shrunk: PIL's lines are not smooth

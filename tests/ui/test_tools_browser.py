@@ -1,0 +1,163 @@
+"""The tabs as a person uses them, in Chromium: muting a band changes the shape, a mesh is repaired and filmed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import trimesh
+from playwright.sync_api import expect
+
+from tests.ui.conftest import SHIPPED, opened, pixels
+from wavemesh.models.triplane_renderer import TriplaneRenderer
+from wavemesh.pipelines.outputs import TriplaneArrays
+from wavemesh.settings import TriplaneSettings, WaveMeshSettings
+from wavemesh.ui.studio import Studio
+
+pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore")]
+
+CHANNELS, SIDE = 4, 8
+
+
+class FakeTriplanePipeline:
+    """The fake pipeline's run with a triplane instead of coefficients."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+        torch.manual_seed(0)
+        renderer = TriplaneRenderer(CHANNELS, 8).eval()
+        with torch.no_grad():
+            renderer.mlp[-1].weight.normal_(std=2.0)
+            renderer.mlp[-1].bias[0] += 0.05
+        self.model = SimpleNamespace(renderer=renderer)
+
+    def __call__(self, views: list[Any], *, settings: TriplaneSettings, callback: Any) -> Any:
+        output = self.inner(
+            views, settings=WaveMeshSettings(coarse_steps=1, detail_steps=1).filled(), callback=callback
+        )
+        random = np.random.default_rng(0)
+        shapes = (3, CHANNELS, SIDE, SIDE), (3, 3, CHANNELS, SIDE, SIDE)
+        output.triplane = TriplaneArrays(*(random.normal(size=shape).astype(np.float32) for shape in shapes))
+        output.coefficients = None
+        output.settings = settings
+        return output
+
+
+@pytest.fixture
+def studio(studio: Studio, pipeline: Any, examples_folder: Path) -> Studio:
+    """The studio of the other tests, with a second method."""
+    factories = {"wavemesh": lambda: pipeline, "triplane": lambda: FakeTriplanePipeline(pipeline)}
+    return Studio(factories, studio.workspace, examples_folder, SHIPPED)
+
+
+@pytest.fixture
+def page(chromium: Any, served: str) -> Iterator[Any]:
+    with opened(chromium, served, 1440, 1000) as page:
+        yield page
+
+
+def generate(page: Any, picture: Path) -> None:
+    page.locator("#upload input[type=file]").first.set_input_files([str(picture)])
+    page.wait_for_selector("#card-0 img")
+    page.locator("#generate-button").dispatch_event("click")
+    page.wait_for_selector("#facts:has-text('triangles')")
+
+
+def open_tab(page: Any, name: str) -> None:
+    page.get_by_role("tab", name=name, exact=True).first.click()
+
+
+def source(page: Any, selector: str) -> str:
+    return str(page.locator(f"{selector} img").get_attribute("src"))
+
+
+def changed(page: Any, selector: str, before: str) -> None:
+    """Wait until the picture is another one."""
+    expect(page.locator(f"{selector} img")).not_to_have_attribute("src", before)
+
+
+def test_muting_a_level_changes_the_mesh_and_can_be_undone(page: Any, pictures: list[Path], tmp_path: Path) -> None:
+    generate(page, pictures[0])
+    open_tab(page, "Wavelets")
+    page.wait_for_selector("#edit-facts:has-text('0.000 at most')")
+    assert np.array_equal(pixels(page, "#edit-before"), pixels(page, "#edit-after"))
+    page.wait_for_selector("#sites .js-plotly-plot")
+    expect(page.locator("#energy tr")).to_have_count(15)
+    old_slice, unedited, no_change = (
+        source(page, selector) for selector in ("#slice-z", "#edit-after", "#edit-change")
+    )
+    page.locator("#muted input").nth(0).click()
+    page.locator("#muted input").nth(1).click()
+    page.wait_for_selector("#edit-facts:has-text('; 0 of ')")
+    changed(page, "#edit-after", unedited)
+    assert not np.array_equal(pixels(page, "#edit-before"), pixels(page, "#edit-after"))
+    changed(page, "#edit-change", no_change)
+    change = pixels(page, "#edit-change")
+    assert (np.abs(change[..., 0] - change[..., 2]) > 40).mean() > 0.01  # blue and red
+    page.locator("#band-level input").nth(1).click()
+    changed(page, "#slice-z", old_slice)
+    with page.expect_download() as download:
+        page.locator("#save-edit").click()
+    download.value.save_as(tmp_path / "edited.glb")
+    assert len(trimesh.load(tmp_path / "edited.glb", force="mesh").faces) > 100
+    page.locator("#reset-edit").click()
+    page.wait_for_selector("#edit-facts:has-text('0.000 at most')")
+
+
+def test_the_result_is_reshaped_repaired_filmed_and_saved(page: Any, pictures: list[Path], tmp_path: Path) -> None:
+    generate(page, pictures[0])
+    open_tab(page, "Result")
+    page.wait_for_selector("#result-solid canvas")
+    page.wait_for_selector("#health:has-text('Ready to print')")
+    of_volume = page.locator("#health tr:has-text('Volume') td").first
+    volume = of_volume.inner_text()
+    page.locator("#iso-level input[type=number]").fill("-0.05")
+    page.locator("#iso-level input[type=number]").press("Tab")
+    expect(of_volume).not_to_have_text(volume)
+    assert 0 < float(of_volume.inner_text()) < float(volume)
+    page.locator("#repair input").click()
+    page.wait_for_selector("#repair-summary:has-text('Nothing had to be done')")
+    page.locator("#place input").nth(1).click()
+    page.wait_for_selector("#result-plot .js-plotly-plot")
+    page.locator("#paint input").nth(3).click()
+    page.wait_for_selector("#paint-legend .wm-legend")
+    page.locator("#film-gif").click()
+    page.wait_for_selector("#gif img")
+    with page.expect_download() as download:
+        page.locator("#save-stl").click()
+    download.value.save_as(tmp_path / "mesh.stl")
+    assert trimesh.load(tmp_path / "mesh.stl", force="mesh").extents.max() == pytest.approx(100.0, rel=1e-3)
+
+
+def test_dragging_turns_the_volume_and_gains_change_it(page: Any, pictures: list[Path]) -> None:
+    page.locator("#method input").click()
+    page.get_by_role("option").nth(1).click()
+    generate(page, pictures[0])
+    open_tab(page, "Triplane")
+    for selector in ("#orbit", "#orbit-ll", "#plane-XY", "#plane-YZ"):
+        pixels(page, selector)
+    page.wait_for_timeout(1500)
+    before = source(page, "#orbit")
+    box = page.locator("#orbit").bounding_box()
+    page.mouse.move(box["x"] + 60, box["y"] + 60)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 160, box["y"] + 80, steps=4)
+    page.mouse.up()
+    changed(page, "#orbit", before)
+    expect(page.locator("#orbit-azimuth input[type=number]")).to_have_value("-30")
+    plane = source(page, "#plane-XY")
+    page.locator("#gain-LL input[type=number]").fill("0.2")
+    page.locator("#gain-LL input[type=number]").press("Tab")
+    changed(page, "#plane-XY", plane)
+    # Another object takes the place of this one: its planes may not stay.
+    open_tab(page, "Generate")
+    page.locator("#examples button:has(img)").nth(1).dispatch_event("click")
+    page.wait_for_selector("#card-3 img")
+    open_tab(page, "Triplane")
+    page.wait_for_selector("text=No run to inspect yet >> visible=true")
+    expect(page.locator("#orbit")).to_be_hidden()

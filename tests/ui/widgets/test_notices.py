@@ -1,0 +1,39 @@
+"""What fails in a handler is said and changes nothing; what works goes through."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+import pytest
+
+from wavemesh.errors import InputError
+from wavemesh.ui.widgets.finished import let_go
+from wavemesh.ui.widgets.notices import explained
+
+
+@pytest.mark.parametrize("error, said", [(InputError("No such band."), "No such band."), (KeyError("x"), "its log")])
+def test_a_failure_is_said_and_changes_nothing(error: Exception, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(gr, "Warning", lambda message, title: told.append(message))
+
+    @explained
+    def fail(values: Any) -> Any:
+        raise error
+
+    assert fail({}) == gr.skip()
+    assert len(told) == 1
+    assert said in told[0]
+
+
+def test_what_works_goes_through() -> None:
+    assert explained(lambda values: {"a": values})(1) == {"a": 1}
+
+
+def test_a_tab_lets_go_where_there_is_no_run() -> None:
+    empty, body, opened = gr.HTML("shown"), gr.Column(), gr.State("run")
+    forget, outputs = let_go(empty, body, opened, "words")
+    assert outputs == [empty, body, opened]
+    gone = forget(None)
+    assert (gone[empty]["value"], gone[body]["visible"], gone[opened]) == ("words", False, None)
+    assert forget("another run") == gr.skip()

@@ -1,0 +1,51 @@
+"""What the page shows of a run while it goes on: the strip of its shapes, curves and counts, told as HTML."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from wavemesh.settings import WaveMeshSettings
+from wavemesh.ui.generate.content import add_pictures, make_job
+from wavemesh.ui.studio import Studio
+from wavemesh.ui.widgets.line_plot import line_plot
+from wavemesh.ui.widgets.strip import FRAME_SIDE, MAX_FRAMES, Watch, filmstrip
+
+
+def test_the_watch_tells_frames_curves_and_counts(studio: Studio, pictures: list[Path]) -> None:
+    held, _ = add_pictures([], pictures[:1])
+    watch = Watch()
+    assert watch.html() == ""
+    for update in studio.generate(
+        make_job(held, True, WaveMeshSettings(coarse_steps=3, detail_steps=2, seed=1)), "session"
+    ):
+        watch.add(update.measured, update.preview)
+    html = watch.html()
+    assert html.count("<polyline") == 4  # two drawings, a line for each stage
+    assert "<b>7</b> active sites" in html
+    assert "data:image/webp;base64," in html
+    assert [step.change is None for step in watch.steps] == [True, False, False, False, False]
+    assert all(step.coefficients is None and step.field is None for step in watch.steps)  # crosses a process border
+
+
+def test_a_long_strip_is_thinned_evenly() -> None:
+    strip = filmstrip([(f"coarse {number}", "data:,") for number in range(1, 51)])
+    assert strip.count("<figure>") == MAX_FRAMES
+    assert ">coarse 1<" in strip
+    assert ">coarse 50<" in strip
+    assert filmstrip([]) == ""
+    assert FRAME_SIDE <= 128
+
+
+def test_a_plot_is_drawn_to_scale_and_told_in_words() -> None:
+    svg = line_plot("A <b>", [("one", [None, 1.0, 2.0]), ("two", [4.0])], levels=[("hull", 3.0)])
+    assert "A &lt;b&gt;" in svg
+    assert 'aria-label="A &lt;b&gt;: one 2, two 4, hull 3"' in svg
+    points = svg.split('wm-line-0" points="')[1].split('"')[0].split()
+    (x1, y1), (x2, y2) = (tuple(map(float, point.split(","))) for point in points)
+    assert x1 < x2
+    base = float(svg.split('class="wm-axis" x1="8" y1="')[1].split('"')[0])
+    assert (base - y2) == pytest.approx(2 * (base - y1), abs=0.2)
+    assert np.isclose(base - y2, (base - 16) / 2, atol=0.2)  # two of four

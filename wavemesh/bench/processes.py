@@ -1,0 +1,51 @@
+"""What is measured in a process of its own, so that peak memory and loading times are those of one thing."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from wavemesh.errors import InputError
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def measured_apart(module: str, options: dict[str, Any]) -> dict[str, Any]:
+    """What `python -m MODULE OPTIONS` writes to the file that its options name under "out".
+
+    Raises InputError with the child's last words when it fails.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "result.json"
+        command = [sys.executable, "-m", module, json.dumps(options | {"out": str(out)})]
+        child = subprocess.run(command, env=child_environment(), capture_output=True, text=True, check=False)
+        if child.returncode != 0 or not out.exists():
+            last = (child.stderr.strip().splitlines() or ["it said nothing"])[-1]
+            raise InputError(f"The benchmark {module.rpartition('.')[2]!r} failed: {last}")
+        return json.loads(out.read_text("utf-8"))
+
+
+def child_environment() -> dict[str, str]:
+    """This process's environment with the package findable, wherever the child starts."""
+    path = os.environ.get("PYTHONPATH", "")
+    return os.environ | {"PYTHONPATH": os.pathsep.join(part for part in (str(ROOT), path) if part)}
+
+
+def peak_resident_bytes() -> int:
+    """The largest resident set of this process so far.
+
+    Linux's VmHWM starts anew with the program, while getrusage's maximum is inherited from the process that forked us.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        for line in status.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

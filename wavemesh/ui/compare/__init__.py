@@ -1,0 +1,1 @@
+"""The tab Compare: a run against the truth and against other runs."""

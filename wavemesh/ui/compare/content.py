@@ -1,0 +1,201 @@
+"""What the tab "Compare" measures: a run against the mesh its pictures were rendered from, and against other runs.
+
+The same metrics as in the evaluation of a release, in the same frame and without alignment, but on fewer points.
+Heavy imports stay inside the functions.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from wavemesh.errors import InputError
+from wavemesh.geometry.frame import beside
+from wavemesh.ui.runner import Job
+from wavemesh.ui.widgets.colours import diverging, legend
+from wavemesh.ui.widgets.painting import paint_mesh
+from wavemesh.ui.widgets.strip import plot
+
+if TYPE_CHECKING:
+    import trimesh
+
+    from wavemesh.evaluation.metrics import Scores
+    from wavemesh.geometry.sdf import SurfacePoints
+    from wavemesh.pipelines.record import RunRecord
+
+NUM_POINTS = 10_000
+RESOLUTION = 128
+PICTURE_SIDE = 360
+_SHOWN = (("chamfer", "Chamfer distance"), ("f_score_002", "F-score at 0.02"), ("iou", "IoU at 64³"))
+
+
+@dataclass(frozen=True)
+class Truth:
+    """The true shape, ready to be compared with: its truncated SDF and points of its visible surface."""
+
+    sdf: np.ndarray
+    points: SurfacePoints
+
+    @classmethod
+    def of(cls, mesh: trimesh.Trimesh) -> Truth:
+        """The truth of a mesh in the world frame."""
+        from wavemesh.geometry.orbit_depth import look_around
+        from wavemesh.geometry.sdf import mesh_to_sdf
+        from wavemesh.geometry.visible import visible_surface
+
+        orbit = look_around(mesh)
+        return cls(mesh_to_sdf(mesh, RESOLUTION, orbit=orbit), visible_surface(mesh, NUM_POINTS, 0, orbit))
+
+    def scores(self, sdf: np.ndarray, mesh: trimesh.Trimesh | None = None) -> Scores:
+        """What a field, and its surface, is worth; a field without a surface scores zero."""
+        from wavemesh.evaluation.metrics import evaluate_pair
+        from wavemesh.geometry.isosurface import sdf_to_mesh
+
+        if mesh is None:
+            try:
+                mesh = sdf_to_mesh(sdf)
+            except InputError:
+                mesh = None
+        return evaluate_pair(mesh, sdf, self.points, self.sdf, NUM_POINTS, seed=1)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Scores of every step of a run, of its result, of the visual hull of its pictures, and of the codec ceiling."""
+
+    steps: tuple[Scores, ...]
+    result: Scores
+    hull: Scores
+    codec: Scores
+
+    def to_dict(self) -> dict[str, Any]:
+        """The scores by name, as JSON carries them."""
+        named = {"result": self.result, "visual_hull": self.hull, "codec_ceiling": self.codec}
+        return {
+            "points": NUM_POINTS,
+            "steps": [step.to_dict() for step in self.steps],
+            **{name: scores.to_dict() for name, scores in named.items()},
+        }
+
+
+def measure(record: RunRecord, mesh: trimesh.Trimesh) -> Iterator[tuple[str, Measured | None]]:
+    """What is being measured, one message after another, and at the end the scores. No model is evaluated."""
+    from wavemesh.evaluation.baselines import codec_ceiling, visual_hull
+
+    yield "Looking at the true mesh", None
+    truth = Truth.of(mesh)
+    steps = []
+    for index in range(len(record.steps)):
+        yield f"Measuring step {index + 1} of {len(record.steps)}", None
+        steps.append(truth.scores(record.field(index)))
+    yield "Measuring the result", None
+    result = truth.scores(record.sdf, record.mesh)
+    yield "Carving the visual hull", None
+    masks = [np.asarray(picture)[..., 3] >= 128 for picture in record.pictures]
+    hull = truth.scores(visual_hull(masks, record.cameras, RESOLUTION))
+    yield "Measuring the codec ceiling", None
+    codec = truth.scores(codec_ceiling(truth.sdf))
+    yield "Done", Measured(tuple(steps), result, hull, codec)
+
+
+def measured_html(measured: Measured) -> str:
+    """The scores as curves over the steps, beside the hull and the ceiling, and as a table."""
+    drawn = "".join(
+        plot(
+            title,
+            [("", [getattr(step, name) for step in measured.steps])],
+            number="{:.3f}".format,
+            levels=[("hull", getattr(measured.hull, name)), ("codec", getattr(measured.codec, name))],
+        )
+        for name, title in _SHOWN
+    )
+    rows = [("This run", measured.result), ("Visual hull", measured.hull), ("Codec ceiling", measured.codec)]
+    return f'<div class="wm-curves">{drawn}</div>{scores_table(rows)}'
+
+
+def scores_table(rows: Sequence[tuple[str, Scores]]) -> str:
+    """A table of scores, one row each."""
+    head = "".join(f"<th>{title}</th>" for _, title in _SHOWN) + "<th>Normals</th>"
+    body = "".join(
+        f"<tr><th>{html.escape(name)}</th>"
+        + "".join(f"<td>{getattr(scores, key):.3f}</td>" for key, _ in _SHOWN)
+        + f"<td>{scores.normal_consistency:.3f}</td></tr>"
+        for name, scores in rows
+    )
+    return (
+        f'<table class="wm-scores"><thead><tr><th></th>{head}</tr></thead><tbody>{body}</tbody></table>'
+        f'<p class="wm-note">{NUM_POINTS:,} points of each visible surface, no alignment; a release is measured with '
+        "40,000. Chamfer in units of the world (the longest side is 1.8): less is better.</p>"
+    )
+
+
+def rerun(record: RunRecord, views: Sequence[int] | None = None, **changes: Any) -> Job:
+    """The job that makes a run again, from all or some of its views (by index), with other settings as named."""
+    chosen = range(len(record.pictures)) if views is None else views
+    prepared = record.views()
+    return Job(
+        views=tuple((record.pictures[index], record.cameras[index]) for index in chosen),
+        settings=replace(record.settings, **changes),
+        prepared=tuple(prepared[index] for index in chosen),
+        name="compare",
+        previews=False,
+    )
+
+
+def without_view(record: RunRecord, number: int) -> Job:
+    """The run again without its view `number` (from 1); InputError where that is its only one, or none of its own."""
+    count = len(record.pictures)
+    if count < 2:
+        raise InputError("This run has one picture only; leaving one out needs at least two.")
+    if not 1 <= number <= count:
+        raise InputError(f"The run has the views 1 to {count}, not {number}.")
+    return rerun(record, [index for index in range(count) if index != number - 1])
+
+
+@dataclass(frozen=True)
+class Displacement:
+    """How a surface moved: signed distances (v,) of its vertices to the other surface, positive outside of it."""
+
+    mesh: trimesh.Trimesh
+    distances: np.ndarray
+
+    @classmethod
+    def between(cls, mesh: trimesh.Trimesh, reference: trimesh.Trimesh) -> Displacement:
+        """Of a mesh from a reference."""
+        from wavemesh.geometry.deviation import signed_deviation
+
+        return cls(mesh, signed_deviation(mesh, reference))
+
+    @property
+    def limit(self) -> float:
+        """Where the colour scale ends: nearly all distances lie within."""
+        return max(float(np.quantile(np.abs(self.distances), 0.98)), 1e-3)
+
+    def picture(self, azimuth_deg: float, elevation_deg: float) -> np.ndarray:
+        """The surface (s, s, 4) uint8, blue where it sank and red where it grew."""
+        import trimesh
+
+        colours = diverging(self.distances, self.limit)
+        painted = trimesh.Trimesh(self.mesh.vertices, self.mesh.faces, vertex_colors=colours, process=False)
+        return paint_mesh(painted, azimuth_deg, elevation_deg, PICTURE_SIDE, in_clay=False)
+
+    def words(self) -> str:
+        """The displacement as HTML: legend and one line."""
+        mean, largest = float(np.abs(self.distances).mean()), float(np.abs(self.distances).max())
+        ends = (f"−{self.limit:.3f} sank", "0", f"grew +{self.limit:.3f}")
+        line = f"Mean displacement {mean:.4f}, largest {largest:.3f} (the longest side is 1.8)."
+        return f'{legend("Displacement of the surface", *ends)}<p class="wm-note">{line}</p>'
+
+
+def look(record: RunRecord) -> tuple[float, float]:
+    """From where the tab looks at a run's shapes: from beside its first camera."""
+    return beside(record.cameras[0].azimuth_deg, record.cameras[0].elevation_deg)
+
+
+def mesh_picture(record: RunRecord, from_: tuple[float, float]) -> np.ndarray:
+    """The result of a run in its colours (s, s, 4) uint8."""
+    return paint_mesh(record.mesh, *from_, PICTURE_SIDE, in_clay=False)

@@ -1,0 +1,1 @@
+"""The tab Generate: pictures become a mesh."""

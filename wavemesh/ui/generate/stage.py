@@ -1,0 +1,151 @@
+"""The right side of the tab "Generate": the shape as it forms, the finished mesh, and what is said about them.
+
+Its functions give changes, {component: update}, for handlers to return. An example's mesh, seen before anything ran,
+was made earlier by the bundled weights; no model runs for it.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, fields
+from typing import Any
+
+import gradio as gr
+
+from wavemesh.gallery.format import Example
+from wavemesh.geometry.export import MESH_SUFFIXES
+from wavemesh.ui.generate.content import caption
+from wavemesh.ui.progress import bar_html
+from wavemesh.ui.runner import Result, Update
+from wavemesh.ui.studio import Studio
+from wavemesh.ui.widgets.events import Updates
+from wavemesh.ui.widgets.strip import Watch
+from wavemesh.ui.workspace import new_result_folder
+
+_BUNDLE = ".zip"
+_EMPTY = """<div class="wm-empty"><div><p>The mesh appears here.</p>
+<p class="wm-note">You will see it form, step by step; Stop keeps what there is.</p></div></div>"""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Everything that a run changes. files: the buttons that save them, by suffix, in the row of downloads."""
+
+    generate: gr.Button
+    stop: gr.Button
+    progress: gr.HTML
+    empty: gr.HTML
+    forming: gr.Image
+    mesh: gr.Model3D
+    facts: gr.Markdown
+    downloads: gr.Row
+    files: dict[str, gr.DownloadButton]
+    watch: gr.HTML
+
+    @property
+    def outputs(self) -> set[Any]:
+        """All components."""
+        parts = [getattr(self, field.name) for field in fields(self) if field.name != "files"]
+        return {*parts, *self.files.values()}
+
+    def busy(self) -> Updates:
+        """A run goes on."""
+        return {self.generate: gr.update(visible=False), self.stop: gr.update(visible=True)}
+
+    def idle(self) -> Updates:
+        """No run goes on."""
+        return {
+            self.generate: gr.update(visible=True),
+            self.stop: gr.update(visible=False, interactive=True, value="Stop"),
+            self.progress: gr.update(visible=False),
+        }
+
+    def during(self, update: Update, watch: Watch) -> Updates:
+        """One moment of a run.
+
+        All of it is sent again and again: an example may be picked meanwhile, and of updates that arrive together, as
+        they do where the network is slow, the page may show the last alone.
+        """
+        changes = {**self.busy(), self.progress: gr.update(value=bar_html(update.progress), visible=True)}
+        if update.measured is not None:
+            changes[self.watch] = gr.update(value=watch.html(), visible=True)
+        if update.preview is not None:
+            changes |= {each: gr.update(visible=False) for each in (self.empty, self.facts, self.downloads)}
+            changes[self.forming] = gr.update(value=update.preview, visible=True)
+            changes[self.mesh] = gr.update(visible="hidden", value=None)
+        return changes
+
+    def finished(self, result: Result) -> Updates:
+        """The result of a run."""
+        return {
+            **_hidden(self.empty, self.forming),
+            self.mesh: gr.update(value=result.files[".glb"], visible=True),
+            self.facts: gr.update(value=caption(result), visible=True),
+            self.watch: gr.update(visible=True),
+            self.downloads: gr.update(visible=True),
+            **{button: gr.update(value=result.files[suffix]) for suffix, button in self.files.items()},
+        }
+
+    def before_runs(self, studio: Studio, example: Example | None = None) -> Updates:
+        """Nothing was made of these pictures yet: the cached result of their example, else an empty stage."""
+        if example is None or example.result is None:
+            return {
+                **_hidden(self.forming, self.watch, self.downloads, self.facts),
+                self.empty: gr.update(visible=True),
+                self.mesh: gr.update(value=None, visible="hidden"),
+            }
+        # gradio gives away files of the workspace only.
+        mesh = new_result_folder(studio.workspace) / f"{example.key}-mesh.glb"
+        shutil.copyfile(example.result.mesh, mesh)
+        faces = example.result.faces
+        line = f"An earlier result with the bundled weights, {faces:,} triangles. Generate makes it anew."
+        return {
+            **_hidden(self.empty, self.forming, self.watch, self.downloads),
+            self.mesh: gr.update(value=str(mesh), visible=True),
+            self.facts: gr.update(value=line, visible=True),
+        }
+
+
+def build_stage() -> Stage:
+    """The buttons, and everything that shows a run and its result."""
+    with gr.Row(elem_id="run"):
+        generate = gr.Button("Generate", variant="primary", size="lg", elem_id="generate-button")
+        stop = gr.Button("Stop", variant="stop", size="lg", visible=False, elem_id="stop-button")
+    progress = gr.HTML(visible=False, elem_id="progress")
+    empty = gr.HTML(_EMPTY)
+    forming = gr.Image(
+        show_label=False,
+        label="The shape as it forms",
+        interactive=False,
+        format="webp",
+        buttons=[],
+        visible=False,
+        elem_id="forming",
+        elem_classes="wm-forming",
+    )
+    mesh = gr.Model3D(
+        show_label=False,
+        label="Mesh",
+        height=520,
+        visible="hidden",
+        elem_id="mesh",
+        clear_color=(0.0, 0.0, 0.0, 0.0),
+        camera_position=(60, 72, 3.6),
+    )
+    facts = gr.Markdown(visible=False, elem_id="facts", elem_classes="wm-note")
+    with gr.Row(visible=False, elem_classes="wm-downloads") as downloads:
+        files = {
+            suffix: gr.DownloadButton(
+                "Run bundle" if suffix == _BUNDLE else suffix[1:].upper(),
+                size="md",
+                elem_id=f"download-{suffix[1:]}",
+                min_width=64,
+            )
+            for suffix in (*MESH_SUFFIXES, _BUNDLE)
+        }
+    watch = gr.HTML(visible=False, elem_id="watch")
+    return Stage(generate, stop, progress, empty, forming, mesh, facts, downloads, files, watch)
+
+
+def _hidden(*components: Any) -> Updates:
+    return {component: gr.update(visible=False) for component in components}

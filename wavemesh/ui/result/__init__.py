@@ -1,0 +1,1 @@
+"""The tab Result: the mesh looked at, repaired and saved."""

@@ -1,0 +1,211 @@
+"""What can be made of a finished run's mesh without running the model again, without gradio.
+
+The surface at another level of the distance field, with fewer faces, repaired for printing; pictures, films and files
+of it; and its health. Heavy imports stay inside the functions: the page is laid out before they are there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import UInt8
+
+from wavemesh.errors import InputError
+from wavemesh.geometry.export import mesh_files
+from wavemesh.geometry.frame import TRUNCATION
+from wavemesh.ui.widgets.colours import legend, sequential
+from wavemesh.ui.widgets.plots import mesh_plot, wire_plot
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+    import trimesh
+
+    from wavemesh.geometry.health import MeshHealth
+    from wavemesh.pipelines.record import RunRecord
+
+MAX_LEVEL = 0.06
+MIN_FACES = 500
+PLOT_FACES = 30_000  # what a browser turns smoothly
+TEXTURE_FACES = 40_000  # unwrapping takes seconds beyond
+# The walls that matter are thin: twice the truncation of the field is as far as the networks look.
+THICKNESS_RANGE = (0.0, 2.0 * TRUNCATION)
+PAINTS = ("colours", "normals", "thickness")
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The surface that is asked for: of a run (the folder of its record), at a level of its distance field.
+
+    level: world units; above 0 the solid grows, below it shrinks. max_faces: 0 for all. repaired: for printing.
+    """
+
+    folder: str
+    level: float = 0.0
+    max_faces: int = 0
+    repaired: bool = False
+
+    def __post_init__(self) -> None:
+        if not abs(self.level) <= MAX_LEVEL:
+            raise InputError(f"The level must lie between -{MAX_LEVEL} and {MAX_LEVEL}, not {self.level}.")
+        if self.max_faces and self.max_faces < MIN_FACES:
+            raise InputError(f"A mesh can be reduced to {MIN_FACES} faces, not to {self.max_faces}.")
+
+
+class Shapes:
+    """Meshes of shapes, the last few kept; what all sessions of a page share.
+
+    load: the record of a run's folder (`Studio.record`), which says no to folders that are not ours.
+    """
+
+    def __init__(self, load: Callable[[str], RunRecord]) -> None:
+        self._load = load
+        self._made = lru_cache(maxsize=8)(self._make)
+        self.health = lru_cache(maxsize=64)(self._health)
+
+    def mesh(self, shape: Shape) -> trimesh.Trimesh:
+        """The mesh, coloured like the run's; InputError where the field has no surface at this level."""
+        return self._made(shape)[0]
+
+    def summary(self, shape: Shape) -> str:
+        """What the repair did; empty for a shape that was not repaired."""
+        return self._made(shape)[1]
+
+    def painted(self, shape: Shape, paint: str) -> trimesh.Trimesh:
+        """The mesh with another meaning of its colours: "colours" (its own), "normals" or wall "thickness"."""
+        import trimesh
+
+        mesh = self.mesh(shape)
+        if paint == "colours":
+            return mesh
+        if paint not in PAINTS:
+            raise InputError(f"A mesh is shown in one of {', '.join(PAINTS)}, not {paint!r}.")
+        colours = normal_colours(mesh) if paint == "normals" else sequential(self.thickness(shape), *THICKNESS_RANGE)
+        return trimesh.Trimesh(
+            mesh.vertices,
+            mesh.faces,
+            vertex_normals=mesh.vertex_normals,
+            vertex_colors=colours,
+            process=False,
+            validate=False,
+        )
+
+    def thickness(self, shape: Shape) -> np.ndarray:
+        """Wall thickness behind every vertex, world units, clipped to the range that is shown."""
+        from wavemesh.geometry.health import wall_thickness
+
+        mesh = self.mesh(shape)
+        found = wall_thickness(mesh, np.asarray(mesh.vertices), np.asarray(mesh.vertex_normals))
+        return np.minimum(found, THICKNESS_RANGE[1])
+
+    def plot(self, shape: Shape, paint: str) -> go.Figure:
+        """The mesh painted like that, or as its edges ("wire"), with no more faces than a browser turns smoothly."""
+        if len(self.mesh(shape).faces) > PLOT_FACES:
+            shape = replace(shape, max_faces=PLOT_FACES)
+        if paint == "wire":
+            return wire_plot(self.mesh(shape))
+        if paint == "thickness":
+            return mesh_plot(self.mesh(shape), values=self.thickness(shape), limits=THICKNESS_RANGE)
+        mesh = self.painted(shape, paint)
+        return mesh_plot(mesh, colours=np.asarray(mesh.visual.vertex_colors)[:, :3])
+
+    def turntable(self, shape: Shape, suffix: str, num_frames: int = 48, size: int = 400) -> bytes:
+        """One turn in the mesh's own colours, four seconds long, as ".gif" or ".mp4"."""
+        from wavemesh.rendering import turntable
+        from wavemesh.rendering.animation import gif_bytes, mp4_bytes
+
+        if suffix not in (".gif", ".mp4"):
+            raise InputError(f"A turntable is a .gif or an .mp4, not {suffix!r}.")
+        frames = turntable(self.mesh(shape), num_frames, size)
+        rate = num_frames / 4.0
+        return gif_bytes(frames, rate) if suffix == ".gif" else mp4_bytes(frames, rate)
+
+    def export(
+        self,
+        shape: Shape,
+        suffix: str,
+        folder: Path,
+        *,
+        name: str = "mesh",
+        texture: bool = False,
+        size_mm: float = 0.0,
+    ) -> str:
+        """The path of a file with the mesh, written into the folder; a textured .obj becomes a .zip of three.
+
+        texture: colours baked into a picture (.glb and .obj). size_mm: the longest side in an .stl, which then stands
+        upright in a printing program (z up); 0 leaves it in world units, y up.
+        """
+        mesh = self.mesh(shape)
+        if texture and suffix in (".glb", ".obj"):
+            from wavemesh.geometry.baking import bake_texture
+            from wavemesh.geometry.isosurface import simplify
+            from wavemesh.geometry.repair import with_colours_of
+            from wavemesh.geometry.texture import interpolated_colours
+
+            few = with_colours_of(simplify(mesh, TEXTURE_FACES), mesh)
+            mesh = bake_texture(few, interpolated_colours(mesh))
+        if suffix == ".stl" and size_mm:
+            mesh = for_printing(mesh, size_mm)
+        files = mesh_files(mesh, name + suffix)
+        for file, content in files.items():
+            (folder / file).write_bytes(content)
+        if len(files) == 1:
+            return str(folder / (name + suffix))
+        return _zipped(folder, list(files), f"{name}-obj.zip")
+
+    def _make(self, shape: Shape) -> tuple[trimesh.Trimesh, str]:
+        from wavemesh.geometry.isosurface import sdf_to_mesh, simplify
+        from wavemesh.geometry.repair import repair, with_colours_of
+
+        record = self._load(shape.folder)
+        mesh = record.mesh
+        if shape.level:
+            mesh = with_colours_of(sdf_to_mesh(record.sdf, shape.level), record.mesh)
+        if shape.max_faces and len(mesh.faces) > shape.max_faces:
+            mesh = with_colours_of(simplify(mesh, shape.max_faces), mesh)
+        if not shape.repaired:
+            return mesh, ""
+        repaired = repair(mesh)
+        return repaired.mesh, repaired.summary
+
+    def _health(self, shape: Shape) -> MeshHealth:
+        from wavemesh.geometry.health import mesh_health
+
+        return mesh_health(self.mesh(shape))
+
+
+def normal_colours(mesh: trimesh.Trimesh) -> UInt8[np.ndarray, "v 3"]:
+    """Red, green and blue for the direction along x, y and z in which the surface looks."""
+    return ((np.asarray(mesh.vertex_normals) * 0.5 + 0.5) * 255.0).round().clip(0, 255).astype(np.uint8)
+
+
+def for_printing(mesh: trimesh.Trimesh, size_mm: float) -> trimesh.Trimesh:
+    """The mesh in millimetres with z up, its longest side so long, standing on z = 0."""
+    import trimesh
+
+    if not 1.0 <= size_mm <= 2000.0:
+        raise InputError(f"The printed size must lie between 1 and 2000 mm, not {size_mm}.")
+    x, y, z = np.asarray(mesh.vertices, dtype=np.float64).T
+    vertices = np.stack([x, -z, y], axis=1) * (size_mm / float(np.max(mesh.extents)))
+    vertices -= [*(vertices.min(axis=0) + vertices.max(axis=0))[:2] / 2.0, vertices[:, 2].min()]
+    return trimesh.Trimesh(vertices, mesh.faces, process=False, validate=False)
+
+
+def thickness_legend() -> str:
+    """The colours of wall thickness, as HTML."""
+    low, high = THICKNESS_RANGE
+    ends = (f"{low:.2f}", f"{high / 2:.2f}", f"{high:.2f} and more")
+    return legend("Wall thickness (the object is 1.8 long)", *ends, "sequential")
+
+
+def _zipped(folder: Path, names: list[str], archive: str) -> str:
+    import zipfile
+
+    with zipfile.ZipFile(folder / archive, "w", zipfile.ZIP_DEFLATED) as file:
+        for name in names:
+            file.write(folder / name, name)
+    return str(folder / archive)

@@ -1,0 +1,250 @@
+"""The tab "Result": the mesh of a finished run, looked at, reshaped, checked, repaired, filmed and saved."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import gradio as gr
+
+from wavemesh.geometry.export import MESH_SUFFIXES, mesh_bytes
+from wavemesh.ui.pictures import Number
+from wavemesh.ui.result.content import MAX_LEVEL, MIN_FACES, Shape, Shapes, thickness_legend
+from wavemesh.ui.result.health import health_card
+from wavemesh.ui.studio import Studio
+from wavemesh.ui.widgets.downloads import download_on_demand
+from wavemesh.ui.widgets.events import PRIVATE, TOOLS, Updates, Values
+from wavemesh.ui.widgets.finished import let_go, nothing_to_inspect
+from wavemesh.ui.widgets.notices import explained
+from wavemesh.ui.workspace import KEPT_S, new_result_folder
+
+_MOST_FACES = 100_000
+_DEFAULT_MM = 100
+_EMPTY = nothing_to_inspect("Here it can be looked at, repaired and saved.")
+_MODEL: dict[str, Any] = {
+    "show_label": False, "height": 520, "clear_color": (0.0, 0.0, 0.0, 0.0), "camera_position": (60, 72, 3.6)
+}  # fmt: skip
+
+
+def result_tab(studio: Studio, finished_run: gr.State) -> None:
+    """Build the tab inside the current Tabs and wire it; finished_run holds the folder of the last run's record."""
+    with gr.Tab("Result", id="result") as tab:
+        _ResultTab(studio, finished_run).wire(tab)
+
+
+class _ResultTab:
+    """The components, and what happens when a person uses them.
+
+    wanted: the `Shape` that the controls describe. drawn: the one that the viewer shows.
+    """
+
+    def __init__(self, studio: Studio, finished_run: gr.State) -> None:
+        self.studio, self.finished_run, self.shapes = studio, finished_run, Shapes(studio.record)
+        self.wanted, self.drawn = gr.State(None, time_to_live=KEPT_S), gr.State(None, time_to_live=KEPT_S)
+        self.empty = gr.HTML(_EMPTY)
+        with gr.Column(visible=False) as self.body, gr.Row():
+            with gr.Column(scale=5, min_width=330):
+                self._build_controls()
+            with gr.Column(scale=7, min_width=330, elem_classes="wm-first"):
+                self._build_viewer()
+                with gr.Row():
+                    with gr.Column(min_width=300):
+                        self._build_downloads()
+                    with gr.Column(min_width=300):
+                        self._build_films()
+
+    def _build_controls(self) -> None:
+        """What makes up the shape, and its health."""
+        gr.HTML('<p class="wm-step">Shape</p>')
+        with gr.Group():
+            self.level = gr.Slider(
+                -MAX_LEVEL, MAX_LEVEL, 0.0, step=0.002, label="Iso-level", buttons=[], elem_id="iso-level",
+                info="Which value of the distance field is the surface: above 0 the shape grows, below it shrinks.",
+            )  # fmt: skip
+            self.faces = gr.Slider(
+                MIN_FACES, _MOST_FACES, _MOST_FACES, step=500, label="Face budget", buttons=[], elem_id="face-budget",
+                info="The most triangles; at the right end all are kept.",
+            )  # fmt: skip
+            self.repaired = gr.Checkbox(
+                value=False, label="Repair for printing", elem_id="repair",
+                info="Closes holes, joins what overlaps, drops loose crumbs; always gives a closed solid.",
+            )  # fmt: skip
+        self.reset = gr.Button("As the run left it", elem_id="reset-shape", size="md")
+        gr.HTML('<p class="wm-step">Health</p>')
+        self.size_mm = gr.Number(
+            _DEFAULT_MM, label="Printed size, longest side (mm)", minimum=1, maximum=2000, elem_id="size-mm"
+        )
+        self.health = gr.HTML(elem_id="health")
+
+    def _build_viewer(self) -> None:
+        """The mesh in gradio's viewer, once solid and once as wires, or in a plot."""
+        with gr.Row(elem_classes="wm-view-controls"):
+            self.paint = gr.Radio(
+                [("Solid", "colours"), ("Wireframe", "wire"), ("Normals", "normals"), ("Wall thickness", "thickness")],
+                value="colours", label="Show", elem_id="paint", min_width=260,
+            )  # fmt: skip
+            self.place = gr.Radio(
+                [("3D viewer", "viewer"), ("Plot", "plot")], value="viewer", label="In", elem_id="place",
+                min_width=180, info="The plot keeps its view while the shape changes.",
+            )  # fmt: skip
+        self.solid = gr.Model3D(label="Mesh", elem_id="result-solid", **_MODEL)
+        self.wire_model = gr.Model3D(
+            label="Mesh as wires", display_mode="wireframe", visible="hidden", elem_id="result-wire", **_MODEL
+        )
+        self.plot = gr.Plot(show_label=False, label="Mesh", visible=False, elem_id="result-plot")
+        self.legend = gr.HTML(elem_id="paint-legend")
+
+    def _build_downloads(self) -> None:
+        """A button for each format."""
+        gr.HTML('<p class="wm-step">Save</p>')
+        self.texture = gr.Radio(
+            [("Per vertex", False), ("As a texture", True)], value=False, label="Colours (.glb and .obj)",
+            elem_id="texture", info="A texture is understood by more programs; making one takes some seconds.",
+        )  # fmt: skip
+        asked = {self.wanted, self.texture, self.size_mm}
+        with gr.Row(elem_classes="wm-downloads"):
+            for suffix in MESH_SUFFIXES:
+                download_on_demand(suffix[1:].upper(), partial(self.save, suffix), asked, f"save-{suffix[1:]}")
+        gr.Markdown(
+            "STL is written in millimetres at the printed size, standing upright (z up).", elem_classes="wm-note"
+        )
+
+    def _build_films(self) -> None:
+        """The turntable."""
+        gr.HTML('<p class="wm-step">Turntable</p>')
+        with gr.Row():
+            self.film_buttons = {
+                suffix: gr.Button(suffix[1:].upper(), elem_id=f"film-{suffix[1:]}", min_width=64)
+                for suffix in (".gif", ".mp4")
+            }
+        common: dict[str, Any] = {"interactive": False, "visible": False, "buttons": ["download"]}
+        image = gr.Image(label="Turntable (GIF)", type="filepath", format="gif", elem_id="gif", **common)
+        video = gr.Video(label="Turntable (MP4)", autoplay=True, loop=True, elem_id="mp4", **common)
+        self.films: dict[str, Any] = {".gif": image, ".mp4": video}
+
+    def wire(self, tab: gr.Tab) -> None:
+        """Let the components act."""
+        surface = [self.level, self.faces, self.repaired]
+        views = [self.solid, self.wire_model, self.plot, self.legend]
+        looks = {self.wanted, self.paint, self.place}
+        forget, gone = let_go(self.empty, self.body, self.wanted, _EMPTY)
+        self.finished_run.change(forget, self.finished_run, gone, **PRIVATE)
+        # In two events: gradio's viewer stays empty where its file arrives before it is laid out.
+        opening = [self.empty, self.body, *surface, self.wanted, self.health, *self.films.values()]
+        tab.select(self.open_run, {self.finished_run, self.wanted, self.size_mm}, opening, **TOOLS).then(
+            forget, self.finished_run, gone, **PRIVATE
+        ).then(self.draw, {*looks, self.drawn}, [self.drawn, *views], **TOOLS)
+        reshaping: dict[str, Any] = {
+            "inputs": {*looks, *surface, self.size_mm},
+            "outputs": [self.wanted, self.drawn, *views, self.health],
+            **TOOLS,
+        }
+        for control in surface:
+            control.input(self.reshape, **reshaping)
+        self.reset.click(self.neutral, None, surface, **PRIVATE).then(self.reshape, **reshaping)
+        for choice in (self.paint, self.place):
+            choice.input(self.look, looks, views, **TOOLS)
+        self.size_mm.change(self.measure, {self.wanted, self.size_mm}, self.health, **TOOLS)
+        for suffix, button in self.film_buttons.items():
+            filming = {**TOOLS, "show_progress": "full"}
+            button.click(partial(self.film, suffix), {self.wanted}, list(self.films.values()), **filming)
+
+    def neutral(self) -> Updates:
+        """The controls for the shape as the run left it."""
+        return {self.level: 0.0, self.faces: _MOST_FACES, self.repaired: False}
+
+    @explained
+    def open_run(self, values: Values) -> Updates:
+        """A run that is not open yet, as it was left."""
+        folder, wanted = values[self.finished_run], values[self.wanted]
+        if folder is None or (wanted is not None and wanted.folder == folder):
+            return gr.skip()
+        shape = Shape(folder)
+        return {
+            self.empty: gr.update(visible=False),
+            self.body: gr.update(visible=True),
+            **self.neutral(),
+            self.wanted: shape,
+            self.health: self._card(shape, values[self.size_mm]),
+            # A film still shows the run before.
+            **{film: gr.update(value=None, visible=False) for film in self.films.values()},
+        }
+
+    @explained
+    def draw(self, values: Values) -> Updates:
+        """The shape in the viewer, if it is not there yet."""
+        shape = values[self.wanted]
+        if shape is None or shape == values[self.drawn]:
+            return gr.skip()
+        return {self.drawn: shape, **self._seen(shape, values)}
+
+    @explained
+    def reshape(self, values: Values) -> Updates:
+        """The shape that the controls describe."""
+        if values[self.wanted] is None:
+            return gr.skip()
+        faces = values[self.faces]
+        shape = Shape(
+            values[self.wanted].folder,
+            float(values[self.level]),
+            0 if faces >= _MOST_FACES else int(faces),
+            bool(values[self.repaired]),
+        )
+        card = self._card(shape, values[self.size_mm])
+        return {self.wanted: shape, self.drawn: shape, **self._seen(shape, values), self.health: card}
+
+    @explained
+    def look(self, values: Values) -> Updates:
+        """The same shape, shown in another way."""
+        return gr.skip() if values[self.wanted] is None else self._seen(values[self.wanted], values)
+
+    @explained
+    def measure(self, values: Values) -> Updates:
+        """Its health at another printed size."""
+        shape = values[self.wanted]
+        return gr.skip() if shape is None else {self.health: self._card(shape, values[self.size_mm])}
+
+    @explained
+    def film(self, suffix: str, values: Values) -> Updates:
+        """One turn of the shape in this format, in place of the other."""
+        shape = values[self.wanted]
+        if shape is None:
+            return gr.skip()
+        path = self._written(f"turntable{suffix}", self.shapes.turntable(shape, suffix))
+        return {
+            film: gr.update(value=path if each == suffix else None, visible=each == suffix)
+            for each, film in self.films.items()
+        }
+
+    def save(self, suffix: str, values: Values) -> str | None:
+        """The path of a file with the shape."""
+        shape, size_mm = values[self.wanted], float(values[self.size_mm] or 0.0)
+        if shape is None:
+            return None
+        folder = new_result_folder(self.studio.workspace)
+        return self.shapes.export(shape, suffix, folder, texture=values[self.texture], size_mm=size_mm)
+
+    def _seen(self, shape: Shape, values: Values) -> Updates:
+        """The shape as `paint` and `place` say."""
+        paint, in_plot = values[self.paint], values[self.place] == "plot"
+        legend = thickness_legend() if paint == "thickness" else ""
+        # What is hidden keeps its file: a viewer that loses it while it still loads fails.
+        seen = {self.solid: gr.update(visible="hidden"), self.wire_model: gr.update(visible="hidden")}
+        if in_plot:
+            return {
+                **seen,
+                self.plot: gr.update(value=self.shapes.plot(shape, paint), visible=True),
+                self.legend: legend,
+            }
+        viewer = self.wire_model if paint == "wire" else self.solid
+        content = mesh_bytes(self.shapes.painted(shape, "colours" if paint == "wire" else paint), ".glb")
+        seen[viewer] = gr.update(value=self._written("result.glb", content), visible=True)
+        return {**seen, self.plot: gr.update(visible=False), self.legend: legend}
+
+    def _card(self, shape: Shape, size_mm: Number | None) -> str:
+        return health_card(self.shapes.health(shape), float(size_mm or _DEFAULT_MM), self.shapes.summary(shape))
+
+    def _written(self, name: str, content: bytes) -> str:
+        path = new_result_folder(self.studio.workspace) / name
+        path.write_bytes(content)
+        return str(path)

@@ -1,0 +1,234 @@
+"""One run of the pipeline as a stream of updates that a page can show, stop and outlive.
+
+The pipeline calls back after each step and cannot yield, so it runs in a thread of its own and a generator passes on
+what it reports. Whoever closes the generator (a closed browser tab) stops the run as well, and the lock around the
+accelerator is held until the thread has really ended.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import queue
+import shutil
+import threading
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from wavemesh.geometry.camera import Camera
+from wavemesh.geometry.frame import beside
+from wavemesh.settings import Settings, WaveMeshSettings, declared
+from wavemesh.ui.export import export_mesh
+from wavemesh.ui.progress import Pace, Progress
+from wavemesh.ui.widgets.painting import paint_field, paint_mesh
+from wavemesh.ui.workspace import new_result_folder
+
+if TYPE_CHECKING:
+    import trimesh
+
+    from wavemesh.pipelines import StepReport
+    from wavemesh.pipelines.record import RunRecord, StepRecord
+    from wavemesh.pipelines.views import PreparedView
+
+MAX_SECONDS = 600.0
+TRUTH_FILE = "truth.npz"  # in a run's folder: the mesh that its pictures were rendered from
+_FRONT = Camera(elevation_deg=20.0)  # previews look from beside it while nobody knows the first camera
+_PREVIEW_PAUSE_S = 0.3  # the preview shares the processor with the model
+
+_log = logging.getLogger(__name__)
+
+# Called with a list of views, `settings` and `callback`; gives what the pipelines give.
+Pipeline = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a run is asked for.
+
+    views: RGBA pictures with their cameras, None to have one estimated. settings: of the method, filled. name: becomes
+    the files' name. origin: the folder of the mesh that all views were rendered from, if they were. prepared: views as
+    a record has them, which take the place of `views` before the pipeline. previews: whether the shape is drawn while
+    it forms.
+    """
+
+    views: tuple[tuple[Image.Image, Camera | None], ...]
+    settings: Settings
+    name: str = "wavemesh"
+    origin: str | None = None
+    prepared: tuple[PreparedView, ...] = ()
+    previews: bool = True
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run leaves: files by suffix, numbers for the caption, and the cameras that were estimated.
+
+    found: for each view the crop and its camera, None where the camera was given. folder: holds the files and the
+    record of the run.
+    """
+
+    files: dict[str, str]
+    vertices: int
+    faces: int
+    seconds: float
+    stopped: bool
+    seed: int
+    timings: dict[str, float] = field(default_factory=dict)
+    found: tuple[tuple[Image.Image, Camera] | None, ...] = ()
+    folder: str = ""
+
+
+@dataclass(frozen=True)
+class Update:
+    """One moment of a run: progress, sometimes a new preview ((s, s, 4) uint8, RGBA), at the end the result.
+
+    measured: after a step, what is recorded of it, without its arrays. pace: at the end, what the run taught about the
+    time that steps take; on a lent GPU a run has a copy of the one that it was given.
+    """
+
+    progress: Progress
+    stage: str = ""
+    step: int = 0
+    num_steps: int = 0
+    preview: np.ndarray | None = None
+    measured: StepRecord | None = None
+    result: Result | None = None
+    pace: Pace | None = None
+
+
+class StopFlag:
+    """A request to stop, kept as a file so that it reaches a process forked for the GPU too."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def set(self) -> None:
+        """Ask the run to end after its current step."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._path.touch()
+
+    def clear(self) -> None:
+        """Forget the request, and the file."""
+        self._path.unlink(missing_ok=True)
+
+    def is_set(self) -> bool:
+        """Whether somebody asked to stop."""
+        return self._path.exists()
+
+
+def running_steps(settings: Settings) -> dict[str, int]:
+    """The number of steps by stage, for filled settings; at less than the full resolution there are no details."""
+    steps = settings.stage_steps()
+    if (
+        isinstance(settings, WaveMeshSettings)
+        and settings.resolution != declared(WaveMeshSettings)["resolution"].default
+    ):
+        del steps["detail"]
+    return steps
+
+
+def run_job(
+    pipeline_factory: Callable[[], Pipeline], job: Job, workspace: Path, stop: StopFlag, pace: Pace
+) -> Generator[Update, None, None]:
+    """Updates of one run, the last one with the result; closing the iterator stops the run.
+
+    Raises what the pipeline raises, InputError above all.
+    """
+    from wavemesh.pipelines.record import Recorder
+
+    messages: queue.Queue[Any] = queue.Queue()
+    worker = threading.Thread(target=_work, args=(pipeline_factory, job, stop, messages), name="generate", daemon=True)
+    clock = pace.clock(running_steps(job.settings), job.settings.passes())
+    painter = _Painter(job)
+    recorder = Recorder()
+    begin = last_step = time.perf_counter()
+    yield Update(Progress("Loading the model and reading the pictures"))
+    worker.start()
+    try:
+        while True:
+            message = messages.get()
+            if isinstance(message, Exception):
+                raise message
+            if not hasattr(message, "num_steps"):
+                break
+            if time.perf_counter() - begin > MAX_SECONDS:
+                stop.set()
+            last_step = time.perf_counter()
+            progress = clock.step(message.stage, message.step, message.num_steps, message.elapsed_s)
+            recorder(message)
+            measured = replace(recorder.steps[-1], coefficients=None, field=None)
+            # Where reports pile up, only the newest is drawn.
+            preview = painter.paint(message.sdf) if messages.empty() else None
+            yield Update(progress, message.stage, message.step + 1, message.num_steps, preview, measured)
+        worker.join()
+        yield Update(Progress("Writing the files", 0.99), preview=painter.paint_mesh(message.mesh))
+        result = _result(recorder.record(message), message, job, workspace, time.perf_counter() - begin)
+        clock.finished(time.perf_counter() - last_step)
+        yield Update(Progress("Done", 1.0), result=result, pace=pace)
+    finally:
+        if worker.is_alive():
+            stop.set()
+            worker.join()
+
+
+def _work(pipeline_factory: Callable[[], Pipeline], job: Job, stop: StopFlag, messages: queue.Queue[Any]) -> None:
+    """The pipeline's thread: sends a report for each step, then the output or the exception."""
+
+    def report_step(report: StepReport) -> bool:
+        messages.put(report)
+        return stop.is_set()
+
+    try:
+        from wavemesh.pipelines.views import View
+
+        views = list(job.prepared) or [View(picture, camera) for picture, camera in job.views]
+        messages.put(pipeline_factory()(views, settings=job.settings, callback=report_step))
+    except Exception as error:  # travels to the page's thread, which shows or logs it
+        messages.put(error)
+
+
+class _Painter:
+    """Draws the shape as it forms, from beside the first picture's camera, but never too often."""
+
+    def __init__(self, job: Job) -> None:
+        camera = job.views[0][1] or _FRONT
+        self._from = beside(camera.azimuth_deg, camera.elevation_deg)
+        self._next = 0.0 if job.previews else math.inf
+
+    def paint(self, sdf: np.ndarray) -> np.ndarray | None:
+        """A preview of the field's surface; None if it has none yet or the last preview was just now."""
+        if time.perf_counter() < self._next:
+            return None
+        picture = paint_field(sdf, *self._from, smooth=False)  # the model waits for it
+        self._next = time.perf_counter() + _PREVIEW_PAUSE_S
+        return picture
+
+    def paint_mesh(self, mesh: trimesh.Trimesh) -> np.ndarray | None:
+        """A preview of the finished mesh; None where none are wanted."""
+        return None if self._next == math.inf else paint_mesh(mesh, *self._from, smooth=False)
+
+
+def _result(record: RunRecord, output: Any, job: Job, workspace: Path, seconds: float) -> Result:
+    folder = new_result_folder(workspace)
+    files = export_mesh(output.mesh, folder, job.name)
+    bundle = record.save(folder, {"mesh.glb": Path(files[".glb"]).read_bytes()})
+    if job.origin is not None:
+        shutil.copyfile(Path(job.origin) / TRUTH_FILE, folder / TRUTH_FILE)
+    found = tuple((view.crop.apply(view.full), view.camera) if view.estimated else None for view in output.views)
+    return Result(
+        files={**files, ".zip": str(bundle)},
+        vertices=len(output.mesh.vertices),
+        faces=len(output.mesh.faces),
+        seconds=seconds,
+        stopped=output.stopped,
+        seed=job.settings.seed,
+        timings=dict(output.timings),
+        found=found,
+        folder=str(folder),
+    )

@@ -1,0 +1,1 @@
+"""The tab Steps: a run looked at step by step."""

@@ -1,0 +1,1 @@
+"""The tab Triplane: the planes of a run, seen and decoded."""

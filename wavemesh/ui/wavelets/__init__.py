@@ -1,0 +1,1 @@
+"""The tab Wavelets: the coefficients of a run, seen and edited."""

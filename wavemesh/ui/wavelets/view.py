@@ -1,0 +1,212 @@
+"""The tab "Wavelets": look into the bands of a finished run, change them, and see at once what becomes of the shape."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import gradio as gr
+
+from wavemesh.ui.export import export_mesh
+from wavemesh.ui.studio import Studio
+from wavemesh.ui.wavelets.content import (
+    Comparison,
+    WaveletEditor,
+    energy_html,
+    slice_pictures,
+    strongest_sites,
+)
+from wavemesh.ui.wavelets.edit import Edit
+from wavemesh.ui.wavelets.layout import BandSlices, EditControls, EditPictures, subbands
+from wavemesh.ui.widgets.colours import legend
+from wavemesh.ui.widgets.downloads import download_on_demand
+from wavemesh.ui.widgets.events import PRIVATE, TOOLS, Updates, Values
+from wavemesh.ui.widgets.finished import let_go, nothing_to_inspect
+from wavemesh.ui.widgets.notices import explained
+from wavemesh.ui.widgets.plots import points_plot
+from wavemesh.ui.widgets.slices import limit_legend
+from wavemesh.ui.workspace import KEPT_S, new_result_folder
+
+_HELP = """A run ends with the **wavelet coefficients** of a signed distance field: an approximation at 32³, and the
+details that turn it into 64³ (level 2) and then into 128³ (level 1, kept only at the sites near the surface). A band's
+name says what it holds along x, y and z: **a** is the smooth part, **d** the detail. So *dad* changes along x and z
+and is smooth along y."""
+_WORDS = "Its wavelet coefficients can be seen and changed here."
+_EMPTY = nothing_to_inspect(_WORDS)
+_OTHER_METHOD = nothing_to_inspect(_WORDS, reason="The last run was one of the triplane.")
+
+
+class _Opened(NamedTuple):
+    """What the tab shows: a run, an edit of it, and the run that details were taken from."""
+
+    folder: str
+    edit: Edit = Edit()
+    other: str | None = None
+
+
+def wavelet_tab(studio: Studio, finished_run: gr.State) -> None:
+    """Build the tab inside the current Tabs and wire it; finished_run holds the folder of the last run's record."""
+    with gr.Tab("Wavelets", id="wavelets") as tab:
+        _WaveletTab(studio, finished_run).wire(tab)
+
+
+class _WaveletTab:
+    """The components, and what happens when a person uses them."""
+
+    def __init__(self, studio: Studio, finished_run: gr.State) -> None:
+        self.studio, self.finished_run = studio, finished_run
+        self.editor = WaveletEditor(studio.record)
+        self.opened = gr.State(None, time_to_live=KEPT_S)
+        self.runs = gr.State([], time_to_live=KEPT_S)  # those of the visit, as choices
+        self.empty = gr.HTML(_EMPTY)
+        with gr.Column(visible=False) as self.body:
+            gr.Markdown(_HELP, elem_classes="wm-note")
+            with gr.Row():
+                with gr.Column(scale=4, min_width=330):
+                    self.controls = EditControls()
+                    with gr.Row():
+                        self.reset = gr.Button("Undo all edits", elem_id="reset-edit", size="md")
+                        download_on_demand("Edited mesh (.glb)", self.mesh_file, [self.opened], "save-edit")
+                with gr.Column(scale=8, min_width=330):
+                    self.edited = EditPictures()
+                    self.slices = BandSlices()
+            with gr.Row():
+                with gr.Column(min_width=330):
+                    gr.HTML('<p class="wm-step">Energy per band</p>')
+                    gr.Markdown(
+                        "Sum of squared coefficients, on a logarithmic scale; grey before, blue after the edit.",
+                        elem_classes="wm-note",
+                    )
+                    self.energy = gr.HTML(elem_id="energy")
+                with gr.Column(min_width=330):
+                    gr.HTML('<p class="wm-step">Sites with fine details</p>')
+                    gr.Markdown(
+                        "The strongest 8,000; drag to turn. The view stays while you edit.", elem_classes="wm-note"
+                    )
+                    self.sites = gr.Plot(show_label=False, label="Sites with fine details", elem_id="sites")
+
+    def wire(self, tab: gr.Tab) -> None:
+        """Let the components act."""
+        controls, edited, slices = self.controls, self.edited, self.slices
+        seen = {self.opened} | edited.camera | slices.pickers
+        shown = {self.opened, self.energy, self.sites} | edited.shown | slices.shown
+        forget, gone = let_go(self.empty, self.body, self.opened, _EMPTY)
+        self.finished_run.change(forget, self.finished_run, gone, **PRIVATE)
+        tab.select(
+            self.open_run, seen | {self.finished_run, self.runs},
+            shown | controls.components | {self.runs, self.empty, self.body}, **PRIVATE,
+        ).then(forget, self.finished_run, gone, **PRIVATE)  # fmt: skip
+        # While a slider moves as well: what comes while a shape is decoded waits, and only its last is done.
+        for control in controls.components:
+            control.input(self.show_edit, seen | controls.components, shown, **TOOLS)
+        self.reset.click(controls.neutral, None, controls.components, **PRIVATE).then(self.undo, seen, shown, **TOOLS)
+        turned = {self.opened} | edited.camera
+        for angle in edited.camera:
+            angle.input(self.turn_roughly, turned, edited.pictures, **TOOLS)
+            angle.release(self.turn, turned, edited.pictures, **TOOLS)
+        look = {"fn": self.show_slices, "inputs": {self.opened} | slices.pickers, "outputs": slices.shown, **TOOLS}
+        for picker in slices.pickers - {slices.level}:
+            picker.input(**look)
+        slices.level.input(self.choose_level, {slices.level, slices.key}, slices.key, **PRIVATE).then(**look)
+
+    @explained
+    def open_run(self, values: Values) -> Updates:
+        """Show another run, unedited; nothing to do where it is open already."""
+        folder, now = values[self.finished_run], values[self.opened]
+        if folder is None or (now is not None and now.folder == folder):
+            return gr.skip()
+        if self.studio.record(folder).coefficients is None:
+            notice = gr.update(value=_OTHER_METHOD, visible=True)
+            return {self.opened: None, self.empty: notice, self.body: gr.update(visible=False)}
+        runs = self._with_run(values[self.runs], folder)
+        return {
+            self.runs: runs,
+            self.empty: gr.update(visible=False),
+            self.body: gr.update(visible=True),
+            **self.controls.neutral(),
+            self.controls.other: gr.update(choices=[run for run in runs if run[1] != folder], value=None),
+            **self._updates(_Opened(folder), values),
+        }
+
+    @explained
+    def show_edit(self, values: Values) -> Updates:
+        """The run as the controls say."""
+        now = values[self.opened]
+        if now is None:
+            return gr.skip()
+        edited = _Opened(now.folder, self.controls.edit(values), values[self.controls.other] or None)
+        return self._updates(edited, values)
+
+    @explained
+    def undo(self, values: Values) -> Updates:
+        """The run as it was."""
+        now = values[self.opened]
+        return gr.skip() if now is None else self._updates(_Opened(now.folder), values)
+
+    @explained
+    def turn(self, values: Values) -> Updates:
+        """The three pictures from another camera."""
+        return self._pictures(values, rough=False)
+
+    @explained
+    def turn_roughly(self, values: Values) -> Updates:
+        """The same with jagged edges, while the camera moves."""
+        return self._pictures(values, rough=True)
+
+    @explained
+    def show_slices(self, values: Values) -> Updates:
+        """Other slices of the same coefficients."""
+        now = values[self.opened]
+        return gr.skip() if now is None else self._slices(self.editor.comparison(*now), values)
+
+    def choose_level(self, values: Values) -> Updates:
+        """The subbands of another level."""
+        band = self.slices.band(values)
+        return {self.slices.key: gr.update(choices=subbands(band.level), value=band.key)}
+
+    def mesh_file(self, now: _Opened | None) -> str | None:
+        """The path of the edited mesh."""
+        if now is None:
+            return None
+        mesh = self.editor.comparison(*now).after.mesh
+        return export_mesh(mesh, new_result_folder(self.studio.workspace), "edited-mesh")[".glb"]
+
+    def _updates(self, now: _Opened, values: Values) -> Updates:
+        """All that shows a run and its edit."""
+        comparison = self.editor.comparison(*now)
+        before, after = comparison.before.coefficients, comparison.after.coefficients
+        limit = f"{comparison.limit:.3f}"
+        ends = (f"−{limit} removed", "same", f"+{limit} added")
+        pictures = comparison.pictures(values[self.edited.azimuth], values[self.edited.elevation])
+        return {
+            self.opened: now,
+            **dict(zip(self.edited.pictures, pictures, strict=True)),
+            self.edited.legend: legend("Change of the surface (the object is 1.8 long)", *ends),
+            self.edited.facts: comparison.facts,
+            **self._slices(comparison, values),
+            self.energy: energy_html(before, after if now.edit != Edit() else None),
+            self.sites: points_plot(*strongest_sites(after), "strength"),
+        }
+
+    def _pictures(self, values: Values, rough: bool) -> Updates:
+        now = values[self.opened]
+        if now is None:
+            return gr.skip()
+        angles = (values[self.edited.azimuth], values[self.edited.elevation])
+        pictures = self.editor.comparison(*now).pictures(*angles, rough=rough)
+        return dict(zip(self.edited.pictures, pictures, strict=True))
+
+    def _slices(self, comparison: Comparison, values: Values) -> Updates:
+        shown = comparison.before if values[self.slices.which] == "before" else comparison.after
+        band = self.slices.band(values)
+        positions = [values[position] for position in self.slices.positions]
+        pictures, limit = slice_pictures(shown.coefficients, band, positions)
+        return {
+            **dict(zip(self.slices.pictures, pictures, strict=True)),
+            self.slices.legend: limit_legend(f"Coefficients of band {band.label}", limit),
+        }
+
+    def _with_run(self, runs: list[tuple[str, str]], folder: str) -> list[tuple[str, str]]:
+        """The runs of the visit as choices, newest last."""
+        if any(run[1] == folder for run in runs):
+            return runs
+        return [*runs, (f"Run {len(runs) + 1}, seed {self.studio.record(folder).settings.seed}", folder)]
