@@ -15,6 +15,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from wavemesh.errors import InputError
+from wavemesh.imaging.cropping import FOREGROUND_ALPHA
 
 METHODS = ("auto", "alpha", "rembg", "grabcut", "none")
 
@@ -38,7 +39,7 @@ def remove_background(rgba: Image.Image, method: str = "auto", name: str = "The 
     pixels = np.array(picture)
     if method == "none":
         return picture
-    has_alpha = float((pixels[..., 3] < 128).mean()) >= _MIN_TRANSPARENT
+    has_alpha = float((pixels[..., 3] < FOREGROUND_ALPHA).mean()) >= _MIN_TRANSPARENT
     if method == "alpha" and not has_alpha:
         raise InputError(f"{name} ({_size(picture)}) has no transparent background; choose another removal than alpha.")
     if method == "alpha" or (method == "auto" and has_alpha):
@@ -47,8 +48,8 @@ def remove_background(rgba: Image.Image, method: str = "auto", name: str = "The 
         alpha = _rembg_alpha(picture, pixels, fall_back=method == "auto")
     else:
         alpha = _grabcut_alpha(pixels)
-    share = float((alpha >= 128).mean())
-    if share < _MIN_FOREGROUND or not (alpha >= 128).any():
+    share = float((alpha >= FOREGROUND_ALPHA).mean())
+    if share < _MIN_FOREGROUND or not (alpha >= FOREGROUND_ALPHA).any():
         raise InputError(f"{name} ({_size(picture)}) has no foreground: nothing stands out from its background.")
     if not has_alpha and share > _MAX_FOREGROUND:
         raise InputError(f"{name} ({_size(picture)}) has no foreground: no background could be told from it.")

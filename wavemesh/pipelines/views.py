@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,13 +19,17 @@ from torch import Tensor
 from wavemesh.errors import InputError
 from wavemesh.geometry.camera import Camera
 from wavemesh.geometry.camera_tensors import stack_cameras
-from wavemesh.imaging import Crop, read_picture, remove_background
+from wavemesh.imaging import (
+    CROP_MARGIN,
+    FOREGROUND_ALPHA,
+    Crop,
+    PictureSource,
+    read_picture,
+    remove_background,
+)
 
 MAX_VIEWS = 8
-FOREGROUND_ALPHA = 128
-CROP_MARGIN = 0.08
 
-PictureSource = str | Path | bytes | Image.Image | np.ndarray
 CameraEstimator = Callable[[list[Image.Image]], list[Camera]]
 
 
