@@ -28,7 +28,7 @@ from wavemesh.errors import InputError
 MANIFEST = "manifest.json"
 CONFIG = "config.json"
 FORMAT = 1
-SYSTEMS = ("wavemesh", "triplane")
+SYSTEMS = ("wavemesh", "triplane", "cutout")
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _NAME = re.compile(r"[A-Za-z0-9_]+")
 
