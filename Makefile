@@ -71,8 +71,8 @@ clean:
 	@touch $@
 
 # pyproject.toml has the lists. A Space installs this file alone, so that it cannot refer to them.
-requirements.txt: pyproject.toml
-	@$(PYTHON) -c 'import tomllib; p = tomllib.load(open("$<", "rb"))["project"]; print( \
+requirements.txt: pyproject.toml | .venv/bin/python
+	@$(BIN)/python -c 'import tomllib; p = tomllib.load(open("$<", "rb"))["project"]; print( \
 		"# What the page imports, for a Space on Hugging Face; `make requirements.txt` writes it from pyproject.toml.", \
 		*p["dependencies"], *p["optional-dependencies"]["app"], sep="\n")' > $@
 

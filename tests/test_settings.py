@@ -181,3 +181,11 @@ def test_a_setting_is_one_field() -> None:
 def test_bad_values_are_refused_at_construction() -> None:
     with pytest.raises(InputError, match="coarse steps must be a whole number between 1 and 1000, not 0"):
         WaveMeshSettings(coarse_steps=0)
+
+
+def test_the_names_of_choices_are_those_that_the_package_knows() -> None:
+    from wavemesh import imaging
+    from wavemesh.diffusion import samplers
+
+    assert set(SAMPLERS) == set(samplers.SAMPLERS)
+    assert set(settings.BACKGROUNDS) == set(imaging.METHODS)

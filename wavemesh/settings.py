@@ -88,7 +88,7 @@ def setting(default: Any, label: str, help: str, **declared: Any) -> Any:
 
 SAMPLERS = {"ddim": "DDIM", "dpmpp_2m": "DPM-Solver++ (2M)", "ddpm": "DDPM"}
 COLOURS = {"views": "Pictures", "mixed": "Pictures, else the triplane", "triplane": "Triplane"}
-BACKGROUNDS = {name: name for name in ("auto", "alpha", "rembg", "grabcut", "none")}
+BACKGROUNDS = {name: name for name in ("auto", "alpha", "u2netp", "rembg", "grabcut", "none")}
 _STEPS: dict[str, Any] = {
     "minimum": 1,
     "maximum": 1000,

@@ -15,10 +15,11 @@ from typing import TypeVar
 from wavemesh.bundled import WEIGHTS
 from wavemesh.errors import InputError
 from wavemesh.files import read_json
+from wavemesh.settings import METHODS
 
 MANIFEST = "manifest.json"
 CAMERA_HEAD = "camera_head"
-SYSTEMS = ("wavemesh", "triplane")
+SYSTEMS = ("wavemesh", "triplane", "cutout")
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 
 _ON_THE_HUB = ("*.safetensors", "*.json", "*.md")
@@ -46,7 +47,7 @@ def fingerprint(*folders: str | Path) -> str:
 
 def bundled_fingerprints() -> dict[str, str]:
     """What the bundled weights of each system are called, with the camera head that they use; without those missing."""
-    folders = {system: WEIGHTS / system for system in SYSTEMS}
+    folders = {method: WEIGHTS / method for method in METHODS}
     return {
         system: fingerprint(folder, camera_head(folder))
         for system, folder in folders.items()

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image
 
+from wavemesh.data.cache import SDF_SCALE
 from wavemesh.data.prepare_model import (
     SampleSettings,
-    dequantise,
     prepare_mesh,
     quantise,
     sample_lights,
@@ -32,7 +32,7 @@ def test_quantised_distances_keep_their_signs_and_are_right_to_a_step(sdf: np.nd
     steps = quantise(sdf)
     assert steps.dtype == np.int8
     np.testing.assert_array_equal(steps < 0, sdf < 0)
-    assert np.abs(dequantise(steps) - sdf.clip(-0.09, 0.09)).max() <= 0.09 / 127 * 1.001
+    assert np.abs(steps * SDF_SCALE - sdf.clip(-0.09, 0.09)).max() <= 0.09 / 127 * 1.001
 
 
 def test_lights_depend_on_the_key_and_canonical_views_have_the_default() -> None:
@@ -65,7 +65,7 @@ def test_a_sample_of_a_coloured_ball() -> None:
     sample = prepare_mesh(ball, "ball", {"name": "A ball"}, TINY)
     views, full = [f"view{n:02d}.webp" for n in range(3)], [f"canonical{n:02d}.webp" for n in range(4)]
     assert sorted(sample.files) == sorted(["meta.json", "sdf.npz", *views, *full])
-    sdf = dequantise(np.load(io.BytesIO(sample.files["sdf.npz"]))["sdf"])
+    sdf = np.load(io.BytesIO(sample.files["sdf.npz"]))["sdf"] * SDF_SCALE
     centres = (np.arange(32) + 0.5) / 32 * 2 - 1
     x, y, z = np.meshgrid(centres, centres, centres, indexing="ij")
     exact = (np.sqrt(x**2 + y**2 + z**2) - 0.9).clip(-0.09, 0.09)

@@ -61,14 +61,14 @@ def test_min_snr_weights_follow_the_paper() -> None:
     clipped = snr.clamp(max=5.0)
     expected = {"epsilon": clipped / snr, "x0": clipped.clamp(min=0.1), "v": (clipped / (snr + 1)).clamp(min=0.1)}
     for prediction_type, weights in expected.items():
-        ours = GaussianDiffusion(prediction_type=prediction_type, min_snr_gamma=5.0).loss_weight(t)
+        ours = GaussianDiffusion(prediction_type=prediction_type, min_snr_gamma=5.0).loss_weights[t]
         torch.testing.assert_close(ours, weights.float(), rtol=2e-3, atol=1e-5)
-    assert torch.equal(GaussianDiffusion().loss_weight(t), torch.ones(1000))
+    assert torch.equal(GaussianDiffusion().loss_weights[t], torch.ones(1000))
 
 
 def test_min_snr_weight_is_not_zero_where_no_signal_is_left() -> None:
     diffusion = GaussianDiffusion(prediction_type="v", zero_terminal_snr=True, min_snr_gamma=5.0)
-    assert diffusion.loss_weight(torch.tensor([999])).item() == pytest.approx(MIN_LOSS_WEIGHT)
+    assert diffusion.loss_weights[999].item() == pytest.approx(MIN_LOSS_WEIGHT)
 
 
 @pytest.mark.parametrize("prediction_type", ALL_TYPES)
@@ -89,7 +89,7 @@ def test_training_loss_is_the_weighted_mean_square() -> None:
     x_0, noise, t = seeded(2, 3, 4), seeded(2, 3, 4, seed=1), torch.tensor([3, 800])
     band_weight = torch.tensor([1.0, 2.0, 0.0])[:, None]
     loss = diffusion.training_loss(lambda x, t: torch.zeros_like(x), x_0, t, noise, weight=band_weight)
-    by_hand = (noise**2 * band_weight * diffusion.loss_weight(t)[:, None, None]).mean()
+    by_hand = (noise**2 * band_weight * diffusion.loss_weights[t][:, None, None]).mean()
     torch.testing.assert_close(loss, by_hand)
 
 

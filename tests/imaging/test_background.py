@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from wavemesh.errors import InputError
-from wavemesh.imaging import METHODS, remove_background
+from wavemesh.imaging import METHODS, cut_out, remove_background
 
 SIDE = 240
 
@@ -74,13 +74,59 @@ def test_auto_keeps_the_alpha_that_is_there() -> None:
         assert np.array_equal(np.asarray(remove_background(picture, method)), np.asarray(picture))
 
 
-def test_auto_without_rembg_takes_grabcut(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_asks_the_network_and_colour_finds_the_edge() -> None:
+    picture, truth = scene("wall and floor")
+    cutout = cut_out(picture)
+    assert cutout.method == "u2netp"
+    assert cutout.notes == ()
+    assert overlap(cutout.picture, truth) > 0.93
+    assert np.array_equal(np.asarray(cutout.picture)[..., :3], np.asarray(picture))
+
+
+def test_auto_without_the_network_takes_grabcut(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def missing(*_: object) -> None:
+        raise InputError("The bundled weights are missing.")
+
+    monkeypatch.setattr("wavemesh.imaging.u2netp.saliency", missing)
+    picture, truth = scene("white")
+    cutout = cut_out(picture)
+    assert cutout.method == "grabcut"
+    assert overlap(cutout.picture, truth) > 0.93
+    assert "bundled weights are missing" in caplog.text
+    with pytest.raises(InputError, match="bundled weights are missing"):
+        cut_out(picture, "u2netp")
+
+
+def test_rembg_by_name_only(monkeypatch: pytest.MonkeyPatch) -> None:
     find_spec = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "rembg" else find_spec(name))
-    picture, truth = scene("white")
-    assert overlap(remove_background(picture), truth) > 0.93
     with pytest.raises(InputError, match="rembg, which is not installed"):
-        remove_background(picture, "rembg")
+        remove_background(scene("white")[0], "rembg")
+
+
+@pytest.mark.parametrize("kind", ["grey", "alpha", "half size"])
+def test_a_mask_takes_the_place_of_any_method(kind: str) -> None:
+    picture, truth = scene("white")
+    mask = Image.fromarray((truth * 255).astype(np.uint8))
+    if kind == "alpha":
+        mask = Image.merge("RGBA", [Image.new("L", mask.size, 77)] * 3 + [mask])
+    if kind == "half size":  # as where the picture was decoded reduced, or the mask was
+        mask = mask.resize((SIDE // 2, SIDE // 2))
+    cutout = cut_out(picture, "grabcut", mask=mask)
+    assert cutout.method == "mask"
+    assert overlap(cutout.picture, truth) > (0.95 if kind == "half size" else 0.9999)
+
+
+def test_masks_that_cannot_be_used() -> None:
+    picture, _ = scene("white")
+    with pytest.raises(InputError, match=r"mask of tea\.png \(240 x 200 pixels\) does not fit .*240 x 240"):
+        cut_out(picture, name="tea.png", mask=Image.new("L", (240, 200), 255))
+    with pytest.raises(InputError, match="no foreground"):
+        cut_out(picture, mask=Image.new("L", picture.size, 0))
+    # Wholly white: the person says that there is no background, and is told what that means.
+    assert "fills 100% of the picture" in cut_out(picture, mask=Image.new("L", picture.size, 255)).notes[0]
 
 
 def test_none_changes_nothing() -> None:
@@ -109,7 +155,7 @@ def test_bad_requests() -> None:
         remove_background(Image.new("RGB", (8, 8)), "magic")
     with pytest.raises(InputError, match="no transparent background"):
         remove_background(Image.new("RGB", (8, 8)), "alpha")
-    assert set(METHODS) == {"auto", "alpha", "rembg", "grabcut", "none"}
+    assert set(METHODS) == {"auto", "alpha", "u2netp", "rembg", "grabcut", "none"}
 
 
 @pytest.mark.parametrize("seed", range(3))

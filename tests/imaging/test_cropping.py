@@ -28,7 +28,7 @@ def test_padding_keeps_every_pixel_in_the_middle(width: int, height: int) -> Non
     padded, crop = pad_to_square(numbered(width, height))
     side = max(width, height)
     assert padded.size == (side, side)
-    assert crop.original_size == (width, height)
+    assert (crop.width, crop.height) == (width, height)
     assert crop.size == side
     pixels = np.asarray(padded)
     inside = pixels[..., 3] > 0

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -13,9 +12,9 @@ from wavemesh.config import to_dict
 from wavemesh.errors import InputError
 from wavemesh.geometry.camera import Camera
 from wavemesh.geometry.camera_tensors import stack_cameras
-from wavemesh.models.denoiser import CoarseDenoiser, weighed
+from wavemesh.models.denoiser import CoarseDenoiser, DenoiserConfig, signal_part
 from wavemesh.models.multiview_encoder import ViewFeatures
-from wavemesh.models.wavemesh import DenoiserConfig, WaveMeshModel
+from wavemesh.models.wavemesh import WaveMeshModel
 from wavemesh.sparse.tensor import SparseTensor
 
 LAST = TINY.diffusion.timesteps - 1
@@ -30,17 +29,17 @@ def encoded(model: WaveMeshModel) -> ViewFeatures:
 def test_the_noisy_input_counts_by_its_share_of_signal() -> None:
     signal = torch.tensor([1.0, 0.5, 0.0])
     grid = torch.randn(3, 2, 4, 4, 4)
-    weighted = weighed(grid, torch.tensor([2, 0, 1]), signal)
+    weighted = signal_part(grid, torch.tensor([2, 0, 1]), signal)
     for sample, share in enumerate((0.0, 1.0, 0.5)):
         torch.testing.assert_close(weighted[sample], grid[sample] * share)
 
     rows, owner = torch.randn(5, 7), torch.tensor([0, 0, 1, 1, 1])
-    weighted = weighed(rows, torch.tensor([1, 2]), signal, owner)
+    weighted = signal_part(rows, torch.tensor([1, 2]), signal, owner)
     torch.testing.assert_close(weighted[:2], rows[:2] * 0.5)
     assert not weighted[2:].any()
 
-    assert weighed(grid, torch.tensor([2, 2, 2]), None) is grid
-    assert weighed(grid.bfloat16(), torch.tensor([1, 1, 1]), signal).dtype == torch.bfloat16
+    assert signal_part(grid, torch.tensor([2, 2, 2]), None) is grid
+    assert signal_part(grid.bfloat16(), torch.tensor([1, 1, 1]), signal).dtype == torch.bfloat16
 
 
 @pytest.mark.parametrize(("t", "same"), [(LAST, True), (LAST // 2, False)])
@@ -63,8 +62,8 @@ def test_noise_has_no_say_where_no_signal_is_left(tiny_model: WaveMeshModel, t: 
 
 
 def test_a_denoiser_without_the_shares_takes_its_input_as_it_is(tiny_model: WaveMeshModel) -> None:
-    sizes: dict[str, Any] = {"resolution": 8, "widths": (8, 16), "blocks": (1, 1), "map_channels": 8, "hidden": 8}
-    plain = CoarseDenoiser(condition_channels=8, context_dim=24, time_dim=16, **sizes)
+    size = DenoiserConfig((8, 16), (1, 1), hidden=8, condition_channels=8, time_dim=16)
+    plain = CoarseDenoiser(size, 8, map_channels=8, context_dim=24)
     torch.nn.init.normal_(plain.unet.conv_out.weight, std=0.2)
     condition, t = plain.condition(encoded(tiny_model)), torch.tensor([LAST])
     first, second = (plain(torch.randn(1, 8, 8, 8, 8), t, condition) for _ in range(2))

@@ -58,7 +58,7 @@ def test_places_lie_on_the_box_and_are_drawn_where_they_are_seen() -> None:
     ends = places.points.gather(1, (2 - places.plane)[:, None])[:, 0]
     torch.testing.assert_close(ends, HALF[2 - places.plane] * (2.0 * places.side - 1.0), atol=0.02, rtol=0.0)
     assert bool((places.points.abs() <= HALF + 1.0 / N).all())
-    maps = places.drawn(places.points, 2, N)
+    maps = places.maps(places.points, 2, N)
     assert maps.shape == (2, 3, 2, 3, N, N)
     assert bool((maps[1] == 0).all())
     centres = (torch.arange(N) + 0.5) / N * 2.0 - 1.0
@@ -66,5 +66,5 @@ def test_places_lie_on_the_box_and_are_drawn_where_they_are_seen() -> None:
         hit = surface.hit[0, plane, 0]
         torch.testing.assert_close(maps[0, plane, 0, across][hit], centres.expand(N, N)[hit])
         torch.testing.assert_close(maps[0, plane, 0, up][hit], centres[:, None].expand(N, N)[hit])
-    assert len(places.of(1).points) == 0
-    assert len(places.of(0).points) == len(places.points)
+    assert len(places.of_object(1).points) == 0
+    assert len(places.of_object(0).points) == len(places.points)

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 
 from wavemesh.geometry.camera import Camera
 from wavemesh.geometry.camera_tensors import project_points, stack_cameras
-from wavemesh.models.painted_surface import PAINTED_CHANNELS, PaintedPlanes, painted_planes, visible
+from wavemesh.models.painted_surface import PAINTED_CHANNELS, PaintedPlanes, painted_planes, visibility
 from wavemesh.models.posed_pictures import PosedPictures
 from wavemesh.models.projection import grid_points, soft_hull
 
@@ -63,7 +63,7 @@ def test_the_silhouettes_say_where_the_surface_is_wrong() -> None:
 def test_hidden_points_are_not_seen() -> None:
     poses, intrinsics = stack_cameras([Camera(0.0, 0.0), Camera(180.0, 0.0)])
     points = torch.tensor([[0.0, 0.0, 0.5], [0.0, 0.0, -0.5], [0.0, 0.0, 0.45], [5.0, 0.0, 0.0]])
-    seen = visible(*project_points(points, poses, intrinsics))
+    seen = visibility(*project_points(points, poses, intrinsics))
     assert seen.tolist() == [[1.0, 0.0, 1.0, 0.0], [0.0, 1.0, 0.0, 0.0]]
 
 
@@ -96,4 +96,4 @@ def test_a_hull_that_is_known_is_the_same() -> None:
 def test_a_place_just_inside_of_the_frame_is_seen() -> None:
     edge = float(np.nextafter(np.float32(1.0), np.float32(0.0)))
     ndc = torch.tensor([[[edge, edge], [-edge, edge], [1.0, 0.0]]])
-    assert visible(ndc, torch.full((1, 3), 2.0)).tolist() == [[1.0, 1.0, 0.0]]
+    assert visibility(ndc, torch.full((1, 3), 2.0)).tolist() == [[1.0, 1.0, 0.0]]

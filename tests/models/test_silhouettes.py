@@ -8,7 +8,7 @@ from wavemesh.geometry.camera_tensors import stack_cameras
 from wavemesh.geometry.isosurface import sdf_to_mesh
 from wavemesh.models.multiview_encoder import ViewFeatures
 from wavemesh.models.projection import grid_points
-from wavemesh.models.silhouettes import REACH, Silhouettes, hull_distance, lowered, sample_field
+from wavemesh.models.silhouettes import REACH, Silhouettes, hull_distance, lowered_field, sample_field
 from wavemesh.rendering.rays import camera_rays
 
 SIZE, N, TRUNCATION = 64, 32, 0.09
@@ -50,7 +50,7 @@ def test_what_lies_outside_the_silhouette_is_carved_away() -> None:
     mask = bar(slice(24, 40), slice(16, 48))
     given = silhouettes([mask], [Camera(0.0, 0.0)])
     whole = box(0.4, 0.4, 0.4, truncation=1.0)  # predictions are not clipped
-    field = given.imposed(whole)
+    field = given.corrected_field(whole)
     shown = hits(field, Camera(0.0, 0.0))
     assert (field[given.hull >= 0] > 0).all()
     assert shown[mask > 0].float().mean() > 0.9 > 0.7 > hits(whole, Camera(0.0, 0.0))[mask > 0].float().mean()
@@ -62,7 +62,7 @@ def test_a_ray_that_meets_nothing_gets_a_solid_where_the_field_is_lowest() -> No
     doubt = (0.06 + 0.1 * ((x - 0.3).square() + (z - 0.3).square()).sqrt()).clamp_max(TRUNCATION)
     mask = bar(slice(36, 38), slice(20, 44))
     given = silhouettes([mask], [Camera(0.0, 0.0)])
-    field = given.imposed(doubt)
+    field = given.corrected_field(doubt)
     assert not (doubt < 0).any()
     assert hits(field, Camera(0.0, 0.0))[mask > 0].float().mean() > 0.9
     solid = points()[field < 0]
@@ -78,7 +78,7 @@ def test_a_field_that_agrees_already_is_left_alone() -> None:
     given = silhouettes([mask], [Camera(0.0, 0.0)])
     given.hull = torch.full_like(field, -TRUNCATION)
     assert mask.sum() > 100
-    assert torch.equal(given.imposed(field), field)
+    assert torch.equal(given.corrected_field(field), field)
 
 
 def test_silhouettes_that_contradict_each_other_prove_nothing() -> None:
@@ -87,14 +87,14 @@ def test_silhouettes_that_contradict_each_other_prove_nothing() -> None:
     given = silhouettes(masks, [Camera(0.0, 0.0), Camera(90.0, 0.0)])
     field = box(0.4, 0.4, 0.4)
     assert given.points == []
-    assert torch.equal(given.imposed(field), field)
+    assert torch.equal(given.corrected_field(field), field)
 
 
 def test_a_field_is_lowered_around_places() -> None:
     """Against the definition, at all cells at once."""
     places = torch.tensor([[0.1, 0.2, -0.3], [0.15, 0.2, -0.3], [0.95, -0.98, 0.0]])
     depths = torch.tensor([0.05, 0.03, 0.09])
-    field = lowered(torch.full((N, N, N), TRUNCATION), places, depths, REACH)
+    field = lowered_field(torch.full((N, N, N), TRUNCATION), places, depths, REACH)
     distance = torch.cdist(points().flatten(0, 2), places, compute_mode="donot_use_mm_for_euclid_dist") / (REACH * CELL)
     expected = TRUNCATION - (depths * (1.0 - distance.square()).clamp_min(0.0).square()).amax(dim=1)
     torch.testing.assert_close(field.flatten(), expected, atol=1e-6, rtol=0)
@@ -105,7 +105,7 @@ def test_a_leg_that_is_guessed_is_one_smooth_piece() -> None:
     x, y, z = points().unbind(dim=-1)
     distance = ((x - 0.3).square() + (z - 0.3).square()).sqrt()
     doubt = (0.06 + 0.1 * distance + 0.01 * torch.sin(40.0 * y)).clamp_max(TRUNCATION)
-    field = silhouettes([bar(slice(34, 40), slice(20, 44))], [Camera(0.0, 0.0)]).imposed(doubt)
+    field = silhouettes([bar(slice(34, 40), slice(20, 44))], [Camera(0.0, 0.0)]).corrected_field(doubt)
     mesh = sdf_to_mesh(field.numpy())
     assert mesh.body_count == 1
     assert mesh.euler_number == 2
@@ -117,7 +117,7 @@ def test_a_shifted_field_is_covered_at_the_same_place(shift_cells: float) -> Non
     x, y, _ = (points() + shift_cells * CELL).unbind(dim=-1)
     doubt = (0.06 + 0.1 * ((x - 0.3).square() + (y - 0.1).square()).sqrt()).clamp_max(TRUNCATION)
     given = silhouettes([bar(slice(22, 42), slice(27, 29))], [Camera(90.0, 0.0)], shift_cells)
-    solid = points()[given.imposed(doubt) < 0] + shift_cells * CELL
+    solid = points()[given.corrected_field(doubt) < 0] + shift_cells * CELL
     assert len(solid) > 0
     assert abs(float(solid[:, 0].mean()) - 0.3) < 0.5 * CELL
 
@@ -134,4 +134,4 @@ def test_the_distance_to_a_hull_is_exact_along_the_axes() -> None:
 def test_a_field_that_says_nothing_is_not_covered() -> None:
     """As far as it is clipped everywhere: no place along a ray is better than another."""
     given = silhouettes([bar(slice(24, 40), slice(16, 48))], [Camera(0.0, 0.0)])
-    assert (given.imposed(torch.full((N, N, N), TRUNCATION)) > 0).all()
+    assert (given.corrected_field(torch.full((N, N, N), TRUNCATION)) > 0).all()

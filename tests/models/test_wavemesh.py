@@ -10,7 +10,7 @@ from tests.models.conftest import TINY
 from wavemesh.errors import InputError
 from wavemesh.geometry.camera import Camera
 from wavemesh.geometry.camera_tensors import stack_cameras
-from wavemesh.models.denoiser import CoarseDenoiser
+from wavemesh.models.denoiser import CoarseDenoiser, DenoiserConfig
 from wavemesh.models.multiview_encoder import ViewFeatures
 from wavemesh.models.wavemesh import WaveMeshConfig, WaveMeshModel
 from wavemesh.sparse.tensor import SparseTensor
@@ -43,7 +43,7 @@ def test_bands_decode_to_the_field(tiny_model: WaveMeshModel) -> None:
 def test_active_sites_keep_the_shape(tiny_model: WaveMeshModel) -> None:
     sdf = sphere()
     bands, details = tiny_model.analyse(sdf)
-    mask = tiny_model.active(tiny_model.coarse_field(bands))
+    mask = tiny_model.active_mask(tiny_model.coarse_field(bands))
     assert 0 < mask.sum() < 0.6 * mask.numel()
     features, coords = gather_sites(details, mask)
     restored = tiny_model.decode(bands, features / tiny_model.detail_scale, coords)
@@ -62,8 +62,8 @@ def test_dropped_condition_hides_the_pictures(tiny_model: WaveMeshModel) -> None
 
 
 def test_global_conditioning_ignores_the_place(tiny_model: WaveMeshModel) -> None:
-    arguments = {"resolution": 8, "widths": (8, 16), "blocks": (1, 1), "map_channels": 8, "hidden": 8}
-    coarse = CoarseDenoiser(condition_channels=8, context_dim=24, time_dim=16, conditioning="global", **arguments)
+    size = DenoiserConfig((8, 16), (1, 1), hidden=8, condition_channels=8, time_dim=16)
+    coarse = CoarseDenoiser(size, 8, map_channels=8, context_dim=24, conditioning="global")
     condition = coarse.condition(encoded(tiny_model))
     assert not condition.sites.any()
     assert coarse(torch.randn(1, 8, 8, 8, 8), torch.tensor([3]), condition).shape == (1, 8, 8, 8, 8)
@@ -73,7 +73,7 @@ def test_details_at_sites_of_several_objects(tiny_model: WaveMeshModel) -> None:
     sdf = torch.cat([sphere(radius=0.5), sphere(radius=0.7)])
     bands, _ = tiny_model.analyse(sdf)
     field = tiny_model.coarse_field(bands)
-    coords = tiny_model.active(field).nonzero()
+    coords = tiny_model.active_mask(field).nonzero()
     features = encoded(tiny_model, batch=2)
     condition = tiny_model.detail.condition(features, field, coords)
     sites = SparseTensor(torch.randn(len(coords), 7), coords, (16, 16, 16), 2)
@@ -94,7 +94,7 @@ def test_gradients_reach_everything(tiny_model: WaveMeshModel) -> None:
     out = tiny_model.coarse(torch.randn(1, 8, 8, 8, 8), torch.tensor([10]), condition)
     bands, _ = tiny_model.analyse(sphere())
     field = tiny_model.coarse_field(bands)
-    coords = tiny_model.active(field).nonzero()
+    coords = tiny_model.active_mask(field).nonzero()
     sites = SparseTensor(torch.randn(len(coords), 7), coords, (16, 16, 16), 1)
     detail_condition = tiny_model.detail.condition(features, field, coords)
     (
@@ -132,9 +132,11 @@ def test_silhouettes_are_imposed_on_the_bands(tiny_model: WaveMeshModel) -> None
     features = encoded(tiny_model)
     silhouettes = tiny_model.silhouettes(features)
     bands = tiny_model.analyse(sphere())[0]
-    expected = silhouettes.imposed(tiny_model.coarse_field(bands)[0])
-    consistent = tiny_model.consistent(bands, silhouettes)
+    expected = silhouettes.corrected_field(tiny_model.coarse_field(bands)[0])
+    consistent = tiny_model.consistent_bands(bands, silhouettes)
     torch.testing.assert_close(tiny_model.coarse_field(consistent)[0], expected, atol=1e-5, rtol=0)
     assert (consistent - bands).abs().max() > 0.1
-    both = tiny_model.consistent(torch.cat([bands, bands]), silhouettes, tiny_model.silhouettes(features.only(0)))
+    both = tiny_model.consistent_bands(
+        torch.cat([bands, bands]), silhouettes, tiny_model.silhouettes(features.of_object(0))
+    )
     torch.testing.assert_close(both, consistent.expand_as(both))

@@ -84,3 +84,31 @@ def test_more_views_than_cameras(ellipse: Image.Image) -> None:
 def test_no_foreground() -> None:
     with pytest.raises(InputError, match="foreground"):
         prepare_views([Image.new("RGBA", (20, 20), (0, 0, 0, 0))], 32, no_estimate)
+
+
+def test_a_mask_takes_the_place_of_the_pictures_alpha(ellipse: Image.Image) -> None:
+    opaque = Image.new("RGB", ellipse.size, (120, 120, 120))
+    [masked] = prepare_views([View(opaque, Camera(), ellipse.getchannel("A"))], 32, no_estimate)
+    [given] = prepare_views([View(ellipse, Camera())], 32, no_estimate)
+    assert (masked.cut_by, given.cut_by) == ("mask", "alpha")
+    assert masked.crop == given.crop
+    assert masked.camera == given.camera
+    assert np.array_equal(np.asarray(masked.picture)[..., 3], np.asarray(given.picture)[..., 3])
+    with pytest.raises(InputError, match="Picture 2"):
+        prepare_views([View(ellipse, Camera()), View(opaque, Camera(), Image.new("L", (9, 80)))], 32, no_estimate)
+
+
+def test_one_stray_pixel_changes_nothing(ellipse: Image.Image) -> None:
+    dirty = ellipse.copy()
+    dirty.putpixel((99, 79), (255, 255, 255, 255))
+    [clean], [gated] = (prepare_views([View(picture, Camera())], 32, no_estimate) for picture in (ellipse, dirty))
+    assert gated.crop == clean.crop
+    assert np.array_equal(np.asarray(gated.picture), np.asarray(clean.picture))
+
+
+def test_remarks_name_the_picture(ellipse: Image.Image, cut_picture: Image.Image) -> None:
+    views = prepare_views([View(ellipse, Camera()), View(cut_picture, Camera())], 32, no_estimate)
+    assert views[0].notes == ()
+    [note] = views[1].notes
+    assert note.startswith("Picture 2: the object touches the left border")
+    assert prepare_views(views, 32, no_estimate) == views

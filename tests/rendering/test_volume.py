@@ -7,6 +7,7 @@ import pytest
 import torch
 import trimesh
 
+from tests.rendering.density_grid import grid_of_density
 from wavemesh.errors import InputError
 from wavemesh.geometry.camera import Camera
 from wavemesh.geometry.camera_tensors import stack_cameras
@@ -38,7 +39,7 @@ def ball_field(density: float, radius: float) -> Field:
 def grid_of(field: Field, resolution: int) -> OccupancyGrid:
     axis = (torch.arange(resolution) + 0.5) / resolution * 2 - 1
     points = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), dim=-1)
-    return OccupancyGrid.from_density(field(points.view(-1, 3))[1].view(points.shape[:3]))
+    return grid_of_density(field(points.view(-1, 3))[1].view(points.shape[:3]))
 
 
 def rays_of(camera: Camera, size: int) -> Rays:
@@ -149,7 +150,7 @@ def test_an_empty_field_costs_nothing() -> None:
     def never(points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         raise AssertionError("an empty field was evaluated")
 
-    grid = OccupancyGrid.from_density(torch.zeros(8, 8, 8))
+    grid = grid_of_density(torch.zeros(8, 8, 8))
     assert grid.is_empty
     assert grid.share == 0.0
     out = render_rays(never, rays_of(Camera(), 8), 16, occupancy=grid)

@@ -194,14 +194,18 @@ def _free_port() -> int:
 
 
 @pytest.fixture
-def served(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The address of the page over `studio`, served by a thread of this process."""
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(studio.workspace))
-    monkeypatch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
-    # As they are where a loop runs; without one gradio makes a loop for each, and closes none.
+def gradio_without_loops(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Locks as they are where a loop runs; without one gradio makes a loop for each, and closes none."""
     for name in ("utils.safe_get_lock", "queueing.safe_get_lock"):
         monkeypatch.setattr(f"gradio.{name}", asyncio.Lock)
     monkeypatch.setattr("gradio.utils.safe_get_stop_event", asyncio.Event)
+
+
+@pytest.fixture
+def served(studio: Studio, monkeypatch: pytest.MonkeyPatch, gradio_without_loops: None) -> Iterator[str]:
+    """The address of the page over `studio`, served by a thread of this process."""
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(studio.workspace))
+    monkeypatch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
     from wavemesh.ui.app import build, serve
 
     with warnings.catch_warnings():

@@ -54,7 +54,7 @@ def test_a_run_reports_every_step_and_leaves_four_files(studio: Studio, pipeline
         assert Path(path).is_relative_to(studio.workspace)
     call = pipeline.calls[0]
     asked = {name: call[name] for name in ("coarse_steps", "detail_steps", "guidance_scale", "seed", "sampler")}
-    assert asked == {**asdict(SETTINGS), **asked}
+    assert asked == {name: value for name, value in asdict(SETTINGS).items() if name in asked}
     assert call["background"] == "none", "it is cut away already"
     assert [view.camera for view in call["views"]] == [None] * 3
     assert all(view.image.mode == "RGBA" and np.asarray(view.image)[0, 0, 3] == 0 for view in call["views"])

@@ -108,22 +108,22 @@ def test_muting_a_level_is_pywavelets(level: int) -> None:
 
 
 @pytest.mark.parametrize("levels", [(1,), (2,), (1, 2), ()])
-def test_swapped_details_are_pywavelets(levels: tuple[int, ...]) -> None:
+def test_details_of_another_are_pywavelets(levels: tuple[int, ...]) -> None:
     first, second = noise(1), noise(2)
     a, b = dense(first), dense(second)
     for level in levels:
         a[3 - level], b[3 - level] = b[3 - level], a[3 - level]
-    found = editing.swapped_details(complete(first), complete(second), levels)
-    for result, pyramid in zip(found, (a, b), strict=True):
+    for (one, other), pyramid in (((first, second), a), ((second, first), b)):
+        result = editing.with_details_of(complete(one), complete(other), levels)
         np.testing.assert_allclose(result.to_sdf(), decoded(pyramid), atol=1e-9)
 
 
-def test_swapping_brings_the_sites_along_and_twice_is_nothing() -> None:
+def test_details_of_another_bring_the_sites_along_and_twice_is_nothing() -> None:
     small, large = disc(0.4), disc(0.8)
-    first, second = editing.swapped_details(small, large)
+    first, second = editing.with_details_of(small, large, (2, 1)), editing.with_details_of(large, small, (2, 1))
     assert torch.equal(first.coords, large.coords)
     assert torch.equal(first.approximation, small.approximation)
-    again, _ = editing.swapped_details(first, second)
+    again = editing.with_details_of(first, second, (2, 1))
     assert torch.equal(again.to_sdf(), small.to_sdf())
 
 

@@ -113,7 +113,7 @@ def stages(model: WaveMeshModel, num_views: int) -> Iterator[tuple[str, tuple[in
     sdf = ((x**2 + y**2 + z**2).sqrt() - 0.7).clamp(-config.truncation, config.truncation)[None]
     coarse, finest = model.analyse(sdf)
     field = model.coarse_field(coarse)
-    coords = model.active(field).nonzero()
+    coords = model.active_mask(field).nonzero()
     yield "signed distance field", sdf.shape
     yield "coarse bands (LL + 7 details)", coarse.shape
     yield "finest bands, dense", finest.shape

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from wavemesh.data.cameras import CROP_MARGIN
+from wavemesh.imaging import CROP_MARGIN
 
 _LUMA = (0.299, 0.587, 0.114)
 

@@ -29,8 +29,9 @@ from PIL import Image
 from wavemesh.config import from_dict
 from wavemesh.errors import InputError
 from wavemesh.geometry.camera import Camera
+from wavemesh.geometry.frame import TRUNCATION
 
-SDF_SCALE = 0.09 / 127
+SDF_SCALE = TRUNCATION / 127
 FORMAT = 2
 
 log = logging.getLogger(__name__)

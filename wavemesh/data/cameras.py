@@ -12,11 +12,11 @@ import numpy as np
 from jaxtyping import Float
 
 from wavemesh.geometry.camera import DEFAULT_DISTANCE, DEFAULT_FOV_DEG, Camera
+from wavemesh.imaging import CROP_MARGIN
 
 CANONICAL_AZIMUTHS_DEG = (30.0, 120.0, 210.0, 300.0)
 CANONICAL_ELEVATION_DEG = 20.0
 CANONICAL_SIZE_PX = 256
-CROP_MARGIN = 0.08
 
 
 def canonical_cameras() -> list[Camera]:

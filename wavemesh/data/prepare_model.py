@@ -57,11 +57,6 @@ def quantise(sdf: Float[np.ndarray, "n n n"]) -> Int8[np.ndarray, "n n n"]:
     return np.where((sdf < 0) & (steps == 0), np.int8(-1), steps)
 
 
-def dequantise(steps: Int8[np.ndarray, "n n n"]) -> Float[np.ndarray, "n n n"]:
-    """The distances in world units, float32."""
-    return steps.astype(np.float32) / np.float32(_SCALE)
-
-
 def _seed(key: str, purpose: str) -> int:
     return int.from_bytes(hashlib.sha256(f"{purpose}:{key}".encode()).digest()[:8], "big")
 

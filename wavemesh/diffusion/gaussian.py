@@ -100,7 +100,7 @@ class GaussianDiffusion:
         self.self_conditioning = self_conditioning
         self.model = model
         self.data_deviation = data_deviation
-        self._loss_weights = _loss_weights(self.schedule, prediction_type, min_snr_gamma)
+        self.loss_weights = _loss_weights(self.schedule, prediction_type, min_snr_gamma)
 
     @property
     def timesteps(self) -> int:
@@ -160,10 +160,6 @@ class GaussianDiffusion:
             return Prediction(x_0=a * x_t - s * output, epsilon=s * x_t + a * output, v=output)
         return Prediction(x_0=x_0, epsilon=epsilon, v=a * epsilon - s * x_0)
 
-    def loss_weight(self, t: Int[Tensor, "b"]) -> Float[Tensor, "b"]:
-        """Weight of the squared error on the model output at each t (arXiv:2303.09556, section 3.4)."""
-        return self._loss_weights.to(t.device)[t]
-
     def sample_timesteps(
         self,
         batch_size: int,
@@ -217,7 +213,7 @@ class GaussianDiffusion:
         output = features_of(model(x_t, t, **arguments)).to(features.dtype)
         error = (output - self.training_target(features, noise, t, batch_index)) ** 2
         if self.min_snr_gamma is not None:
-            error = error * gather(self._loss_weights, _per_row(t, batch_index), error)
+            error = error * gather(self.loss_weights, _per_row(t, batch_index), error)
         if weight is not None:
             error = error * weight
         prediction = self.convert(output, features_of(x_t), t, batch_index)

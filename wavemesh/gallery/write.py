@@ -39,6 +39,14 @@ _FREE = ("CC0", "CC BY ", "CC-BY ", "PUBLIC DOMAIN", "CREATIVE COMMONS ATTRIBUTI
 _RESTRICTED = ("NONCOMMERCIAL", "NON-COMMERCIAL", "NODERIV", "NO DERIV", "SHAREALIKE", "SHARE ALIKE")
 
 
+_OTHERS = """
+## Not of the furniture libraries
+
+- `assets/weights/cutout`: U-2-Net small by Xuebin Qin, Zichen Zhang, Chenyang Huang, Masood Dehghan, Osmar R. Zaiane and Martin Jagersand, Apache-2.0; see its model card.
+- `assets/backgrounds`: surroundings from Poly Haven by way of the npm package `@pmndrs/assets` 1.7.0, CC0, here as 8-bit JPEG.
+"""  # noqa: E501 - a paragraph of Markdown
+
+
 def write_example(shapes: PreparedShapes, key: str, folder: str | Path) -> Path:
     """The example's folder: view0.webp..., cameras.json and about.json, of one held-out model.
 
@@ -165,7 +173,7 @@ def attribution(data: str | Path, examples: str | Path) -> str:
             models[entry["library"], entry["licence"] or "", entry["creator"] or "unnamed"].append(entry["name"])
     for (library, licence, creator), names in sorted(models.items()):
         lines.append(f"- {library}, {licence}, {creator}: {_joined(sorted(names))}")
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines) + "\n" + _OTHERS
 
 
 def _joined(names: Sequence[str]) -> str:

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 import trimesh
 from jaxtyping import Float
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
 from wavemesh.errors import InputError
 from wavemesh.geometry.raycast import RayCaster
@@ -54,26 +52,21 @@ def mesh_health(mesh: trimesh.Trimesh) -> MeshHealth:
     if len(mesh.faces) == 0:
         raise InputError("The mesh has no faces.")
     mesh = welded(mesh)
-    faces = np.asarray(mesh.faces)
-    directed = faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
-    edges, count = np.unique(np.sort(directed, axis=1), axis=0, return_counts=True)
-    watertight = bool((count == 2).all())
-    # Two faces that agree run along their edge in opposite directions.
-    consistent = len(np.unique(directed, axis=0)) == len(directed)
-    num_vertices = len(mesh.vertices)
-    graph = coo_matrix((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), shape=(num_vertices, num_vertices))
-    components, _ = connected_components(graph, directed=False)
-    solid = watertight and consistent
-    volume = _volume(mesh) if solid else None
+    faces_of_edge = np.bincount(mesh.edges_unique_inverse)
+    crowded = int((faces_of_edge > 2).sum())
+    watertight = bool(mesh.is_watertight)
+    # Of three faces at an edge two run along it in the same direction; trimesh looks at pairs only.
+    consistent = bool(mesh.is_winding_consistent) and crowded == 0
+    volume = _volume(mesh) if watertight and consistent else None
     return MeshHealth(
-        vertices=num_vertices,
-        faces=len(faces),
+        vertices=len(mesh.vertices),
+        faces=len(mesh.faces),
         watertight=watertight,
         consistent=consistent,
-        open_edges=int((count == 1).sum()),
-        crowded_edges=int((count > 2).sum()),
-        components=int(components),
-        euler=num_vertices - len(edges) + len(faces),
+        open_edges=int((faces_of_edge == 1).sum()),
+        crowded_edges=crowded,
+        components=int(mesh.body_count),
+        euler=int(mesh.euler_number),
         volume=volume,
         area=float(mesh.area),
         extent=float(np.max(mesh.extents)),

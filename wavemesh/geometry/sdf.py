@@ -57,11 +57,6 @@ class _Window:
         return np.clip(index, 0, np.array(self.shape) - 1)
 
 
-def cell_centres(resolution: int) -> Float[np.ndarray, "n"]:
-    """World coordinates of the cell centres along one axis."""
-    return ((np.arange(resolution) + 0.5) / resolution * 2.0 - 1.0).astype(np.float32)
-
-
 def occupancy(sdf: Float[np.ndarray, "x y z"]) -> Bool[np.ndarray, "x y z"]:
     """True in the cells whose centre is inside."""
     return sdf < 0.0

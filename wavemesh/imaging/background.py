@@ -1,6 +1,7 @@
-"""The object without its background: alpha where there is some, else rembg where installed, else GrabCut.
+"""The object without its background: alpha where there is some, else cut out by a network and by colour.
 
-Both are loaded when they are needed.
+"auto" asks U-2-Net small what stands out and lets GrabCut find the edge by colour from there; without the network's
+weights GrabCut makes its own guess. Every mask passes the gate of `masks`. Networks are loaded when they are needed.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import logging
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,53 +17,109 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from wavemesh.errors import InputError
+from wavemesh.imaging.cropping import FOREGROUND_ALPHA
 
-METHODS = ("auto", "alpha", "rembg", "grabcut", "none")
+METHODS = ("auto", "alpha", "u2netp", "rembg", "grabcut", "none")
 
 _MIN_TRANSPARENT = 0.005  # share of clear pixels from which an alpha channel counts as a cut-out
 _MIN_FOREGROUND = 0.001
 _MAX_FOREGROUND = 0.995
+_MASK_STRETCH = 0.02  # by which a mask's sides may differ from the picture's, as decoding reduced rounds them
 
 _log = logging.getLogger(__name__)
 
 
-def remove_background(rgba: Image.Image, method: str = "auto", name: str = "The picture") -> Image.Image:
-    """The picture as RGBA of the same size whose alpha is the object's (straight, not premultiplied).
+@dataclass(frozen=True)
+class Cutout:
+    """An object without its background.
 
-    method: "alpha" keeps the picture's own alpha, "rembg" asks that package, "grabcut" separates by colour, "none"
-    changes nothing, "auto" takes the first of alpha, rembg and grabcut that is there. name: how messages call it.
-    Raises InputError for an unknown method, for one that cannot work here, and if no foreground is left.
+    picture: RGBA of the picture's size, straight alpha. method: what made the alpha, one of METHODS but "auto", or
+    "mask". notes: one sentence for each thing that may go wrong with it.
     """
+
+    picture: Image.Image
+    method: str
+    notes: tuple[str, ...] = ()
+
+
+def cut_out(
+    picture: Image.Image, method: str = "auto", name: str = "The picture", mask: Image.Image | None = None
+) -> Cutout:
+    """The object in a picture, without crumbs.
+
+    method: "alpha" keeps the picture's own alpha, "u2netp" asks the bundled network and refines its answer by colour,
+    "rembg" asks that package, "grabcut" separates by colour alone, "none" changes nothing, "auto" takes the first of
+    alpha, u2netp and grabcut that is there. mask: white where the object is, or opaque where it has transparency; it
+    takes the place of any method. name: how messages call the picture.
+    Raises InputError for an unknown method, for one that cannot work here, for a mask of other proportions, and if no
+    foreground is left, or nothing but scraps.
+    """
+    from wavemesh.imaging.masks import gated  # OpenCV takes its time to load
+
     if method not in METHODS:
         raise InputError(f"Unknown background removal {method!r}; choose one of {', '.join(METHODS)}.")
-    picture = rgba.convert("RGBA")
-    pixels = np.array(picture)
-    if method == "none":
-        return picture
-    has_alpha = float((pixels[..., 3] < 128).mean()) >= _MIN_TRANSPARENT
-    if method == "alpha" and not has_alpha:
-        raise InputError(f"{name} ({_size(picture)}) has no transparent background; choose another removal than alpha.")
-    if method == "alpha" or (method == "auto" and has_alpha):
-        alpha = pixels[..., 3]
-    elif method == "rembg" or (method == "auto" and _rembg_installed()):
-        alpha = _rembg_alpha(picture, pixels, fall_back=method == "auto")
+    pixels = np.array(picture.convert("RGBA"))
+    has_alpha = float((pixels[..., 3] < FOREGROUND_ALPHA).mean()) >= _MIN_TRANSPARENT
+    if mask is not None:
+        alpha, used = _alpha_of_mask(mask, picture, name), "mask"
+    elif method == "none":
+        # As it came; but a cut-out made elsewhere deserves the same remarks.
+        notes = gated(pixels[..., 3], name)[1] if has_alpha and (pixels[..., 3] >= FOREGROUND_ALPHA).any() else ()
+        return Cutout(Image.fromarray(pixels, "RGBA"), method, notes)
     else:
-        alpha = _grabcut_alpha(pixels)
-    share = float((alpha >= 128).mean())
-    if share < _MIN_FOREGROUND or not (alpha >= 128).any():
+        alpha, used = _found_alpha(pixels, method, has_alpha, name)
+    share = float((alpha >= FOREGROUND_ALPHA).mean())
+    if share < _MIN_FOREGROUND or not (alpha >= FOREGROUND_ALPHA).any():
         raise InputError(f"{name} ({_size(picture)}) has no foreground: nothing stands out from its background.")
-    if not has_alpha and share > _MAX_FOREGROUND:
+    if not (has_alpha or used == "mask") and share > _MAX_FOREGROUND:
         raise InputError(f"{name} ({_size(picture)}) has no foreground: no background could be told from it.")
-    pixels[..., 3] = alpha
-    return Image.fromarray(pixels, "RGBA")
+    pixels[..., 3], notes = gated(alpha, name)
+    return Cutout(Image.fromarray(pixels, "RGBA"), used, notes)
+
+
+def remove_background(rgba: Image.Image, method: str = "auto", name: str = "The picture") -> Image.Image:
+    """The picture as RGBA whose alpha is the object's; see `cut_out`, which says more about it."""
+    return cut_out(rgba, method, name).picture
+
+
+def _found_alpha(
+    pixels: UInt8[np.ndarray, "h w 4"], method: str, has_alpha: bool, name: str
+) -> tuple[UInt8[np.ndarray, "h w"], str]:
+    """The object's alpha and the method that made it."""
+    if method == "alpha" and not has_alpha:
+        size = f"{pixels.shape[1]} x {pixels.shape[0]} pixels"
+        raise InputError(f"{name} ({size}) has no transparent background; choose another removal than alpha.")
+    if method == "alpha" or (method == "auto" and has_alpha):
+        return pixels[..., 3], "alpha"
+    if method == "rembg":
+        return _rembg_alpha(pixels), "rembg"
+    from wavemesh.imaging.grabcut import grabcut_alpha, refined_alpha
+
+    if method == "grabcut":
+        return grabcut_alpha(pixels[..., :3]), "grabcut"
+    from wavemesh.imaging.u2netp import saliency  # so does torch
+
+    try:
+        return refined_alpha(pixels[..., :3], saliency(pixels[..., :3])), "u2netp"
+    except InputError as error:
+        if method == "u2netp":
+            raise
+        _log.warning("GrabCut takes over: %s", error)
+        return grabcut_alpha(pixels[..., :3]), "grabcut"
+
+
+def _alpha_of_mask(mask: Image.Image, picture: Image.Image, name: str) -> UInt8[np.ndarray, "h w"]:
+    ratio = mask.width * picture.height / (mask.height * picture.width)
+    if abs(ratio - 1.0) > _MASK_STRETCH:
+        raise InputError(f"The mask of {name} ({_size(mask)}) does not fit the picture ({_size(picture)}).")
+    rgba = mask.convert("RGBA")
+    transparent = bool((np.asarray(rgba.getchannel("A")) < FOREGROUND_ALPHA).any())
+    grey = rgba.getchannel("A") if transparent else rgba.convert("L")
+    return np.array(grey if grey.size == picture.size else grey.resize(picture.size, Image.Resampling.BILINEAR))
 
 
 def _size(picture: Image.Image) -> str:
     return f"{picture.width} x {picture.height} pixels"
-
-
-def _rembg_installed() -> bool:
-    return importlib.util.find_spec("rembg") is not None
 
 
 @functools.lru_cache(maxsize=1)
@@ -71,22 +129,14 @@ def _rembg_session() -> Any:
     return rembg.new_session()
 
 
-def _rembg_alpha(picture: Image.Image, pixels: UInt8[np.ndarray, "h w 4"], fall_back: bool) -> UInt8[np.ndarray, "h w"]:
-    if not _rembg_installed():
+def _rembg_alpha(pixels: UInt8[np.ndarray, "h w 4"]) -> UInt8[np.ndarray, "h w"]:
+    if importlib.util.find_spec("rembg") is None:
         raise InputError("Background removal 'rembg' needs the package rembg, which is not installed.")
     try:
         import rembg
 
-        cut = rembg.remove(picture.convert("RGB"), session=_rembg_session(), only_mask=True)
+        picture = Image.fromarray(pixels[..., :3])
+        cut = rembg.remove(picture, session=_rembg_session(), only_mask=True)
         return np.asarray(cut.convert("L").resize(picture.size))
     except Exception as error:  # its model comes from the network at first use, in many ways unreachable
-        if not fall_back:
-            raise InputError(f"Background removal 'rembg' failed ({' '.join(str(error).split())[:80]}).") from error
-        _log.warning("rembg failed, GrabCut takes over: %s", error)
-        return _grabcut_alpha(pixels)
-
-
-def _grabcut_alpha(pixels: UInt8[np.ndarray, "h w 4"]) -> UInt8[np.ndarray, "h w"]:
-    from wavemesh.imaging.grabcut import grabcut_alpha
-
-    return grabcut_alpha(pixels[..., :3])
+        raise InputError(f"Background removal 'rembg' failed ({' '.join(str(error).split())[:80]}).") from error

@@ -15,6 +15,7 @@ from PIL import Image
 from wavemesh.errors import InputError
 
 FOREGROUND_ALPHA = 128  # a pixel counts as foreground from here on
+CROP_MARGIN = 0.08  # around an object, in units of its longer side, in all that the networks see
 
 
 @dataclass(frozen=True)
@@ -30,11 +31,6 @@ class Crop:
     size: float
     width: float
     height: float
-
-    @property
-    def original_size(self) -> tuple[float, float]:
-        """Width and height of the picture that was cropped."""
-        return self.width, self.height
 
     def apply(self, picture: Image.Image) -> Image.Image:
         """The window of the picture as RGBA; transparent where it reaches beyond."""

@@ -1,7 +1,8 @@
-"""The object told from its background by colour alone: GrabCut with a first guess of our own.
+"""The object told from its background by colour: GrabCut from a first guess.
 
-GrabCut (Rother, Kolmogorov and Blake 2004, through OpenCV) wants a first guess. Ours comes from a colour model of the
-picture's border: what looks like the border and hangs together with it is background, the rest starts as foreground.
+GrabCut (Rother, Kolmogorov and Blake 2004, through OpenCV) wants a first guess. It comes from a network that says what
+stands out, or else from a colour model of the picture's border: what looks like the border and hangs together with it
+is background, the rest starts as foreground.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from jaxtyping import Bool, Float, UInt8
 
 _WORKING_SIDE = 448  # GrabCut's time grows with the pixels; the mask is refined at full size afterwards
 _PLAIN_SPREAD = 12.0  # deviation in Lab up to which a border colour is a studio background, a wall or a floor
+_SURE_BACKGROUND, _SURE_OBJECT = 0.02, 0.95  # likelihoods that colour may not overrule
 _NOTICEABLE = 3.0  # deviations from the border's colours at which a pixel stands out
 
 
@@ -30,6 +32,25 @@ def grabcut_alpha(rgb: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w"]:
         return np.zeros((height, width), dtype=np.uint8)
     mask = _cut(small, guess)
     return _full_size_alpha(rgb, _without_specks(mask, 0.0005 if is_plain else 0.05))
+
+
+def refined_alpha(rgb: UInt8[np.ndarray, "h w 3"], likelihood: Float[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w"]:
+    """The object's alpha where a network gave each pixel's likelihood in [0, 1]; all zero where none reaches a half.
+
+    Colour decides where the network is in doubt, which is along the edge and at thin parts.
+    """
+    height, width = rgb.shape[:2]
+    scale = min(1.0, _WORKING_SIDE / max(height, width))
+    small_size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    likely = cv2.resize(likelihood, small_size, interpolation=cv2.INTER_AREA)
+    if not (likely >= 0.5).any() or min(small_size) < 8:
+        return np.zeros((height, width), dtype=np.uint8)
+    guess = np.where(likely >= 0.5, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
+    guess[likely < _SURE_BACKGROUND] = cv2.GC_BGD
+    guess[likely > _SURE_OBJECT] = cv2.GC_FGD
+    cv2.setRNGSeed(0)  # k-means inside GrabCut starts at random
+    small = cv2.resize(rgb, small_size, interpolation=cv2.INTER_AREA)
+    return _full_size_alpha(rgb, _without_specks(_cut(small, guess), 0.0005))
 
 
 def _distance_from_border(small: UInt8[np.ndarray, "h w 3"]) -> tuple[Float[np.ndarray, "h w"], bool]:

@@ -49,7 +49,7 @@ def colour_planes(sdf: Float[Tensor, "b m m m"], volume: Float[Tensor, "b 4 m m 
     places = surface.places()
     colour, known = _look_up(volume, places.item, places.points)
     values = torch.cat([(2.0 * colour - 1.0) * known, known], dim=1)
-    maps = places.drawn(values, len(sdf), sdf.shape[-1])
+    maps = places.maps(values, len(sdf), sdf.shape[-1])
     return fill_outwards(maps[:, :, :, :3], maps[:, :, :, 3:]).flatten(2, 3)
 
 

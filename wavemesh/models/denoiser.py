@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from wavemesh.geometry.frame import TRUNCATION
 from wavemesh.models.multiview_encoder import ViewFeatures
 from wavemesh.models.projection import ProjectiveFeatures, grid_points, soft_hull
 from wavemesh.models.silhouettes import hull_distance
@@ -27,6 +28,24 @@ HULL_CHANNELS = 8
 # Bands are several deviations large at a surface, and a step of Adam moves the sum over a kernel of 864 weights:
 # without this the whole field swings between solid and empty.
 OUTPUT_SCALE = 0.2
+
+
+@dataclass(frozen=True)
+class DenoiserConfig:
+    """Size of a denoiser: U-Net widths and blocks from fine to coarse, channels of the projected features.
+
+    decoder_blocks: blocks of the decoder from coarse to fine where it is not the encoder's mirror image. pooling: of
+    the projected features over the views (`ProjectiveFeatures`). adaptive_norm: see `WaveMeshUNet`.
+    """
+
+    widths: tuple[int, ...] = (48, 96, 192)
+    blocks: tuple[int, ...] = (1, 2, 2)
+    decoder_blocks: tuple[int, ...] | None = None
+    hidden: int = 24
+    condition_channels: int = 32
+    time_dim: int = 192
+    pooling: Literal["mean", "attention"] = "mean"
+    adaptive_norm: bool = True
 
 
 @dataclass
@@ -50,7 +69,7 @@ class Condition:
         return Condition(torch.cat([self.sites] * 2), torch.cat([self.context] * 2), torch.cat([self.keep, none]))
 
 
-def weighed(
+def signal_part(
     x_t: Float[Tensor, "n ..."],
     t: Int[Tensor, " b"],
     signal: Float[Tensor, " t"] | None,
@@ -70,9 +89,10 @@ def weighed(
 class CoarseDenoiser(nn.Module):
     """Predicts the diffusion target of the dense coarse bands (B, bands, n, n, n).
 
+    resolution: n. band_scale: what each band is divided by; as many as there are bands. signal: see `signal_part`.
     conditioning: "projective" samples the feature maps at every cell's projection; "global" sees only pooled vectors,
-    for the ablation. pooling: over views, see `ProjectiveFeatures`; adaptive_norm: see `WaveMeshUNet`.
-    hull_share: the output at t = T begins from the hull's bands times this, which makes them a diffusion target.
+    for the ablation. hull_share: the output at t = T begins from the hull's bands times this, which makes them a
+    diffusion target.
     """
 
     band_scale: Tensor
@@ -81,27 +101,20 @@ class CoarseDenoiser(nn.Module):
 
     def __init__(
         self,
-        bands: int = 8,
+        config: DenoiserConfig,
         resolution: int = 32,
-        widths: tuple[int, ...] = (48, 96, 192),
-        blocks: tuple[int, ...] = (2, 2, 2),
         map_channels: int = 48,
-        hidden: int = 24,
-        condition_channels: int = 32,
         context_dim: int = 192,
-        time_dim: int = 192,
         bank: str = "bior2.2",
         conditioning: str = "projective",
-        truncation: float = 0.09,
+        truncation: float = TRUNCATION,
         band_scale: Sequence[float] = (0.3, *(0.01,) * 7),
-        decoder_blocks: tuple[int, ...] | None = None,
         signal: Float[Tensor, " t"] | None = None,
-        backend: str = "auto",
-        pooling: Literal["mean", "attention"] = "mean",
-        adaptive_norm: bool = True,
         hull_share: float = -1.0,
+        backend: str = "auto",
     ) -> None:
         super().__init__()
+        bands = len(band_scale)
         self.register_buffer("signal", signal, persistent=False)
         self.hull_share = hull_share
         self.bands, self.resolution, self.conditioning = bands, resolution, conditioning
@@ -109,21 +122,11 @@ class CoarseDenoiser(nn.Module):
         self.register_buffer("band_scale", torch.tensor(band_scale).view(1, bands, 1, 1, 1), persistent=False)
         # The atoms' displacement is given in finest cells; a coarse cell is four of them wide, a cell of the field two.
         self.shift, self.field_shift = get_bank(bank).atom_shift(2) / 4.0, get_bank(bank).atom_shift(1) / 2.0
-        self.project = ProjectiveFeatures(map_channels, hidden, condition_channels, pooling)
+        self.project = ProjectiveFeatures(map_channels, config.hidden, config.condition_channels, config.pooling)
         self.register_buffer("place", grid_points(resolution, self.shift), persistent=False)
-        self.condition_channels = condition_channels + HULL_CHANNELS + bands
-        self.unet = WaveMeshUNet(
-            in_channels=bands + self.condition_channels + 1 + 3,
-            out_channels=2 * bands,
-            encoder_channels=tuple(widths),
-            decoder_channels=tuple(reversed(widths)),
-            blocks_per_level=tuple(blocks),
-            decoder_blocks=decoder_blocks,
-            time_emb_dim=time_dim,
-            context_dim=context_dim,
-            backend=backend,
-            adaptive_norm=adaptive_norm,
-        )
+        self.condition_channels = config.condition_channels + HULL_CHANNELS + bands
+        channels = bands + self.condition_channels + 1 + 3
+        self.unet = _unet(config, channels, 2 * bands, context_dim=context_dim, backend=backend)
 
     def condition(self, features: ViewFeatures) -> Condition:
         """The condition of all cells, from encoded views."""
@@ -154,7 +157,7 @@ class CoarseDenoiser(nn.Module):
         """The raw prediction for noisy bands at timesteps t (B,)."""
         batch, n = len(x_t), self.resolution
         keep = condition.keep.to(condition.sites.dtype)
-        noisy = weighed(x_t, t, self.signal).permute(0, 2, 3, 4, 1).reshape(batch, n**3, self.bands)
+        noisy = signal_part(x_t, t, self.signal).permute(0, 2, 3, 4, 1).reshape(batch, n**3, self.bands)
         sites = condition.sites.view(batch, n**3, -1) * keep[:, None, None]
         hull = sites[..., -self.bands :]
         flag = keep[:, None, None].expand(batch, n**3, 1)
@@ -182,39 +185,21 @@ class DetailDenoiser(nn.Module):
 
     def __init__(
         self,
-        bands: int = 7,
+        config: DenoiserConfig,
         resolution: int = 64,
-        widths: tuple[int, ...] = (32, 64, 96),
-        blocks: tuple[int, ...] = (1, 1, 1),
         map_channels: int = 48,
-        hidden: int = 16,
-        condition_channels: int = 16,
         context_dim: int = 192,
-        time_dim: int = 128,
-        truncation: float = 0.09,
-        decoder_blocks: tuple[int, ...] | None = None,
+        truncation: float = TRUNCATION,
         signal: Float[Tensor, " t"] | None = None,
         backend: str = "auto",
-        pooling: Literal["mean", "attention"] = "mean",
-        adaptive_norm: bool = True,
+        bands: int = 7,
     ) -> None:
         super().__init__()
         self.register_buffer("signal", signal, persistent=False)
         self.bands, self.resolution, self.truncation = bands, resolution, truncation
-        self.project = ProjectiveFeatures(map_channels, hidden, condition_channels, pooling)
-        self.unet = WaveMeshUNet(
-            in_channels=bands + self.NEIGHBOURS + condition_channels + 1 + 1,
-            out_channels=bands,
-            encoder_channels=tuple(widths),
-            decoder_channels=tuple(reversed(widths)),
-            blocks_per_level=tuple(blocks),
-            decoder_blocks=decoder_blocks,
-            time_emb_dim=time_dim,
-            context_dim=context_dim,
-            num_levels=4,
-            backend=backend,
-            adaptive_norm=adaptive_norm,
-        )
+        self.project = ProjectiveFeatures(map_channels, config.hidden, config.condition_channels, config.pooling)
+        channels = bands + self.NEIGHBOURS + config.condition_channels + 1 + 1
+        self.unet = _unet(config, channels, bands, context_dim=context_dim, backend=backend, num_levels=4)
 
     def condition(
         self, features: ViewFeatures, field: Float[Tensor, "b x y z"], coords: Int[Tensor, "m 4"]
@@ -228,17 +213,9 @@ class DetailDenoiser(nn.Module):
         points = (coords[:, 1:].float() + 0.5) / self.resolution * 2.0 - 1.0
         sampled = []
         for index in range(len(field)):
-            view = ViewFeatures(
-                features.maps[index : index + 1],
-                features.alpha[index : index + 1],
-                features.tokens[index : index + 1],
-                features.global_features[index : index + 1],
-                features.poses[index : index + 1],
-                features.intrinsics[index : index + 1],
-            )
-            own = points[batch == index]
-            hull = soft_hull(view, own)[0, :, None]
-            projected = self.project(view, own)[0]
+            views, own = features.of_object(index), points[batch == index]
+            hull = soft_hull(views, own)[0, :, None]
+            projected = self.project(views, own)[0]
             sampled.append(torch.cat([projected, hull.to(projected.dtype) * 2.0 - 1.0], dim=1))
         sites = torch.cat([local.to(sampled[0].dtype), torch.cat(sampled)], dim=1)
         return Condition(sites, features.tokens, features.poses.new_ones(len(field)))
@@ -250,7 +227,21 @@ class DetailDenoiser(nn.Module):
         keep = condition.keep.to(condition.sites.dtype)[sites.coords[:, 0], None]
         # The coarse field is what the details refine, so it stays when the pictures are dropped.
         local = condition.sites[:, : self.NEIGHBOURS]
-        noisy = weighed(x_t, t, self.signal, sites.coords[:, 0])
+        noisy = signal_part(x_t, t, self.signal, sites.coords[:, 0])
         tokens = torch.cat([noisy.to(local.dtype), local, condition.sites[:, self.NEIGHBOURS :] * keep, keep], dim=1)
         context = condition.context * condition.keep[:, None, None].to(condition.context.dtype)
         return self.unet(sites.replace(tokens), t, context, level=level).features.float()
+
+
+def _unet(config: DenoiserConfig, in_channels: int, out_channels: int, **others: Any) -> WaveMeshUNet:
+    return WaveMeshUNet(
+        in_channels=in_channels,
+        out_channels=out_channels,
+        encoder_channels=config.widths,
+        decoder_channels=tuple(reversed(config.widths)),
+        blocks_per_level=config.blocks,
+        decoder_blocks=config.decoder_blocks,
+        time_emb_dim=config.time_dim,
+        adaptive_norm=config.adaptive_norm,
+        **others,
+    )

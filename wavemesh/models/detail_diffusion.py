@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from wavemesh.errors import InputError
 from wavemesh.models.blocks import TimeEmbedding
-from wavemesh.models.denoiser import weighed
+from wavemesh.models.denoiser import signal_part
 from wavemesh.models.plane_bands import BANDS
 from wavemesh.models.planes import AdaptiveGroupNorm, PlaneBlock, base_width, groups_of, multiple_of_8, run_block
 
@@ -61,8 +61,8 @@ class DetailDiffusion(nn.Module):
     triplane_channels: C, of the LL band; the details have 3 C, LH, HL, HH stacked. time_embed_dim: of the time
     embedding. feature_channels: of the coarse stage's plane features, 0 if there are none. width: channels at the
     finest level, by `base_width` if None; the other levels have 2.5 and 6 times as many. signal: the schedule's share
-    of signal at each timestep, by which the noisy input is weighed; None leaves it. checkpointing: compute activations
-    again for the gradient instead of keeping them.
+    of signal at each timestep, see `signal_part`. checkpointing: compute activations again for the gradient instead
+    of keeping them.
     """
 
     signal: Tensor | None
@@ -120,7 +120,7 @@ class DetailDiffusion(nn.Module):
         condition = self.condition_encoder(condition_LL)
         if self.feature_encoder is not None and features is not None:
             condition = condition + self.feature_encoder(features)
-        noisy = weighed(noisy_details, timestep, self.signal).to(condition.dtype)
+        noisy = signal_part(noisy_details, timestep, self.signal).to(condition.dtype)
         x = torch.cat([noisy, F.gelu(condition)], dim=1)
         x = self.conv_in(x.contiguous(memory_format=torch.channels_last))
         skips = []

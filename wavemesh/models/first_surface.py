@@ -51,12 +51,12 @@ class SurfacePlaces:
     row: Int[Tensor, " k"]
     column: Int[Tensor, " k"]
 
-    def of(self, item: int) -> SurfacePlaces:
+    def of_object(self, item: int) -> SurfacePlaces:
         """The places of one object."""
         chosen = self.item == item
         return SurfacePlaces(*(tensor[chosen] for tensor in vars(self).values()))
 
-    def drawn(self, values: Float[Tensor, "k c"], batch: int, m: int) -> Float[Tensor, "b 3 2 c m m"]:
+    def maps(self, values: Float[Tensor, "k c"], batch: int, m: int) -> Float[Tensor, "b 3 2 c m m"]:
         """The values as pictures of every plane and side, 0 where nothing is met."""
         maps = values.new_zeros(batch, PLANES, SIDES, m, m, values.shape[1])
         maps[self.item, self.plane, self.side, self.row, self.column] = values

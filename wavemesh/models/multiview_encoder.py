@@ -16,7 +16,10 @@ from torch import Tensor, nn
 
 from wavemesh.errors import InputError
 from wavemesh.extras import missing
+from wavemesh.geometry.camera import DEFAULT_DISTANCE, Camera
 from wavemesh.models.blocks import resize_images
+
+FOCAL_UNIT = 2.75  # about the default focal length; the trained weights know this number
 
 
 @dataclass
@@ -34,8 +37,8 @@ class ViewFeatures:
     poses: Tensor
     intrinsics: Tensor
 
-    def only(self, index: int) -> ViewFeatures:
-        """Those of one of the objects, with B = 1."""
+    def of_object(self, index: int) -> ViewFeatures:
+        """What is known about one of the objects, B = 1."""
         return ViewFeatures(**{name: value[index : index + 1] for name, value in vars(self).items()})
 
 
@@ -218,7 +221,7 @@ class MultiViewEncoder(nn.Module):
                 f"{tuple(images.shape[:2])} views need poses ({batch}, {views}, 3, 4), not {tuple(poses.shape)}."
             )
         if intrinsics is None:
-            intrinsics = poses.new_tensor([2.7474774, 0.0, 0.0]).expand(batch, views, 3)
+            intrinsics = poses.new_tensor([Camera().focal, 0.0, 0.0]).expand(batch, views, 3)
         if images.shape[2] == 3:
             images = torch.cat([images, torch.ones_like(images[:, :, :1])], dim=2)
         flat = images.flatten(0, 1)
@@ -260,7 +263,12 @@ class MultiViewEncoder(nn.Module):
         tokens = self.to_token(deepest.flatten(2).transpose(1, 2)).unflatten(0, (batch, views))
         # The position is given in units of the default distance, so that all inputs are of order one.
         camera = torch.cat(
-            [poses[..., :3].flatten(2), poses[..., 3] / 4.56, intrinsics / poses.new_tensor([2.75, 1, 1])], dim=-1
+            [
+                poses[..., :3].flatten(2),
+                poses[..., 3] / DEFAULT_DISTANCE,
+                intrinsics / poses.new_tensor([FOCAL_UNIT, 1, 1]),
+            ],
+            dim=-1,
         )
         y = (torch.arange(rows, device=deepest.device) + 0.5) / rows * 2 - 1
         x = (torch.arange(columns, device=deepest.device) + 0.5) / columns * 2 - 1

@@ -72,8 +72,8 @@ def painted_planes(
     extent = first_surface(0.5 - hull_columns).depths
     solid = hull_columns.amax(dim=2, keepdim=True)
     places = surface.places()
-    seen = [_seen(places.of(item), pictures.of(item)) for item in range(batch)]
-    maps = places.drawn(torch.cat(seen), batch, 2 * n)
+    seen = [_seen(places.of_object(item), pictures.of_object(item)) for item in range(batch)]
+    maps = places.maps(torch.cat(seen), batch, 2 * n)
     colours, best, allowed = maps.split([3, 1, 1], dim=3)
     share = OTHER_SIDE * (1.0 - best)
     colours = fill_outwards(colours + share * colours.flip(2), best + share * best.flip(2))
@@ -94,7 +94,7 @@ def _seen(places: SurfacePlaces, picture: PosedPictures) -> Float[Tensor, "k 5"]
     towards = F.normalize(poses[:, :, 3][:, None] - places.points, dim=-1)
     facing = towards.gather(2, (2 - places.plane).expand(len(poses), -1).unsqueeze(2))[..., 0]
     facing = facing * (places.side * 2.0 - 1.0)
-    seen = visible(ndc, depth) * (facing.clamp_min(0.0) + LEAST_COSINE)
+    seen = visibility(ndc, depth) * (facing.clamp_min(0.0) + LEAST_COSINE)
     weight = seen * rgba[:, 3]
     colour = (seen.unsqueeze(1) * rgba[:, :3]).sum(dim=0) / weight.sum(dim=0).clamp_min(1e-6)
     best = (weight.amax(dim=0) / SEEN_WELL).clamp_max(1.0)
@@ -102,7 +102,7 @@ def _seen(places: SurfacePlaces, picture: PosedPictures) -> Float[Tensor, "k 5"]
     return torch.cat(values).T
 
 
-def visible(ndc: Float[Tensor, "v p 2"], depth: Float[Tensor, "v p"]) -> Float[Tensor, "v p"]:
+def visibility(ndc: Float[Tensor, "v p 2"], depth: Float[Tensor, "v p"]) -> Float[Tensor, "v p"]:
     """1 for the points that a view sees past all the other points, 0 for hidden ones and those outside of its frame."""
     # Clamped, because the sum rounds up to 2 just inside of the frame.
     place = ((ndc + 1.0) * (DEPTH_SIDE / 2.0)).long().clamp(0, DEPTH_SIDE - 1)

@@ -26,7 +26,7 @@ class PosedPictures:
         """The silhouettes."""
         return self.images[:, :, -1:]
 
-    def of(self, item: int) -> PosedPictures:
+    def of_object(self, item: int) -> PosedPictures:
         """The pictures of one object, B = 1."""
         return PosedPictures(*(tensor[item : item + 1] for tensor in (self.images, self.poses, self.intrinsics)))
 

@@ -59,7 +59,7 @@ class Silhouettes:
         usable = allowed.any(dim=1)
         return points[usable], allowed[usable]
 
-    def imposed(self, field: Float[Tensor, "n n n"]) -> Float[Tensor, "n n n"]:
+    def corrected_field(self, field: Float[Tensor, "n n n"]) -> Float[Tensor, "n n n"]:
         """The field, carved by the hull and given a solid behind every pixel of the silhouettes."""
         carved = torch.maximum(field, self.hull)
         if (carved < 0).sum() < LEAST_CARVED * (field < 0).sum():
@@ -76,7 +76,7 @@ class Silhouettes:
             told = missed[values[missed].amax(dim=1) - least[missed] > FLAT * self.truncation]
             places.append(points[told, place[told]])
             depths.append(least[told] + DEPTH * self.cell)
-        return lowered(field, torch.cat(places), torch.cat(depths), REACH) if places else field
+        return lowered_field(field, torch.cat(places), torch.cat(depths), REACH) if places else field
 
 
 def sample_field(field: Float[Tensor, "n n n"], points: Float[Tensor, "*p 3"]) -> Float[Tensor, "*p"]:
@@ -85,7 +85,7 @@ def sample_field(field: Float[Tensor, "n n n"], points: Float[Tensor, "*p 3"]) -
     return F.grid_sample(field[None, None], place, padding_mode="border", align_corners=False).view(points.shape[:-1])
 
 
-def lowered(
+def lowered_field(
     field: Float[Tensor, "n n n"], places: Float[Tensor, "m 3"], depths: Float[Tensor, " m"], reach: int
 ) -> Float[Tensor, "n n n"]:
     """The field minus a depth at each place, which falls to nothing within `reach` cells; of several the largest."""

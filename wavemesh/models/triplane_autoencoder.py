@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from wavemesh.errors import InputError
+from wavemesh.geometry.frame import TRUNCATION
 from wavemesh.models.colour_planes import COLOURS, colour_bands, colour_channels, colour_planes
 from wavemesh.models.plane_bands import BANDS, PlaneBands
 from wavemesh.models.planes import PLANES, PlaneBlock, fold_planes, fold_volume, groups_of, run_block, unfold_planes
@@ -40,7 +41,7 @@ class TriplaneAutoencoder(nn.Module):
         self,
         triplane_channels: int = 32,
         resolution: int = 64,
-        truncation: float = 0.09,
+        truncation: float = TRUNCATION,
         width: int | None = None,
         blocks: int = 2,
         checkpointing: bool = False,

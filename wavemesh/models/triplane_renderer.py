@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from wavemesh.errors import InputError
 from wavemesh.geometry.camera import Camera
 from wavemesh.geometry.camera_tensors import stack_cameras
+from wavemesh.geometry.frame import TRUNCATION
 from wavemesh.models.colour_planes import colour_channels
 from wavemesh.models.planes import PLANES
 from wavemesh.rendering.occupancy import OccupancyGrid
@@ -35,7 +36,6 @@ from wavemesh.rendering.volume import (
     render_rays,
 )
 
-TRUNCATION = 0.09
 INITIAL_BETA = 0.01
 # So many that the hidden units of all of them stay in a CPU's cache.
 POINTS_AT_ONCE = 2**14

@@ -25,6 +25,7 @@ from wavemesh.diffusion import GaussianDiffusion
 from wavemesh.diffusion.guidance import Guidance
 from wavemesh.diffusion.samplers import Callback, sample
 from wavemesh.errors import InputError
+from wavemesh.geometry.frame import TRUNCATION
 from wavemesh.models.coarse_triplane import CoarseTriplaneGen
 from wavemesh.models.colour_planes import colour_bands
 from wavemesh.models.detail_diffusion import DetailDiffusion
@@ -32,7 +33,7 @@ from wavemesh.models.painted_surface import PAINTED_CHANNELS, painted_planes
 from wavemesh.models.plane_bands import BANDS
 from wavemesh.models.planes import PLANES, fold_planes, unfold_planes
 from wavemesh.models.posed_pictures import posed_pictures
-from wavemesh.models.triplane_renderer import TRUNCATION, TriplaneRenderer
+from wavemesh.models.triplane_renderer import TriplaneRenderer
 from wavemesh.models.wavemesh import DiffusionConfig
 from wavemesh.wavelets.transform import WaveletTransform
 
@@ -128,10 +129,8 @@ class WaveletTriplaneDiffusion(nn.Module):
         if config is None:
             config = TriplaneConfig(triplane_channels, diffusion=DiffusionConfig(num_diffusion_steps))
         self.config = config
-        channels, steps = config.triplane_channels, config.diffusion
-        self.diffusion = GaussianDiffusion(
-            steps.timesteps, steps.beta_schedule, steps.prediction_type, steps.zero_terminal_snr
-        )
+        channels = config.triplane_channels
+        self.diffusion = GaussianDiffusion(**vars(config.diffusion))
         self.coarse_gen = CoarseTriplaneGen(
             triplane_channels=channels,
             resolution=config.resolution,
@@ -212,12 +211,12 @@ class WaveletTriplaneDiffusion(nn.Module):
         features = torch.cat([coarse.features, paint.features.to(coarse.features.dtype)], dim=2)
         return DetailCondition(coarse.ll - coarse.painted + painted.ll, features, painted.details, field)
 
-    def diffused(self, details: Tensor, coarse: DetailCondition) -> Tensor:
+    def detail_residual(self, details: Tensor, coarse: DetailCondition) -> Tensor:
         """What the diffusion has as x_0 for details in units of the bands: their scaled difference to the paint's."""
         return (details - coarse.painted) / self.detail_scale
 
     def details(self, x_0: Tensor, coarse: DetailCondition) -> Float[Tensor, "b 3 c n n"]:
-        """The details in units of the bands that an x_0 of the diffusion stands for; the inverse of `diffused`."""
+        """The details in units of the bands that an x_0 of the diffusion stands for; inverts `detail_residual`."""
         return coarse.painted + x_0 * self.detail_scale
 
     def denoise(

@@ -19,10 +19,11 @@ from wavemesh.checkpoint import load_module, save_weights
 from wavemesh.config import to_dict
 from wavemesh.diffusion import GaussianDiffusion
 from wavemesh.errors import InputError
-from wavemesh.models.denoiser import CoarseDenoiser, DetailDenoiser
+from wavemesh.geometry.frame import TRUNCATION
+from wavemesh.models.denoiser import CoarseDenoiser, DenoiserConfig, DetailDenoiser
 from wavemesh.models.multiview_encoder import MultiViewEncoder, ViewFeatures
 from wavemesh.models.silhouettes import Silhouettes
-from wavemesh.wavelets.sparse import active_sites
+from wavemesh.wavelets.sparse import active_sites, scatter_sites
 from wavemesh.wavelets.transform import dwt3d, field_scale, idwt3d, wavedec3d
 
 
@@ -39,24 +40,6 @@ class EncoderConfig:
     backbone: str = "pyramid"
     freeze_vision: bool = True
     scales: tuple[int, ...] | None = None
-
-
-@dataclass(frozen=True)
-class DenoiserConfig:
-    """Size of a denoiser: U-Net widths and blocks from fine to coarse, channels of the projected features.
-
-    decoder_blocks: blocks of the decoder from coarse to fine where it is not the encoder's mirror image. pooling: of
-    the projected features over the views (`ProjectiveFeatures`). adaptive_norm: see `WaveMeshUNet`.
-    """
-
-    widths: tuple[int, ...] = (48, 96, 192)
-    blocks: tuple[int, ...] = (1, 2, 2)
-    decoder_blocks: tuple[int, ...] | None = None
-    hidden: int = 24
-    condition_channels: int = 32
-    time_dim: int = 192
-    pooling: Literal["mean", "attention"] = "mean"
-    adaptive_norm: bool = True
 
 
 @dataclass(frozen=True)
@@ -98,7 +81,7 @@ class WaveMeshConfig:
 
     resolution: int = 128
     bank: str = "bior2.2"
-    truncation: float = 0.09
+    truncation: float = TRUNCATION
     conditioning: Literal["projective", "global"] = "projective"
     active_threshold: float | None = None
     coarse_scale: tuple[float, ...] = (0.35, *(0.04,) * 7)
@@ -138,61 +121,25 @@ class WaveMeshModel(nn.Module):
     def __init__(self, config: WaveMeshConfig, backend: str = "auto") -> None:
         super().__init__()
         self.config = config
-        e, c, d = config.encoder, config.coarse, config.detail
-        self.encoder = MultiViewEncoder(
-            image_size=e.image_size,
-            feature_dim=e.feature_dim,
-            freeze_vision=e.freeze_vision,
-            backbone=e.backbone,
-            widths=e.widths,
-            map_channels=e.map_channels,
-            blocks=e.blocks,
-            token_blocks=e.token_blocks,
-            scales=e.scales,
-        )
-        self.diffusion = GaussianDiffusion(
-            config.diffusion.timesteps,
-            config.diffusion.beta_schedule,
-            config.diffusion.prediction_type,
-            config.diffusion.zero_terminal_snr,
-            data_deviation=config.diffusion.data_deviation,
-        )
+        self.encoder = MultiViewEncoder(**vars(config.encoder))
+        self.diffusion = GaussianDiffusion(**vars(config.diffusion))
         shared: dict[str, Any] = {
-            "map_channels": e.map_channels,
-            "context_dim": e.feature_dim,
+            "map_channels": config.encoder.map_channels,
+            "context_dim": config.encoder.feature_dim,
+            "truncation": config.truncation,
             "signal": self.diffusion.schedule.signal,
             "backend": backend,
         }
         self.coarse = CoarseDenoiser(
-            resolution=config.resolution // 4,
-            widths=c.widths,
-            blocks=c.blocks,
-            decoder_blocks=c.decoder_blocks,
-            hidden=c.hidden,
-            condition_channels=c.condition_channels,
-            time_dim=c.time_dim,
-            pooling=c.pooling,
-            adaptive_norm=c.adaptive_norm,
-            hull_share=HULL_SHARE[config.diffusion.prediction_type],
-            conditioning=config.conditioning,
-            truncation=config.truncation,
+            config.coarse,
+            config.resolution // 4,
             bank=config.bank,
+            conditioning=config.conditioning,
             band_scale=config.coarse_scale,
+            hull_share=HULL_SHARE[config.diffusion.prediction_type],
             **shared,
         )
-        self.detail = DetailDenoiser(
-            resolution=config.resolution // 2,
-            widths=d.widths,
-            blocks=d.blocks,
-            decoder_blocks=d.decoder_blocks,
-            hidden=d.hidden,
-            condition_channels=d.condition_channels,
-            time_dim=d.time_dim,
-            pooling=d.pooling,
-            adaptive_norm=d.adaptive_norm,
-            truncation=config.truncation,
-            **shared,
-        )
+        self.detail = DetailDenoiser(config.detail, config.resolution // 2, **shared)
         self.register_buffer("coarse_scale", torch.tensor(config.coarse_scale).view(1, 8, 1, 1, 1), persistent=False)
         self.register_buffer("detail_scale", torch.tensor(config.detail_scale).view(1, 7), persistent=False)
 
@@ -215,24 +162,25 @@ class WaveMeshModel(nn.Module):
         """What the views of a single object prove about its coarse field."""
         return Silhouettes(features, 2 * self.coarse.resolution, self.config.truncation, self.coarse.field_shift)
 
-    def consistent(self, bands: Float[Tensor, "b 8 m m m"], *silhouettes: Silhouettes) -> Float[Tensor, "b 8 m m m"]:
+    def consistent_bands(
+        self, bands: Float[Tensor, "b 8 m m m"], *silhouettes: Silhouettes
+    ) -> Float[Tensor, "b 8 m m m"]:
         """The scaled coarse bands of the fields on which the silhouettes of their objects are imposed."""
         pairs = zip(silhouettes, self.coarse_field(bands), strict=True)
-        fields = torch.stack([each.imposed(field) for each, field in pairs])
+        fields = torch.stack([each.corrected_field(field) for each, field in pairs])
         approximation, details = dwt3d(fields.unsqueeze(1) * field_scale(1), self.config.bank)
         return torch.cat([approximation - self.config.empty, details], dim=1) / self.coarse_scale
 
-    def active(self, field: Float[Tensor, "b k k k"]) -> Tensor:
+    def active_mask(self, field: Float[Tensor, "b k k k"]) -> Tensor:
         """(B, k, k, k) bool: the sites whose finest details are diffused."""
         return active_sites(field.unsqueeze(1), self.config.bank, threshold=self.config.active_threshold)
 
     def decode(self, bands: Float[Tensor, "b 8 m m m"], features: Tensor, coords: Tensor) -> Float[Tensor, "b n n n"]:
         """The SDF of scaled coarse bands and scaled details (M, 7) at coords (M, 4)."""
         low = self.coarse_lowpass(bands)
-        details = low.new_zeros(len(low), *low.shape[2:], 7)
-        batch, x, y, z = coords.unbind(1)
-        details[batch, x, y, z] = features.float() * self.detail_scale
-        return idwt3d(low, details.permute(0, 4, 1, 2, 3), self.config.bank)[:, 0]
+        n = low.shape[-1]
+        details = scatter_sites(features.float() * self.detail_scale, coords, len(low), (n, n, n))
+        return idwt3d(low, details, self.config.bank)[:, 0]
 
     def networks(self) -> dict[str, nn.Module]:
         """The parts that have weights, by the names that they are stored under."""

@@ -77,6 +77,11 @@ class Output:
         """The planes in their bands, None where the method has none."""
         return None
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences about the pictures' masks: what may have gone wrong, and what to do."""
+        return tuple(note for view in self.views for note in view.notes)
+
     def colour_at(self, points: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "n 3"]:
         """The colours in [0, 1] of points on the surface: those of the vertices around them."""
         return interpolated_colours(self.mesh)(points)

@@ -104,7 +104,7 @@ def surface_field(
     if views and cameras_fit(views):
         pictures = posed_pictures(*network_tensors(views))
         silhouettes = Silhouettes(pictures, cells, renderer.truncation)
-        field = silhouettes.imposed(torch.from_numpy(field)).numpy()
+        field = silhouettes.corrected_field(torch.from_numpy(field)).numpy()
     return field
 
 

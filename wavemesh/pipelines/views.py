@@ -8,8 +8,7 @@ is known beyond it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,22 +19,31 @@ from torch import Tensor
 from wavemesh.errors import InputError
 from wavemesh.geometry.camera import Camera
 from wavemesh.geometry.camera_tensors import stack_cameras
-from wavemesh.imaging import Crop, read_picture, remove_background
+from wavemesh.imaging import (
+    CROP_MARGIN,
+    FOREGROUND_ALPHA,
+    Crop,
+    PictureSource,
+    cut_out,
+    read_picture,
+)
 
 MAX_VIEWS = 8
-FOREGROUND_ALPHA = 128
-CROP_MARGIN = 0.08
 
-PictureSource = str | Path | bytes | Image.Image | np.ndarray
 CameraEstimator = Callable[[list[Image.Image]], list[Camera]]
 
 
 @dataclass(frozen=True)
 class View:
-    """A picture (path, bytes, PIL image or array) and the camera that took it; None has it estimated."""
+    """A picture (path, bytes, PIL image or array) and the camera that took it; None has it estimated.
+
+    mask: a picture of the same proportions, white where the object is (or opaque, where it has transparency); None has
+    the object cut out.
+    """
 
     image: PictureSource
     camera: Camera | None = None
+    mask: PictureSource | None = None
 
 
 @dataclass(frozen=True)
@@ -43,6 +51,7 @@ class PreparedView:
     """A masked, cropped RGBA picture of the encoder's size with the camera of that crop.
 
     full: the masked picture before the crop. crop: the window in it. estimated: whether the camera is an estimate.
+    notes: a sentence for each thing that may go wrong with the mask. cut_by: what made the mask, see `imaging.Cutout`.
     """
 
     picture: Image.Image
@@ -50,6 +59,8 @@ class PreparedView:
     full: Image.Image
     crop: Crop
     estimated: bool
+    notes: tuple[str, ...] = ()
+    cut_by: str = "none"
 
 
 def prepare_views(
@@ -60,50 +71,39 @@ def prepare_views(
 ) -> list[PreparedView]:
     """The views, masked and cropped, each with a camera; a view that is prepared already stays as it is.
 
-    Raises InputError for no view or more than eight, an unreadable picture, one without foreground, and a prepared one
-    of another size.
+    background: how objects are cut out where there is no mask, see `imaging.cut_out`.
+    Raises InputError for no view or more than eight, an unreadable picture, one without foreground, a mask that does
+    not fit, and a prepared picture of another size.
     """
     if not 1 <= len(views) <= MAX_VIEWS:
         raise InputError(f"Between 1 and {MAX_VIEWS} pictures are needed, not {len(views)}.")
-    cut = [_cut(view, image_size, background) for view in views]
-    pictures = [picture for picture, _, _, _ in cut]
-    cameras = [camera for _, camera, _, _ in cut]
-    estimated = [
-        camera is None or (isinstance(v, PreparedView) and v.estimated)
-        for v, camera in zip(views, cameras, strict=True)
-    ]
-    if None in cameras:
-        guessed = estimate_cameras(pictures)
-        cameras = [camera or guess for camera, guess in zip(cameras, guessed, strict=True)]
-    return [
-        PreparedView(picture, camera, full, crop, guess)
-        for (picture, _, full, crop), camera, guess in zip(cut, cameras, estimated, strict=True)
-        if camera is not None
-    ]
+    names = ["The picture"] if len(views) == 1 else [f"Picture {number}" for number in range(1, len(views) + 1)]
+    cut = [_cut(view, image_size, background, name) for view, name in zip(views, names, strict=True)]
+    if all(placed for _, placed in cut):
+        return [view for view, _ in cut]
+    guessed = estimate_cameras([view.picture for view, _ in cut])
+    return [view if placed else replace(view, camera=guess) for (view, placed), guess in zip(cut, guessed, strict=True)]
 
 
 def _cut(
-    view: View | PreparedView | PictureSource, image_size: int, background: str
-) -> tuple[Image.Image, Camera | None, Image.Image, Crop]:
-    """A view's cropped picture with the camera of the crop (None where it is unknown), the full picture, the crop."""
+    view: View | PreparedView | PictureSource, image_size: int, background: str, name: str
+) -> tuple[PreparedView, bool]:
+    """A view masked and cropped, and whether its camera is known; where not, a default one stands in its place."""
     if isinstance(view, PreparedView):
         if view.picture.size != (image_size, image_size):
             width, height = view.picture.size
             raise InputError(
                 f"A prepared picture must have {image_size} x {image_size} pixels, not {width} x {height}."
             )
-        return view.picture, view.camera, view.full, view.crop
+        return view, True
     asked = view if isinstance(view, View) else View(view)
-    full = mask_picture(asked.image, background)
-    crop = object_window(full)
-    window = (crop.left, crop.top, crop.size, crop.width, crop.height)
-    camera = None if asked.camera is None else asked.camera.cropped(*window)
-    return resize_premultiplied(crop.apply(full), image_size), camera, full, crop
-
-
-def mask_picture(source: PictureSource, background: str = "auto") -> Image.Image:
-    """The picture as RGBA with the object's alpha; raises InputError if nothing is left."""
-    return remove_background(read_picture(source), background)
+    mask = None if asked.mask is None else read_picture(asked.mask)
+    cutout = cut_out(read_picture(asked.image), background, name, mask)
+    crop = object_window(cutout.picture)
+    picture = resize_premultiplied(crop.apply(cutout.picture), image_size)
+    known = asked.camera is not None
+    camera = (asked.camera or Camera()).cropped(crop.left, crop.top, crop.size, crop.width, crop.height)
+    return PreparedView(picture, camera, cutout.picture, crop, not known, cutout.notes, cutout.method), known
 
 
 def object_window(picture: Image.Image, margin: float = CROP_MARGIN) -> Crop:

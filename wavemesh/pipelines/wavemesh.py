@@ -130,7 +130,7 @@ class _Run(Run[WaveMeshSettings]):
             with self.timed("coarse"):
                 bands = self.coarse(features, cameras_fit(views))
             with self.timed("detail"):
-                coords, details = self.detail(features.only(0), bands)
+                coords, details = self.detail(features.of_object(0), bands)
         with self.timed("decode"):
             sdf = self.decode(bands, details, coords)[0].cpu().numpy()
         with self.timed("surface"):
@@ -159,10 +159,10 @@ class _Run(Run[WaveMeshSettings]):
         condition = coarse.condition(features)
         silhouettes: list[Silhouettes] = []
         if fitting and coarse.conditioning == "projective":
-            silhouettes = [model.silhouettes(features.only(frame)) for frame in range(self.frames)]
+            silhouettes = [model.silhouettes(features.of_object(frame)) for frame in range(self.frames)]
 
         def consistent(bands: Tensor) -> Tensor:
-            return model.consistent(bands, *silhouettes[: len(bands)]) if silhouettes else bands
+            return model.consistent_bands(bands, *silhouettes[: len(bands)]) if silhouettes else bands
 
         context = (condition.sites.unflatten(0, (self.frames, -1)), condition.context, condition.keep)
 
@@ -174,7 +174,7 @@ class _Run(Run[WaveMeshSettings]):
             bands = self.mean_bands(step.x_0)
             field = model.coarse_field(bands)
             coefficients = self.coefficients(bands, *self.no_details(bands))
-            return self.report("coarse", step, field, int(model.active(field).sum()), coefficients)
+            return self.report("coarse", step, field, int(model.active_mask(field).sum()), coefficients)
 
         n = coarse.resolution
         noise = torch.randn(self.frames, coarse.bands, n, n, n, generator=self.generator).to(self.device)
@@ -200,7 +200,7 @@ class _Run(Run[WaveMeshSettings]):
             details, coords = self.no_details(bands)
             return coords, details
         field = model.coarse_field(bands)
-        coords = model.active(field).nonzero()
+        coords = model.active_mask(field).nonzero()
         if self.stopped or len(coords) == 0:
             return coords, bands.new_zeros(len(coords), detail.bands)
         condition = detail.condition(features, field, coords)

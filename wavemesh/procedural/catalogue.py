@@ -44,11 +44,6 @@ GENERATORS: Mapping[str, Callable[[np.random.Generator], Builder]] = {name: make
 _SHARES = np.array([weight for *_, weight in _WEIGHTED], dtype=np.float64) / sum(weight for *_, weight in _WEIGHTED)
 
 
-def category_of(seed: int, number: int) -> str:
-    """The kind of thing that shape `number` of a seed is."""
-    return str(_WEIGHTED[int(_generator(seed, number).choice(len(_SHARES), p=_SHARES))][0])
-
-
 def _generator(seed: int, number: int) -> np.random.Generator:
     if seed < 0 or number < 0:
         raise InputError(f"Seeds and numbers of procedural shapes begin at 0, not {seed}, {number}.")

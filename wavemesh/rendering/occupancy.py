@@ -15,7 +15,6 @@ from wavemesh.rendering.rays import Rays, Samples
 
 # A ray that has lost all but this share of its light shows nothing of what follows.
 HIDDEN = 1e-4
-EMPTY_DENSITY = 0.05
 
 
 class OccupancyGrid:
@@ -34,16 +33,6 @@ class OccupancyGrid:
         self.resolution = len(occupied)
         self.occupied, self.floor = occupied, floor
         self.low, self.high = self._bounds()
-
-    @classmethod
-    def from_density(cls, density: Float[Tensor, "x y z"], threshold: float = EMPTY_DENSITY) -> OccupancyGrid:
-        """The grid of a field of which only the density at the cells' centres is known.
-
-        A cell is occupied if it or one of its 26 neighbours reaches the threshold, per world unit, and as dense as the
-        least of them. Raises InputError for values that are not finite.
-        """
-        _require_finite(density)
-        return cls(_largest(density) > threshold, -_largest(-density))
 
     @classmethod
     def from_distance(
@@ -69,7 +58,7 @@ class OccupancyGrid:
         """The share of the volume that is occupied."""
         return float(self.occupied.float().mean())
 
-    def visible(self, rays: Rays, samples: Samples) -> Bool[Tensor, "r s"]:
+    def visible_samples(self, rays: Rays, samples: Samples) -> Bool[Tensor, "r s"]:
         """Which samples can be seen at all."""
         with torch.no_grad():
             cells = self._cells(rays.at(samples.distances))

@@ -129,13 +129,13 @@ def render_rays(
         return RenderedRays(empty[:, :3], empty[:, 3], empty[:, 4])
     part = rays[hit]
     samples = stratified_samples(near[hit], far[hit], num_samples, generator)
-    seen = None if occupancy is None else occupancy.visible(part, samples)
+    seen = None if occupancy is None else occupancy.visible_samples(part, samples)
     rgb, density = _evaluate(field, part.at(samples.distances), seen, max_points)
     if importance:
         more = importance_distances(samples, absorption_weights(density, samples), importance, generator)
         samples, order = merged(samples, more)
         if occupancy is not None:
-            seen = occupancy.visible(part, samples).gather(1, order.argsort(dim=1)[:, num_samples:])
+            seen = occupancy.visible_samples(part, samples).gather(1, order.argsort(dim=1)[:, num_samples:])
         more_rgb, more_density = _evaluate(field, part.at(more), seen, max_points)
         density = torch.cat([density, more_density], dim=1).gather(1, order)
         rgb = torch.cat([rgb, more_rgb], dim=1).gather(1, order[..., None].expand(-1, -1, 3))

@@ -215,7 +215,7 @@ class _Run:
         while self.step < config.total_steps:
             outcome = self.one_step(batches)
             late = config.time_limit_s is not None and time.monotonic() - self.started > config.time_limit_s
-            broken, asked, late = self._agree(outcome is None, stop.asked, late)
+            broken, asked, late = self._any_process(outcome is None, stop.asked, late)
             if broken or outcome is None:
                 reason = "not finite"
                 message = (
@@ -269,7 +269,7 @@ class _Run:
         loss_value, norm_value = torch.stack([total, norm.detach().float()]).tolist()
         # With fp16 a gradient that overflows is skipped by the scaler, which then lowers its scale.
         usable_gradient = math.isfinite(norm_value) or accelerator.scaler is not None
-        if not self._agree(not (math.isfinite(loss_value) and usable_gradient))[0]:
+        if not self._any_process(not (math.isfinite(loss_value) and usable_gradient))[0]:
             self.optimizer.step()
             self.optimizer.zero_grad(set_to_none=True)
             # Not every part has every number.
@@ -315,7 +315,7 @@ class _Run:
         """Seed the global generators, which dropout draws from: anew at each start, and apart in each process."""
         set_seed(self.config.seed + self.step + 1_000_003 * self.rank)
 
-    def _agree(self, *flags: bool) -> tuple[bool, ...]:
+    def _any_process(self, *flags: bool) -> tuple[bool, ...]:
         """Each flag, true if it is true in any process: all must leave the loop at the same step."""
         if self.accelerator.num_processes == 1:
             return flags

@@ -60,7 +60,7 @@ class ViewsTask(TriplaneTask):
 
     extra_views = EXTRA_VIEWS
 
-    def given(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    def network_inputs(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """The views that the networks get, as arguments."""
         return {name: batch[name][:, : -self.extra_views] for name in ("images", "poses", "intrinsics")}
 
@@ -72,7 +72,7 @@ class CoarseTriplaneTask(ViewsTask):
 
     def loss(self, batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, dict[str, Any]]:
         """L1 of the band plus the losses at points."""
-        coarse = self.model.system.planes(**self.given(batch))
+        coarse = self.model.system.planes(**self.network_inputs(batch))
         target = target_bands(self.model, batch, coarse)
         band = (coarse.ll - target.ll).abs().mean()
         triplane = PlaneBands(coarse.ll, torch.zeros_like(target.details)).triplane()
@@ -80,7 +80,7 @@ class CoarseTriplaneTask(ViewsTask):
         losses = field_losses_at(self.model.system.renderer, triplane, samples)
         loss = band + self.options.field_weight * losses.total(self.options.colour_weight).mean()
         views = batch["images"].shape[1] - self.extra_views
-        return loss, {"band": band.detach(), **named(losses, f"_{views}v")}
+        return loss, {"band": band.detach(), **logged_losses(losses, f"_{views}v")}
 
     def sample_pictures(self, ema_model: nn.Module) -> dict[str, np.ndarray]:
         """A picture, what LL alone renders to, and what the autoencoder's LL renders to, for four training shapes."""
@@ -99,7 +99,7 @@ class DetailTriplaneTask(ViewsTask):
         """Diffusion loss of the scaled details, and the field and rendering losses of the predicted clean triplane."""
         options = self.options
         with torch.no_grad():
-            coarse = self.model.system.planes(**self.given(batch))
+            coarse = self.model.system.planes(**self.network_inputs(batch))
             target = target_bands(self.model, batch, coarse)
         guess = diffuse_details(self, target, coarse, generator)
         keep = ~drop_mask(len(coarse.ll), options.drop_details, generator, coarse.ll.device)
@@ -116,7 +116,7 @@ class DetailTriplaneTask(ViewsTask):
         losses = field_losses_at(self.model.system.renderer, triplane, draw_samples(batch, options.points, generator))
         rendering = self.rendering_loss(triplane, batch, generator)
         total = options.field_weight * losses.total(options.colour_weight).mean() + options.render_weight * rendering
-        return total, {"render": rendering.detach(), **named(losses)}
+        return total, {"render": rendering.detach(), **logged_losses(losses)}
 
     def rendering_loss(
         self, triplane: Float[Tensor, "b 3 c h w"], batch: dict[str, Tensor], generator: torch.Generator
@@ -156,7 +156,7 @@ class JointTriplaneTask(DetailTriplaneTask):
 
     def loss(self, batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, dict[str, Any]]:
         """Diffusion, reconstruction of LL, field and rendering losses of one pass."""
-        coarse = self.model.system.planes(**self.given(batch))
+        coarse = self.model.system.planes(**self.network_inputs(batch))
         target = target_bands(self.model, batch, coarse)
         band = (coarse.ll - target.ll).abs().mean()
         guess = diffuse_details(self, target, coarse, generator)
@@ -205,7 +205,7 @@ def diffuse_details(
     seen = replace(coarse, features=features)
     step = system.diffusion.training_step(
         lambda x_t, t: system.denoise(x_t, t, seen),
-        system.diffused(target.details, coarse),
+        system.detail_residual(target.details, coarse),
         generator=generator,
         terminal_prob=options.terminal_prob,
     )
@@ -244,7 +244,7 @@ def dissimilarity(first: Float[Tensor, "n c h w"], second: Float[Tensor, "n c h 
     return (0.5 - 0.5 * alike).mean()
 
 
-def named(losses: FieldLosses, suffix: str = "") -> dict[str, Tensor]:
+def logged_losses(losses: FieldLosses, suffix: str = "") -> dict[str, Tensor]:
     """The losses for the log."""
     return {
         f"distance{suffix}": losses.distance.detach().mean(),
@@ -260,7 +260,7 @@ def _preview(task: ViewsTask, ema_model: nn.Module, details: bool) -> np.ndarray
     model = ema_model.eval()
     device = next(model.parameters()).device
     batch = task.preview_batch(device)
-    coarse = model.system.planes(**task.given(batch))
+    coarse = model.system.planes(**task.network_inputs(batch))
     target = model.autoencoder(batch["sdf"], batch["volume"])
     none = torch.zeros_like(target.details)
     guess = model.system.mean_details(coarse) if details else none

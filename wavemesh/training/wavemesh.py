@@ -326,7 +326,7 @@ class DetailTask(_WaveMeshTask):
             noise = torch.randn(bands.shape, generator=generator, device=generator.device).to(bands.device)
             # Noise as a share of each band's deviation, most often little: sampling starts from bands that look clean.
             field = model.coarse_field(bands + self.MAX_COARSE_NOISE * level.square() * noise)
-            target, coords = gather_sites(details, model.active(field))
+            target, coords = gather_sites(details, model.active_mask(field))
             features = model.encoder.encode(batch["images"], batch["poses"], batch["intrinsics"])
         dropped = drop_mask(len(bands), options.drop_prob, generator, bands.device)
         condition = model.detail.condition(features, field, coords).dropped((~dropped).float())

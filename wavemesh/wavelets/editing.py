@@ -133,14 +133,6 @@ def with_details_of(
     return result
 
 
-def swapped_details(
-    first: SparseCoefficients, second: SparseCoefficients, levels: Iterable[int] = (2, 1)
-) -> tuple[SparseCoefficients, SparseCoefficients]:
-    """Both sets of coefficients with their details at these levels exchanged; see `with_details_of`."""
-    levels = tuple(levels)
-    return with_details_of(first, second, levels), with_details_of(second, first, levels)
-
-
 def active_points(
     coefficients: SparseCoefficients, limit: int | None = None
 ) -> tuple[Float[Tensor, "m 3"], Float[Tensor, "m"]]:

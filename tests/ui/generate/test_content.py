@@ -93,7 +93,7 @@ def test_estimates_find_their_pictures_when_some_have_gone(studio: Studio, pictu
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"coarse_steps": 0}, "coarse steps.*not 0"),
+        ({"coarse_steps": 0}, "coarse steps.*between 1 and 50, not 0"),
         ({"coarse_steps": 51}, "coarse steps.*between 1 and 50, not 51"),
         ({"detail_steps": 2.5}, "detail steps.*not 2.5"),
         ({"coarse_steps": None}, "not None"),

@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from wavemesh.ui.studio import Studio, add_pictures, make_job
+from wavemesh.settings import WaveMeshSettings
+from wavemesh.ui.generate.content import add_pictures, make_job
+from wavemesh.ui.studio import Studio
 from wavemesh.ui.widgets.line_plot import line_plot
 from wavemesh.ui.widgets.strip import FRAME_SIDE, MAX_FRAMES, Watch, filmstrip
 
@@ -16,7 +18,9 @@ def test_the_watch_tells_frames_curves_and_counts(studio: Studio, pictures: list
     held, _ = add_pictures([], pictures[:1])
     watch = Watch()
     assert watch.html() == ""
-    for update in studio.generate(make_job(held, True, 3, 2, 1.0, "ddim", 1), "session"):
+    for update in studio.generate(
+        make_job(held, True, WaveMeshSettings(coarse_steps=3, detail_steps=2, seed=1)), "session"
+    ):
         watch.add(update.measured, update.preview)
     html = watch.html()
     assert html.count("<polyline") == 4  # two drawings, a line for each stage

@@ -68,6 +68,7 @@ def chosen_settings(method: str, values: Mapping[str, Any]) -> Settings:
     for name, value in given.items():
         if value is None:
             raise InputError(f"The {known[name].label.lower()} must be given, not {value}.")
+        known[name].check_visitor(value)
     return settings_class(method).asked(**given)
 
 

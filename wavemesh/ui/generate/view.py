@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import gradio as gr
 
 from wavemesh.errors import InputError
-from wavemesh.ui.api import add_api
 from wavemesh.ui.generate.cards import Cards, build_cards, wire_cards
 from wavemesh.ui.generate.content import example_of, make_job, with_found
 from wavemesh.ui.generate.controls import Controls, build_controls, estimate_time
@@ -48,12 +47,47 @@ def generate_tab(studio: Studio, finished_run: gr.State) -> None:
         wire_cards(table)
         wire_renderer(studio, renderer, sources.credit, table, stage, finished_run)
         _wire_run(studio, table, controls, stage, finished_run)
-        add_api(studio)
 
 
 def _wire_run(studio: Studio, table: Cards, controls: Controls, stage: Stage, finished_run: gr.State) -> None:
     """Generate and Stop."""
     finished = gr.State(None, time_to_live=KEPT_S)
+
+    def whole_strip(ended: Ended, shown_run: str | None) -> Any:
+        """The strip with the steps that were not drawn while the run needed the processor."""
+        if ended is None or ended[0].folder != shown_run:
+            return gr.skip()
+        return Watch.of(studio.record(shown_run)).html()
+
+    def stop(request: gr.Request) -> Any:
+        studio.stop_flag(request.session_hash or "").set()
+        return gr.update(value="Stopping…", interactive=False)
+
+    # The mesh is shown by an event of its own: a generator sends its last values twice, and gradio's viewer stays
+    # empty when the same file arrives again while its code is still loading.
+    stage.generate.click(None, js=_LOOK, api_visibility="private")
+    stage.generate.click(
+        inspect.unwrap(_watched_run(studio, table, controls, stage, finished)),  # a type checker's wrapper would hide
+        table.inputs | controls.inputs,  # from gradio that it is a generator
+        {finished, *stage.outputs},
+        concurrency_limit=4,
+        concurrency_id="runs",
+        **PRIVATE,
+    ).then(
+        _presented(studio, table, stage, finished, finished_run),
+        {finished, table.pictures, table.estimate},
+        {finished_run, *table.outputs, *stage.outputs},
+        **PRIVATE,
+    ).then(estimate_time(studio, controls), controls.inputs, controls.estimate, **PRIVATE).then(
+        whole_strip, [finished, finished_run], stage.watch, **PRIVATE
+    )
+    stage.stop.click(stop, None, stage.stop, queue=False, **PRIVATE)
+
+
+def _watched_run(
+    studio: Studio, table: Cards, controls: Controls, stage: Stage, finished: gr.State
+) -> Callable[[Values, gr.Request], Iterator[Updates]]:
+    """A handler that makes the run that the page asks for, and shows it while it goes on."""
 
     def run(given: Values, request: gr.Request) -> Iterator[Updates]:
         ended: Ended = None
@@ -72,6 +106,14 @@ def _wire_run(studio: Studio, table: Cards, controls: Controls, stage: Stage, fi
             gr.Warning("Something went wrong on the server; the reason is in its log.", title="This did not work")
         yield {finished: ended, **stage.idle()}
 
+    return run
+
+
+def _presented(
+    studio: Studio, table: Cards, stage: Stage, finished: gr.State, finished_run: gr.State
+) -> Callable[[Values], Updates]:
+    """A handler that shows the mesh of the run that ended, where its pictures are still there."""
+
     def present(given: Values) -> Updates:
         ended: Ended = given[finished]
         pictures = given[table.pictures]
@@ -88,29 +130,4 @@ def _wire_run(studio: Studio, table: Cards, controls: Controls, stage: Stage, fi
             **stage.finished(result),
         }
 
-    def whole_strip(ended: Ended, shown_run: str | None) -> Any:
-        """The strip with the steps that were not drawn while the run needed the processor."""
-        if ended is None or ended[0].folder != shown_run:
-            return gr.skip()
-        return Watch.of(studio.record(shown_run)).html()
-
-    def stop(request: gr.Request) -> Any:
-        studio.stop_flag(request.session_hash or "").set()
-        return gr.update(value="Stopping…", interactive=False)
-
-    # The mesh is shown by an event of its own: a generator sends its last values twice, and gradio's viewer stays
-    # empty when the same file arrives again while its code is still loading.
-    stage.generate.click(None, js=_LOOK, api_visibility="private")
-    stage.generate.click(
-        inspect.unwrap(run),  # a type checker's wrapper would hide from gradio that it is a generator
-        table.inputs | controls.inputs,
-        {finished, *stage.outputs},
-        concurrency_limit=4,
-        concurrency_id="runs",
-        **PRIVATE,
-    ).then(
-        present, {finished, table.pictures, table.estimate}, {finished_run, *table.outputs, *stage.outputs}, **PRIVATE
-    ).then(estimate_time(studio, controls), controls.inputs, controls.estimate, **PRIVATE).then(
-        whole_strip, [finished, finished_run], stage.watch, **PRIVATE
-    )
-    stage.stop.click(stop, None, stage.stop, queue=False, **PRIVATE)
+    return present

@@ -1,0 +1,67 @@
+"""U-2-Net small: the same answers as the original file through onnxruntime, loaded only when it is asked for."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from wavemesh.imaging.u2netp import SIDE, U2Netp, saliency
+from wavemesh.weights import resolve
+
+# What onnxruntime made of `drawn()` with u2netp.onnx in float32, averaged over 8 x 8 pixels.
+REFERENCE = Path(__file__).with_name("u2netp_reference.npy")
+
+
+def drawn() -> tuple[np.ndarray, np.ndarray]:
+    """A ball on a leg before a ramp of colours, (320, 320, 3) uint8, and its mask."""
+    down, across = np.mgrid[:SIDE, :SIDE]
+    behind = np.stack([120 + across // 4, 140 + down // 8, 150 - across // 8], axis=-1)
+    ball = (down - 180) ** 2 + (across - 140) ** 2 < 80**2
+    leg = (abs(across - 140) < 6) & (down >= 180) & (down < 300)
+    mask = ball | leg
+    rgb = np.where(mask[..., None], np.array([200, 60, 40]) - down[..., None] // 8, behind)
+    return rgb.astype(np.uint8), mask
+
+
+def test_answers_as_the_original_does() -> None:
+    rgb, mask = drawn()
+    found = saliency(rgb)
+    assert found.dtype == np.float32
+    means = found.reshape(40, 8, 40, 8).mean(axis=(1, 3))
+    assert np.abs(means - np.load(REFERENCE).astype(np.float32)).mean() < 0.002
+    assert ((found > 0.5) & mask).sum() / ((found > 0.5) | mask).sum() > 0.98
+    with torch.autocast("cpu", torch.bfloat16):  # whoever calls it, it computes in float32
+        assert np.array_equal(saliency(rgb), found)
+
+
+def test_any_size_and_a_black_picture() -> None:
+    rgb, mask = drawn()
+    wide = np.pad(rgb, [(0, 0), (40, 60), (0, 0)], mode="edge")
+    found = saliency(wide)
+    assert found.shape == (320, 420)
+    assert ((found > 0.5) & np.pad(mask, [(0, 0), (40, 60)])).sum() > 0.9 * mask.sum()
+    assert np.isfinite(saliency(np.zeros((5, 7, 3), dtype=np.uint8))).all()
+
+
+def test_the_weights_are_those_of_the_card() -> None:
+    folder = resolve(None, "cutout")
+    network = U2Netp.load(folder)
+    assert sum(each.numel() for each in network.parameters()) == 1_125_485
+    assert all(each.dtype == torch.float32 for each in network.parameters())
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 2.4e6
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    assert "309c8469258dda742793dce0ebea8e6dd393174f89934733ecc8b14c76f4ddd8" in card
+    assert "Apache-2.0" in card
+    assert "U-2-Net" in (folder.parents[1] / "ATTRIBUTION.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_imaging_alone_loads_neither_torch_nor_opencv() -> None:
+    code = "import sys, wavemesh.imaging; print(*({'torch', 'cv2'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
