@@ -15,10 +15,8 @@ from wavemesh.errors import InputError
 _log = logging.getLogger(__name__)
 
 
-def explained(handler: Any) -> Callable[..., Any]:
+def explained(handler: Callable[..., Any]) -> Callable[..., Any]:
     """The handler of an event: what fails is said in a notice and changes nothing on the page."""
-    if isinstance(handler, int):  # the number of outputs, which older callers give
-        return explained
 
     @wraps(handler)
     def handled(*arguments: Any) -> Any:

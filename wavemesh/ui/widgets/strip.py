@@ -46,8 +46,6 @@ class Watch:
             watch.add(step, paint_field(record.field(index), *look, FRAME_SIDE) if index in drawn else None)
         return watch
 
-    of = of_record  # its older name
-
     def add(self, step: StepRecord | None, preview: np.ndarray | None) -> None:
         """Take in what one update brought."""
         if step is None:
