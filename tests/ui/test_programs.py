@@ -11,6 +11,7 @@ import re
 import subprocess
 import urllib.request
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from mcp.client.streamable_http import streamablehttp_client
 
 from wavemesh.errors import InputError
 from wavemesh.ui.app import mcp_wanted
+from wavemesh.ui.arguments import accept_file_lists
 
 ROOT = Path(__file__).resolve().parents[2]
 ENDPOINTS = {"/generate", "/step", "/edit_wavelets", "/reshape", "/turntable", "/render_views", "/compare"}
@@ -62,6 +64,15 @@ def test_an_agent_makes_a_mesh(served: str, pictures: list[Path], pipeline: Any,
     (link,) = re.findall(r"http[^'\"]*\.glb", "".join(part.text for part in answer.content))
     urllib.request.urlretrieve(link, tmp_path / "mesh.glb")
     assert len(trimesh.load(tmp_path / "mesh.glb", force="mesh").faces) > 100
+
+
+def test_files_in_lists_and_files_that_may_be_left_out_are_found() -> None:
+    found: list[Any] = []
+    server = SimpleNamespace(convert_strings_to_filedata=lambda value, places: found.extend(places))
+    accept_file_lists(server)
+    schema = [["one"], ["many", "items"], ["maybe", "oneOf", 1], ["absent"]]
+    server.convert_strings_to_filedata({"one": "a", "many": ["b", "c"], "maybe": "d"}, schema)
+    assert found == [["one"], ["many", 0], ["many", 1], ["maybe"]]
 
 
 def test_an_agent_is_told_what_cannot_be_done(served: str) -> None:

@@ -1,61 +1,66 @@
-"""The endpoint for programs: `gradio_client` calls "/generate" with files and gets progress and the mesh."""
+"""What programs and agents can do: the endpoints.
+
+All but "generate" look at a run bundle (.zip) that "generate" gave back, or at a mesh. They keep nothing: files go in,
+files and facts come out.
+"""
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Iterator
-from dataclasses import replace
-from typing import Any
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 import gradio as gr
+from gradio import FileData
+from PIL import Image
+from pydantic import StrictFloat
 
 from wavemesh.errors import InputError
-from wavemesh.settings import WaveMeshSettings, by_option
-from wavemesh.ui.arguments import files_argument, json_argument
-from wavemesh.ui.generate.content import add_pictures, make_job
-from wavemesh.ui.pictures import MAX_VIEWS, Number, parse_cameras
+from wavemesh.geometry.camera import Camera
+from wavemesh.geometry.export import mesh_bytes
+from wavemesh.ui.compare.content import measure
+from wavemesh.ui.endpoint import offer, sent_file
+from wavemesh.ui.generate.request import progress_facts, requested_job, run_options
+from wavemesh.ui.generate.truth import rendered_pictures
+from wavemesh.ui.result.content import Shape, Shapes
+from wavemesh.ui.steps.content import step_facts, step_mesh
 from wavemesh.ui.studio import Studio
+from wavemesh.ui.triplane.content import Gains, volume_picture
+from wavemesh.ui.triplane.decoder import FINE_SIDE, PlaneDecoder
+from wavemesh.ui.wavelets.content import Comparison, Decoded, wavelet_coefficients
+from wavemesh.ui.wavelets.edit import edit_by_names
+from wavemesh.ui.workspace import new_result_folder
 
-_MEASURED = ("noise_level", "change", "active_sites", "guidance_norm")
+if TYPE_CHECKING:
+    from wavemesh.pipelines.record import RunRecord
+
+Facts = dict[str, Any]
 
 
 def add_api(studio: Studio) -> None:
-    """Add the endpoint "generate" to the current Blocks; nothing of it is seen on the page."""
-    defaults = studio.shipped["wavemesh"]
-    assert isinstance(defaults, WaveMeshSettings)
+    """Add the endpoints to the current Blocks; nothing of them is seen on the page."""
+    made = _Endpoints(studio)
+    tools: list[Callable[..., Any]] = [
+        made.step, made.edit_wavelets, made.reshape, made.turntable, made.render_views, made.compare,
+    ]  # fmt: skip
+    if "triplane" in studio.methods:
+        tools.append(made.render_triplane)
     with gr.Column(visible=False):
-        pictures = files_argument("Pictures")
-        cameras = json_argument(
-            [], "Cameras: none, or one object with azimuth_deg, elevation_deg, ... (or null) for each picture"
-        )
-        coarse_steps = gr.Number(defaults.coarse_steps, label="Coarse steps", precision=0)
-        detail_steps = gr.Number(defaults.detail_steps, label="Detail steps", precision=0)
-        guidance = gr.Number(defaults.guidance_scale, label="Guidance")
-        sampler = gr.Textbox(defaults.sampler, label="Sampler")
-        seed = gr.Number(0, label="Seed", precision=0)
-        method = gr.Textbox(studio.methods[0], label=f"Method: {' or '.join(studio.methods)}")
-        resolution = gr.Number(defaults.resolution, label="Resolution: 64 leaves the detail stage out", precision=0)
-        threshold = gr.Number(0.0, label="Sparsity threshold: fine coefficients under it are dropped")
-        turns = gr.Number(defaults.frames, label="Frames: 1, 2 or 4 a quarter turn apart", precision=0)
-        progress = gr.JSON(label="Progress")
-        mesh = gr.File(label="Mesh (.glb)")
-        bundle = gr.File(label="Run bundle (.zip), for `wavemesh replay`")
-        button = gr.Button("Generate")
+        offer(made.generate, run_options(studio.shipped), concurrency_limit=4, concurrency_id="runs")
+        for tool in tools:
+            offer(tool, concurrency_limit=2, concurrency_id="tools")
 
-    def generate(  # noqa: D417, the request comes from the server
-        pictures: list[str] | None,
-        cameras: Any,
-        coarse_steps: Number | None,
-        detail_steps: Number | None,
-        guidance: Number | None,
-        sampler: str,
-        seed: Number | None,
-        method: str,
-        resolution: Number | None,
-        threshold: Number | None,
-        turns: Number | None,
-        request: gr.Request,
-    ) -> Iterator[tuple[dict[str, Any], str | None, str | None]]:
+
+class _Endpoints:
+    """Each method is an endpoint, documented for those who call it."""
+
+    def __init__(self, studio: Studio) -> None:
+        self._studio = studio
+
+    def generate(  # noqa: D417, the request comes from the server and the settings say themselves what they are
+        self, request: gr.Request, pictures: list[FileData], cameras: tuple[Any, ...] = (), **settings: Any
+    ) -> Iterator[tuple[Facts, FileData | None, FileData | None]]:
         """Turn one or several pictures of an object into a mesh; streams progress, the last item has the files.
 
         The progress of a step has its noise level, how much it changed the predicted field, and the active sites.
@@ -63,55 +68,180 @@ def add_api(studio: Studio) -> None:
         Args:
             pictures: One to eight files, PNG, JPEG or WebP; with transparency they need no background removal.
             cameras: One object with azimuth_deg, elevation_deg, ... or null for each picture; [] estimates all.
-            coarse_steps: Denoising steps for the overall shape, 1 to 50; of the method triplane, all its steps.
-            detail_steps: Denoising steps for the fine surface, 1 to 50.
-            guidance: Above 1 the pictures are followed harder, at twice the time.
-            sampler: ddim, dpmpp_2m or ddpm.
-            seed: A whole number; the same seed and pictures give the same mesh.
-            method: wavemesh, or triplane where its weights are there.
-            resolution: 128, or 64 to leave the detail stage out.
-            threshold: Fine wavelet coefficients smaller than this are dropped, 0 to 0.02.
-            turns: Frames a quarter turn apart, 1, 2 or 4; the overall shape is their mean.
 
         Returns:
             Progress as numbers, the mesh (.glb) and the run bundle (.zip); the files come with the last item.
         """
-        try:
-            paths = pictures or []
-            if len(paths) > MAX_VIEWS:
-                raise InputError(f"At most {MAX_VIEWS} pictures can be used, not {len(paths)}.")
-            given = parse_cameras(cameras, len(paths))
-            held, problems = add_pictures([], paths)
-            if problems:
-                raise InputError(problems[0])
-            asked = {"guidance": guidance, "sampler": sampler, "seed": seed}
-            if method == "triplane":
-                asked |= {"steps": coarse_steps}
-            else:
-                asked |= {"coarse_steps": coarse_steps, "detail_steps": detail_steps, "resolution": resolution}
-                asked |= {"threshold": threshold, "frames": turns}
-            job = make_job(held, True, by_option(method, asked))
-            job = replace(job, views=tuple((picture.used, camera) for picture, camera in zip(held, given, strict=True)))
-            # Without a browser there is no session to speak of: every call gets its own.
-            for update in studio.generate(job, f"api{request.session_hash or ''}"):
-                state = {"stage": update.stage, "step": update.step, "num_steps": update.num_steps}
-                state["message"] = update.progress.message
-                if update.measured is not None:
-                    state |= {name: getattr(update.measured, name) for name in _MEASURED}
-                if update.result is None:
-                    yield state, None, None
-                else:
-                    result = update.result
-                    state |= {"vertices": result.vertices, "faces": result.faces, "seconds": round(result.seconds, 2)}
-                    yield state, result.files[".glb"], result.files[".zip"]
-        except InputError as error:
-            raise gr.Error(str(error), print_exception=False) from error
+        job = requested_job([picture.path for picture in pictures], list(cameras), settings)
+        # Without a browser there is no session to speak of: every call gets its own.
+        for update in self._studio.generate(job, f"api{request.session_hash or ''}"):
+            files = {} if update.result is None else update.result.files
+            yield progress_facts(update), *(sent_file(files[suffix]) if files else None for suffix in (".glb", ".zip"))
 
-    button.click(
-        inspect.unwrap(generate),  # a type checker's wrapper would hide from gradio that it is a generator
-        [pictures, cameras, coarse_steps, detail_steps, guidance, sampler, seed, method, resolution, threshold, turns],
-        [progress, mesh, bundle],
-        api_name="generate",
-        concurrency_limit=4,
-        concurrency_id="runs",
-    )
+    def step(self, bundle: FileData, number: int = 1) -> tuple[Facts, FileData]:
+        """The numbers and the mesh that one recorded step of a run bundle predicted; no model is evaluated.
+
+        Args:
+            bundle: The run bundle (.zip) that the endpoint generate gave back.
+            number: The step, from 1; the steps of all stages are counted through.
+
+        Returns:
+            The step's numbers and its mesh (.glb).
+        """
+        record = _record(bundle)
+        facts, mesh = step_facts(record, number - 1), step_mesh(record, number - 1)
+        return facts, self._written("step.glb", mesh_bytes(mesh, ".glb"))
+
+    def edit_wavelets(
+        self, bundle: FileData, gains: dict[str, StrictFloat] = {}, threshold: float = 0.0,  # noqa: B006, never changed
+        mode: Literal["hard", "soft"] = "hard", muted: tuple[int, ...] = (), other: FileData | None = None,
+        taken: tuple[int, ...] = (),
+    ) -> tuple[FileData, Facts]:  # fmt: skip
+        """Change the wavelet coefficients of a finished run and decode them again; no model is run.
+
+        Args:
+            bundle: The run bundle (.zip) that the endpoint generate gave back.
+            gains: Factors by band, such as {"1 ddd": 0.5}; bands are a level (1 is fine) and pywt's name.
+            threshold: Details smaller than this are removed.
+            mode: hard or soft thresholding.
+            muted: Levels whose details are set to zero, such as [1].
+            other: The bundle of another run, to take details from; may be left out.
+            taken: Levels whose details are taken from the other run.
+
+        Returns:
+            The edited mesh (.glb) and how far the surface moved.
+        """
+        edit = edit_by_names(gains, threshold, mode, list(muted), list(taken))
+        before = wavelet_coefficients(_record(bundle))
+        source = wavelet_coefficients(_record(other)) if edit.taken and other is not None else None
+        comparison = Comparison(Decoded(before), Decoded(edit.applied(before, source)))
+        return self._written("edited-mesh.glb", mesh_bytes(comparison.after.mesh, ".glb")), comparison.measures()
+
+    def reshape(
+        self, bundle: FileData, level: float = 0.0, max_faces: int = 0, repaired: bool = False,
+        suffix: Literal[".glb", ".obj", ".ply", ".stl"] = ".glb", texture: bool = False, size_mm: float = 0.0,
+    ) -> tuple[FileData, Facts]:  # fmt: skip
+        """Give a finished run's mesh at another iso-level, with fewer faces or repaired, with its health card.
+
+        Args:
+            bundle: The run bundle (.zip) that the endpoint generate gave back.
+            level: Iso-level in world units, -0.06 to 0.06; above 0 the shape grows.
+            max_faces: Budget of triangles; 0 keeps all.
+            repaired: Whether the mesh becomes a closed solid for printing.
+            suffix: .glb, .obj, .ply or .stl.
+            texture: Whether the colours are baked into a texture (.glb and .obj).
+            size_mm: Longest side of an .stl in mm; 0 leaves world units.
+
+        Returns:
+            The mesh file and its health: components, watertightness, volume, thinnest part.
+        """
+        shapes, shape = _shapes(bundle), Shape("", level, max_faces, repaired)
+        folder = new_result_folder(self._studio.workspace)
+        path = shapes.export(shape, suffix, folder, texture=texture, size_mm=size_mm)
+        health = shapes.health(shape)
+        facts = {**asdict(health), "printable": health.printable, "repair": shapes.summary(shape)}
+        return sent_file(path), facts
+
+    def turntable(
+        self, bundle: FileData, level: float = 0.0, max_faces: int = 0, repaired: bool = False,
+        film_suffix: Literal[".gif", ".mp4"] = ".mp4",
+    ) -> FileData:  # fmt: skip
+        """Film one turn of a finished run's mesh.
+
+        Args:
+            bundle: The run bundle (.zip) that the endpoint generate gave back.
+            level: Iso-level in world units, -0.06 to 0.06; above 0 the shape grows.
+            max_faces: Budget of triangles; 0 keeps all.
+            repaired: Whether the mesh becomes a closed solid for printing.
+            film_suffix: .gif or .mp4.
+
+        Returns:
+            The film.
+        """
+        film = _shapes(bundle).turntable(Shape("", level, max_faces, repaired), film_suffix)
+        return self._written(f"turntable{film_suffix}", film)
+
+    def render_views(
+        self, mesh: FileData, views: int = 4, azimuth: float = 30, elevation: float = 20
+    ) -> tuple[list[FileData], list[Facts]]:
+        """Render views of a mesh from a ring of cameras; the cameras come back as generate takes them.
+
+        Args:
+            mesh: A file with the suffix .glb, .obj, .ply, .stl or .off.
+            views: How many, 1 to 8; they go evenly round the mesh.
+            azimuth: Of the first view, in degrees; 0 is the front.
+            elevation: Of all views, -90 to 90 degrees.
+
+        Returns:
+            The pictures and their cameras.
+        """
+        rendered = rendered_pictures(mesh.path, views, azimuth, elevation, self._studio.workspace)
+        folder = new_result_folder(self._studio.workspace)
+        files = []
+        for number, picture in enumerate(rendered):
+            picture.cutout.save(folder / f"view{number}.png")
+            files.append(sent_file(folder / f"view{number}.png"))
+        return files, [asdict(picture.camera or Camera()) for picture in rendered]
+
+    def compare(self, bundle: FileData, mesh: FileData) -> Facts:
+        """Chamfer, F-scores, IoU of every step of a run against a true mesh, beside visual hull and codec ceiling.
+
+        The mesh is centred and its longest side scaled to 1.8, as render_views does; the run's cameras must fit that.
+
+        Args:
+            bundle: The run bundle (.zip) that the endpoint generate gave back.
+            mesh: The true mesh, with the suffix .glb, .obj, .ply, .stl or .off.
+
+        Returns:
+            The scores by name.
+        """
+        from wavemesh.geometry.untrusted import read_untrusted_mesh
+
+        *_, (_, measured) = measure(_record(bundle), read_untrusted_mesh(mesh.path))
+        assert measured is not None
+        return measured.to_dict()
+
+    def render_triplane(
+        self, bundle: FileData, ll: float = 1.0, lh: float = 1.0, hl: float = 1.0, hh: float = 1.0,
+        azimuth: float = 30.0, elevation: float = 20.0, size: int = FINE_SIDE,
+    ) -> FileData:  # fmt: skip
+        """Render a finished triplane run from any side, its bands scaled by gains; no diffusion is run.
+
+        Args:
+            bundle: The run bundle (.zip) that the endpoint generate gave back for the method triplane.
+            ll: Gain of the coarse band.
+            lh: Gain of the horizontal details.
+            hl: Gain of the vertical details.
+            hh: Gain of the diagonal details.
+            azimuth: In degrees; 0 is the front.
+            elevation: In degrees, -90 to 90.
+            size: Pixels on a side, 16 to 512.
+
+        Returns:
+            The picture.
+        """
+        decoder = PlaneDecoder(self._studio.factories["triplane"], self._studio.accelerator)
+        picture = volume_picture(_record(bundle), decoder, Gains(ll, lh, hl, hh), azimuth, elevation, size)
+        path = new_result_folder(self._studio.workspace) / "picture.png"
+        Image.fromarray(picture).save(path)
+        return sent_file(path)
+
+    def _written(self, name: str, content: bytes) -> FileData:
+        path = new_result_folder(self._studio.workspace) / name
+        path.write_bytes(content)
+        return sent_file(path)
+
+
+def _record(bundle: FileData) -> RunRecord:
+    from wavemesh.pipelines.bundle import read_bundle
+
+    try:
+        return read_bundle(bundle.path)
+    except InputError as error:
+        # Its path on the server is nobody's business.
+        raise InputError(str(error).replace(bundle.path, Path(bundle.path).name)) from None
+
+
+def _shapes(bundle: FileData) -> Shapes:
+    record = _record(bundle)
+    return Shapes(lambda _: record)

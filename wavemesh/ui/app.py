@@ -31,17 +31,16 @@ def build(studio: Studio) -> gr.Blocks:
     """The page over a studio; serve it with `serve`."""
     import gradio as gr
 
-    from wavemesh.ui.bench_api import add_result_api, add_step_api, add_triplane_api, add_wavelet_api
+    from wavemesh.ui.api import add_api
     from wavemesh.ui.compare.view import compare_tab
-    from wavemesh.ui.compare_api import add_compare_api
     from wavemesh.ui.generate.view import generate_tab
     from wavemesh.ui.result.view import result_tab
     from wavemesh.ui.steps.view import steps_tab
-    from wavemesh.ui.triplane.decoder import PlaneDecoder
     from wavemesh.ui.triplane.view import triplane_tab
     from wavemesh.ui.wavelets.view import wavelet_tab
 
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(KEPT_S, KEPT_S), fill_width=True) as page:
+        add_api(studio)  # first, so that no handler of the page has the name of an endpoint
         gr.HTML(_HEADER)
         # The folder of the session's last finished run; the tabs that look at runs listen to it.
         finished_run = gr.State(None, time_to_live=KEPT_S)
@@ -53,12 +52,6 @@ def build(studio: Studio) -> gr.Blocks:
                 triplane_tab(studio, finished_run)
             result_tab(studio, finished_run)
             compare_tab(studio, finished_run)
-        add_step_api(studio)
-        add_wavelet_api(studio)
-        if "triplane" in studio.methods:
-            add_triplane_api(PlaneDecoder(studio.factories["triplane"], studio.accelerator))
-        add_result_api(studio)
-        add_compare_api(studio)
     return page
 
 

@@ -70,13 +70,18 @@ class Picture:
         return crop_foreground(self.used, _FRAME_MARGIN)[0], _UNKNOWN
 
 
-def cut_out(path: str | Path, camera: Camera | None = None, name: str | None = None) -> Picture:
-    """The picture of a file without its background; raises InputError if it cannot be used."""
+def cut_out(
+    path: str | Path, camera: Camera | None = None, name: str | None = None, background: str = "auto"
+) -> Picture:
+    """The picture of a file without its background; raises InputError if it cannot be used.
+
+    background: how it is cut away, as in `remove_background`.
+    """
     name = name or Path(path).name
     picture = read_picture(path, name)
     if max(picture.size) > KEPT_SIDE:
         picture.thumbnail((KEPT_SIDE, KEPT_SIDE), Image.Resampling.LANCZOS)
-    cutout = remove_background(picture, name=name)
+    cutout = remove_background(picture, background, name)
     untouched = ImageChops.difference(picture.getchannel("A"), cutout.getchannel("A")).getbbox() is None
     return Picture(name, cutout, camera, whole=None if untouched else picture)
 

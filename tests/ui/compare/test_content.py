@@ -17,7 +17,7 @@ from wavemesh.pipelines.outputs import StepReport
 from wavemesh.pipelines.record import Recorder, RunRecord
 from wavemesh.settings import WaveMeshSettings
 from wavemesh.ui.compare import content as compare
-from wavemesh.ui.compare.content import Displacement, measure, measured_html, rerun, without_view
+from wavemesh.ui.compare.content import Displacement, job_again, job_without_view, measure, measured_html
 from wavemesh.ui.generate.content import example_pictures, make_job
 from wavemesh.ui.generate.truth import rendered_pictures, truth_mesh
 from wavemesh.ui.studio import Studio
@@ -101,7 +101,7 @@ def test_a_run_is_measured_against_the_truth(
 
 def test_a_run_is_made_again_with_other_settings(sphere_file: Path, studio: Studio, pipeline: Any) -> None:
     record = studio.record(run_of(studio, sphere_file))
-    job = rerun(replace(record, settings=replace(record.settings, frames=4)), guidance_scale=4.0)
+    job = job_again(replace(record, settings=replace(record.settings, frames=4)), guidance_scale=4.0)
     list(studio.generate(job, "again"))
     first, second = pipeline.calls
     assert second["guidance_scale"] == 4.0
@@ -109,13 +109,13 @@ def test_a_run_is_made_again_with_other_settings(sphere_file: Path, studio: Stud
     assert second["seed"] == first["seed"] == 3
     assert (second["coarse_steps"], second["detail_steps"]) == (2, 1)
     assert [view.camera for view in second["views"]] == record.cameras
-    fewer = without_view(record, 2)
+    fewer = job_without_view(record, 2)
     assert [view.camera for view in fewer.prepared] == [record.cameras[0], record.cameras[2]]
     for number in (0, 4):
         with pytest.raises(InputError, match=f"views 1 to 3, not {number}"):
-            without_view(record, number)
+            job_without_view(record, number)
     with pytest.raises(InputError, match="one picture only"):
-        without_view(studio.record(run_of(studio, sphere_file, 1)), 1)
+        job_without_view(studio.record(run_of(studio, sphere_file, 1)), 1)
 
 
 def test_displacement_has_the_sign_of_growth() -> None:

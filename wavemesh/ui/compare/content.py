@@ -17,8 +17,8 @@ from wavemesh.errors import InputError
 from wavemesh.geometry.frame import beside
 from wavemesh.ui.runner import Job
 from wavemesh.ui.widgets.colours import diverging, legend
+from wavemesh.ui.widgets.line_plot import line_plot
 from wavemesh.ui.widgets.painting import paint_mesh
-from wavemesh.ui.widgets.strip import plot
 
 if TYPE_CHECKING:
     import trimesh
@@ -41,7 +41,7 @@ class Truth:
     points: SurfacePoints
 
     @classmethod
-    def of(cls, mesh: trimesh.Trimesh) -> Truth:
+    def of_mesh(cls, mesh: trimesh.Trimesh) -> Truth:
         """The truth of a mesh in the world frame."""
         from wavemesh.geometry.orbit_depth import look_around
         from wavemesh.geometry.sdf import mesh_to_sdf
@@ -87,7 +87,7 @@ def measure(record: RunRecord, mesh: trimesh.Trimesh) -> Iterator[tuple[str, Mea
     from wavemesh.evaluation.baselines import codec_ceiling, visual_hull
 
     yield "Looking at the true mesh", None
-    truth = Truth.of(mesh)
+    truth = Truth.of_mesh(mesh)
     steps = []
     for index in range(len(record.steps)):
         yield f"Measuring step {index + 1} of {len(record.steps)}", None
@@ -105,7 +105,7 @@ def measure(record: RunRecord, mesh: trimesh.Trimesh) -> Iterator[tuple[str, Mea
 def measured_html(measured: Measured) -> str:
     """The scores as curves over the steps, beside the hull and the ceiling, and as a table."""
     drawn = "".join(
-        plot(
+        line_plot(
             title,
             [("", [getattr(step, name) for step in measured.steps])],
             number="{:.3f}".format,
@@ -133,7 +133,7 @@ def scores_table(rows: Sequence[tuple[str, Scores]]) -> str:
     )
 
 
-def rerun(record: RunRecord, views: Sequence[int] | None = None, **changes: Any) -> Job:
+def job_again(record: RunRecord, views: Sequence[int] | None = None, **changes: Any) -> Job:
     """The job that makes a run again, from all or some of its views (by index), with other settings as named."""
     chosen = range(len(record.pictures)) if views is None else views
     prepared = record.views()
@@ -146,14 +146,14 @@ def rerun(record: RunRecord, views: Sequence[int] | None = None, **changes: Any)
     )
 
 
-def without_view(record: RunRecord, number: int) -> Job:
+def job_without_view(record: RunRecord, number: int) -> Job:
     """The run again without its view `number` (from 1); InputError where that is its only one, or none of its own."""
     count = len(record.pictures)
     if count < 2:
         raise InputError("This run has one picture only; leaving one out needs at least two.")
     if not 1 <= number <= count:
         raise InputError(f"The run has the views 1 to {count}, not {number}.")
-    return rerun(record, [index for index in range(count) if index != number - 1])
+    return job_again(record, [index for index in range(count) if index != number - 1])
 
 
 @dataclass(frozen=True)
@@ -191,11 +191,16 @@ class Displacement:
         return f'{legend("Displacement of the surface", *ends)}<p class="wm-note">{line}</p>'
 
 
-def look(record: RunRecord) -> tuple[float, float]:
-    """From where the tab looks at a run's shapes: from beside its first camera."""
+def viewpoint(record: RunRecord) -> tuple[float, float]:
+    """Azimuth and elevation in degrees from where a run's shapes are looked at: from beside its first camera."""
     return beside(record.cameras[0].azimuth_deg, record.cameras[0].elevation_deg)
 
 
-def mesh_picture(record: RunRecord, from_: tuple[float, float]) -> np.ndarray:
+def mesh_picture(record: RunRecord, azimuth_deg: float, elevation_deg: float) -> np.ndarray:
     """The result of a run in its colours (s, s, 4) uint8."""
-    return paint_mesh(record.mesh, *from_, PICTURE_SIDE, in_clay=False)
+    return paint_mesh(record.mesh, azimuth_deg, elevation_deg, PICTURE_SIDE, in_clay=False)
+
+
+def note_html(message: str) -> str:
+    """A line of words."""
+    return f'<p class="wm-note">{html.escape(message)}</p>'

@@ -2,33 +2,35 @@
 
 from __future__ import annotations
 
-import html
 import inspect
-import logging
 from collections.abc import Callable, Generator, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import gradio as gr
+import numpy as np
 
 from wavemesh.errors import InputError
 from wavemesh.ui.compare.content import (
     Displacement,
     Truth,
-    look,
+    job_again,
+    job_without_view,
     measure,
     measured_html,
     mesh_picture,
-    rerun,
+    note_html,
     scores_table,
-    without_view,
+    viewpoint,
 )
 from wavemesh.ui.generate.truth import truth_mesh
-from wavemesh.ui.pictures import Number
 from wavemesh.ui.runner import Job
 from wavemesh.ui.studio import Studio
+from wavemesh.ui.widgets.events import PRIVATE, TOOLS, Updates, Values
 from wavemesh.ui.widgets.finished import nothing_to_inspect
+from wavemesh.ui.widgets.notices import failures_told
 
-_log = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from wavemesh.pipelines.record import RunRecord
 
 _EMPTY = nothing_to_inspect("Here it can be measured, and compared with other runs of the same pictures.")
 _NO_TRUTH = (
@@ -37,235 +39,205 @@ _NO_TRUTH = (
 _STOPPED = "Stopped early"
 _TRUTH = "The pictures were rendered from a mesh: the run can be measured against it, step by step."
 
-Comparison = Generator[list[Any], None, list[Any]]
-"""Values of the outputs while it runs, and those that it ends with. The last are sent once, with nothing after them: a
-value that is sent just before another change of its component may not be seen by the page."""
+Trying: TypeAlias = Generator[Updates, None, Updates]
+"""What is shown while runs are made again, and what in the end. The last is sent once, with nothing after it: a value
+that is sent just before another change of its component may not be seen by the page."""
+LabelledPictures: TypeAlias = Sequence[tuple[str, np.ndarray]]
 
 
 def compare_tab(studio: Studio, finished_run: gr.State) -> None:
     """Build the tab inside the current Tabs and wire it; finished_run holds the folder of the last run's record."""
     with gr.Tab("Compare", id="compare"):
-        empty = gr.HTML(_EMPTY)
-        with gr.Column(visible=False) as body:
+        _CompareTab(studio, finished_run).wire()
+
+
+class _CompareTab:
+    """The components, and what happens when a person uses them."""
+
+    def __init__(self, studio: Studio, finished_run: gr.State) -> None:
+        self.studio, self.finished_run = studio, finished_run
+        self.empty = gr.HTML(_EMPTY)
+        with gr.Column(visible=False) as self.body:
             gr.HTML('<p class="wm-step">Against the true mesh</p>')
-            truth_note = gr.Markdown(_NO_TRUTH, elem_classes="wm-note", elem_id="truth-note")
-            measure_button = gr.Button("Measure", interactive=False, elem_id="measure-button")
-            scores = gr.HTML(elem_id="scores")
+            self.truth_note = gr.Markdown(_NO_TRUTH, elem_classes="wm-note", elem_id="truth-note")
+            self.measure_button = gr.Button("Measure", interactive=False, elem_id="measure-button")
+            self.scores = gr.HTML(elem_id="scores")
             gr.HTML('<p class="wm-step">Two guidance scales, one seed</p>')
             with gr.Row():
-                first = gr.Slider(1, 5, 1.0, step=0.1, label="First scale", min_width=140, buttons=[])
-                second = gr.Slider(1, 5, 3.0, step=0.1, label="Second scale", min_width=140, buttons=[])
-            guidance_buttons = _buttons("Run both", "guidance")
-            guidance = _outputs("guidance", 2)
+                self.scales = [
+                    gr.Slider(1, 5, scale, step=0.1, label=f"{number} scale", min_width=140, buttons=[])
+                    for number, scale in (("First", 1.0), ("Second", 3.0))
+                ]
+            self.guidance = _Trial("Run both", "guidance", 2)
             gr.HTML('<p class="wm-step">Without one of the views</p>')
             gr.Markdown(
                 "What a view contributes: the run again without it, coloured by how far the surface moved.",
                 elem_classes="wm-note",
             )
-            left_out = gr.Slider(1, 2, 1, step=1, label="View to leave out", buttons=[], elem_id="left-out")
-            leave_buttons = _buttons("Run without it", "leave")
-            leave = _outputs("leave", 3)
-    controls = [empty, body, truth_note, measure_button, left_out, leave_buttons[0]]
-    _wire_load(studio, finished_run, controls, [scores, *guidance, *leave])
-    _wire_measure(studio, finished_run, measure_button, scores)
-    _wire_guidance(studio, finished_run, guidance_buttons, (first, second), guidance)
-    _wire_leave(studio, finished_run, leave_buttons, left_out, leave)
+            self.left_out = gr.Slider(1, 2, 1, step=1, label="View to leave out", buttons=[], elem_id="left-out")
+            self.leave = _Trial("Run without it", "leave", 3)
 
+    def wire(self) -> None:
+        """Let the components act."""
 
-def _shown(pictures: Sequence[tuple[str, Any]], count: int) -> list[Any]:
-    """New updates of `count` images, of which the first show the pictures (label, picture) and the others are hidden.
-
-    New ones for every yield: what Gradio has sent has lost its value, and would take it from the page too.
-    """
-    shown = [gr.update(value=picture, label=label, visible=True) for label, picture in pictures]
-    return shown + [gr.update(visible=False) for _ in range(count - len(shown))]
-
-
-def _buttons(label: str, name: str) -> tuple[gr.Button, gr.Button]:
-    """What starts a run, and what stops it and is hidden until then."""
-    start = gr.Button(label, elem_id=f"{name}-button")
-    return start, gr.Button("Stop", variant="stop", visible=False, elem_id=f"{name}-stop")
-
-
-def _outputs(name: str, count: int) -> list[Any]:
-    """A line of words and as many pictures side by side, hidden until there are some."""
-    words = gr.HTML(elem_id=f"{name}-words")
-    with gr.Row(elem_classes="wm-triple"):
-        pictures = [
-            gr.Image(
-                show_label=True,
-                label=" ",
-                interactive=False,
-                format="webp",
-                buttons=[],
-                visible=False,
-                min_width=90,
-                elem_id=f"{name}-{number}",
-                elem_classes="wm-shape",
-            )
-            for number in range(count)
-        ]
-    return [words, *pictures]
-
-
-def _wire_load(studio: Studio, finished_run: gr.State, controls: list[Any], compared: list[Any]) -> None:
-    def load(folder: str | None) -> list[Any]:
-        # What was compared belongs to the run before.
-        nothing = ["" if isinstance(each, gr.HTML) else gr.update(value=None, visible=False) for each in compared]
-        if not folder:
-            return [gr.update(visible=True), gr.update(visible=False), *[gr.skip()] * 4, *nothing]
-        known = truth_mesh(folder) is not None
-        count = len(studio.record(folder).pictures)
-        return [
-            gr.update(visible=False),
-            gr.update(visible=True),
-            _TRUTH if known else _NO_TRUTH,
-            gr.update(interactive=known),
-            gr.update(maximum=max(2, count), value=1, interactive=count > 1),
-            gr.update(interactive=count > 1),
-            *nothing,
-        ]
-
-    finished_run.change(load, finished_run, [*controls, *compared], api_visibility="private", show_progress="hidden")
-
-
-def _wire_measure(studio: Studio, finished_run: gr.State, button: gr.Button, scores: gr.HTML) -> None:
-    def measure_run(folder: str | None) -> Iterator[str]:
-        try:
-            mesh = truth_mesh(folder) if folder else None
-            if folder is None or mesh is None:
-                raise InputError("There is no true mesh to measure this run against.")
-            for message, measured in measure(studio.record(folder), mesh):
-                yield _told(f"{message}…") if measured is None else measured_html(measured)
-        except InputError as error:
-            gr.Warning(str(error), title="This did not work")
+        def measure_run(folder: str | None) -> Iterator[str]:
+            with failures_told():
+                mesh = truth_mesh(folder) if folder else None
+                if folder is None or mesh is None:
+                    raise InputError("There is no true mesh to measure this run against.")
+                for message, measured in measure(self.studio.record(folder), mesh):
+                    yield note_html(f"{message}…") if measured is None else measured_html(measured)
+                return
             yield ""
 
-    button.click(
-        inspect.unwrap(measure_run),
-        finished_run,
-        scores,
-        api_visibility="private",
-        show_progress="hidden",
-        concurrency_limit=2,
-        concurrency_id="bench",
-    )
+        self.finished_run.change(
+            self.open_run,
+            self.finished_run,
+            [
+                *(self.empty, self.body, self.truth_note, self.measure_button, self.left_out, self.leave.start),
+                *(self.scores, *self.guidance.results, *self.leave.results),
+            ],
+            **PRIVATE,
+        )
+        measuring = {**TOOLS, "trigger_mode": "once"}
+        self.measure_button.click(inspect.unwrap(measure_run), self.finished_run, self.scores, **measuring)
+        self.guidance.wire(self.studio, {self.finished_run, *self.scales}, self.run_both)
+        self.leave.wire(self.studio, {self.finished_run, self.left_out}, self.run_without)
 
+    def open_run(self, folder: str | None) -> Updates:
+        """What there is to compare; what was compared belongs to the run before."""
+        cleared = {self.scores: "", **self.guidance.shown(), **self.leave.shown()}
+        if not folder:
+            return {self.empty: gr.update(visible=True), self.body: gr.update(visible=False), **cleared}
+        has_truth = truth_mesh(folder) is not None
+        count = len(self.studio.record(folder).pictures)
+        return {
+            self.empty: gr.update(visible=False),
+            self.body: gr.update(visible=True),
+            self.truth_note: _TRUTH if has_truth else _NO_TRUTH,
+            self.measure_button: gr.update(interactive=has_truth),
+            self.left_out: gr.update(maximum=max(2, count), value=1, interactive=count > 1),
+            self.leave.start: gr.update(interactive=count > 1),
+            **cleared,
+        }
 
-def _wire_guidance(
-    studio: Studio,
-    finished_run: gr.State,
-    buttons: tuple[gr.Button, gr.Button],
-    scales: tuple[gr.Slider, gr.Slider],
-    outputs: list[Any],
-) -> None:
-    def run_both(folder: str | None, first: Number, second: Number, request: gr.Request) -> Comparison:
-        record, truth = studio.record(folder or ""), truth_mesh(folder or "")
-        pictures: list[tuple[str, Any]] = []
-        finished: list[tuple[str, Any]] = []
-        for scale in (first, second):
-            made = None
-            for message, made in _run(studio, rerun(record, guidance_scale=float(scale)), request):
-                if made is None:
-                    yield [_told(f"Guidance {scale:g}: {message}"), *_shown(pictures, 2)]
+    def run_both(self, values: Values, session: str) -> Trying:
+        """The run with each of the guidance scales, measured where the truth is known."""
+        folder = values[self.finished_run] or ""
+        record, true_mesh = self.studio.record(folder), truth_mesh(folder)
+        pictures: list[tuple[str, np.ndarray]] = []
+        finished: list[tuple[str, RunRecord]] = []
+        for scale in (float(values[slider]) for slider in self.scales):
+            name = f"Guidance {scale:g}"
+            job = job_again(record, guidance_scale=scale)
+            made = yield from self._made(job, session, self.guidance, f"{name}: ", pictures)
             if made is not None:
-                pictures.append((f"{scale:g}", mesh_picture(made, look(record))))
+                pictures.append((f"{scale:g}", mesh_picture(made, *viewpoint(record))))
             if made is None or made.stopped:
-                return [_told(f"{_STOPPED} at guidance {scale:g}."), *_shown(pictures, 2)]
-            finished.append((f"Guidance {scale:g}", made))
-        note, table = _told(f"Seed {record.settings.seed} both times."), ""
-        if truth is not None:
-            yield [_told("Measuring against the true mesh"), *_shown(pictures, 2)]
-            known = Truth.of(truth)
-            table = scores_table([(name, known.scores(made.sdf, made.mesh)) for name, made in finished])
-        return [note + table, *_shown(pictures, 2)]
+                return self.guidance.shown(f"{_STOPPED} at guidance {scale:g}.", pictures)
+            finished.append((name, made))
+        table = ""
+        if true_mesh is not None:
+            yield self.guidance.shown("Measuring against the true mesh", pictures)
+            truth = Truth.of_mesh(true_mesh)
+            table = scores_table([(name, truth.scores(made.sdf, made.mesh)) for name, made in finished])
+        return self.guidance.shown(f"Seed {record.settings.seed} both times.", pictures, table)
 
-    _wire_buttons(studio, buttons, run_both, [finished_run, *scales], outputs)
-
-
-def _wire_leave(
-    studio: Studio,
-    finished_run: gr.State,
-    buttons: tuple[gr.Button, gr.Button],
-    left_out: gr.Slider,
-    outputs: list[Any],
-) -> None:
-    def run_without(folder: str | None, number: Number, request: gr.Request) -> Comparison:
-        record, made = studio.record(folder or ""), None
-        for message, made in _run(studio, without_view(record, int(number)), request):
-            if made is None:
-                yield [_told(message), *_shown([], 3)]
+    def run_without(self, values: Values, session: str) -> Trying:
+        """The run without one of its views, and how far its surface moved."""
+        record, number = self.studio.record(values[self.finished_run] or ""), int(values[self.left_out])
+        made = yield from self._made(job_without_view(record, number), session, self.leave)
         if made is None:
-            return [_told(f"{_STOPPED}."), *_shown([], 3)]
+            return self.leave.shown(f"{_STOPPED}.")
         moved = Displacement.between(made.mesh, record.mesh)
-        camera = record.cameras[int(number) - 1]
+        camera = record.cameras[number - 1]
         pictures = [
-            ("All views", mesh_picture(record, look(record))),
-            (f"Without view {int(number)}", moved.picture(*look(record))),
-            (f"From view {int(number)}", moved.picture(camera.azimuth_deg, camera.elevation_deg)),
+            ("All views", mesh_picture(record, *viewpoint(record))),
+            (f"Without view {number}", moved.picture(*viewpoint(record))),
+            (f"From view {number}", moved.picture(camera.azimuth_deg, camera.elevation_deg)),
         ]
-        note = _told(f"{_STOPPED}: this is the shape so far.") if made.stopped else ""
-        return [note + moved.words(), *_shown(pictures, 3)]
+        message = f"{_STOPPED}: this is the shape so far." if made.stopped else ""
+        return self.leave.shown(message, pictures, moved.words())
 
-    _wire_buttons(studio, buttons, run_without, [finished_run, left_out], outputs)
+    def _made(
+        self, job: Job, session: str, trial: _Trial, prefix: str = "", pictures: LabelledPictures = ()
+    ) -> Generator[Updates, None, RunRecord | None]:
+        """Makes a run and shows its messages; gives its record, None if it was stopped before its turn came."""
+        record = None
+        for update in self.studio.generate(job, session):
+            if update.result is None:
+                yield trial.shown(prefix + update.progress.message, pictures)
+            else:
+                record = self.studio.record(update.result.folder)
+        return record
 
 
-def _wire_buttons(
-    studio: Studio,
-    buttons: tuple[gr.Button, gr.Button],
-    handler: Callable[..., Comparison],
-    inputs: list[Any],
-    outputs: list[Any],
-) -> None:
-    """The first button starts the handler; the second stops its model runs."""
+class _Trial:
+    """A button that makes runs again, one that stops them, and what comes of them: a line of words and pictures."""
 
-    def run(request: gr.Request, *arguments: Any) -> Iterator[list[Any]]:
-        def running(changes: Sequence[Any]) -> list[Any]:
-            # The buttons with every update: of several that arrive together the page may show the last alone.
-            return [gr.update(visible=False), gr.update(visible=True), *changes]
+    def __init__(self, label: str, name: str, num_pictures: int) -> None:
+        self.start = gr.Button(label, elem_id=f"{name}-button")
+        self.stop = gr.Button("Stop", variant="stop", visible=False, elem_id=f"{name}-stop")
+        self.words = gr.HTML(elem_id=f"{name}-words")
+        with gr.Row(elem_classes="wm-triple"):
+            self.pictures = [
+                gr.Image(
+                    show_label=True, label=" ", interactive=False, format="webp", buttons=[], visible=False,
+                    min_width=90, elem_id=f"{name}-{number}", elem_classes="wm-shape",
+                )
+                for number in range(num_pictures)
+            ]  # fmt: skip
+        self.results = [self.words, *self.pictures]
 
-        nothing = ["", *[gr.update(visible=False) for _ in outputs[1:]]]
-        yield running([gr.skip() for _ in outputs])
-        comparison = handler(*arguments, request)
-        try:
-            while True:
-                yield running(next(comparison))
-        except StopIteration as end:
-            last = end.value
-        except InputError as error:
-            gr.Warning(str(error), title="This did not work")
-            last = nothing
-        except Exception:
-            _log.exception("a comparison failed")
-            gr.Warning("Something went wrong on the server; the reason is in its log.", title="This did not work")
-            last = nothing
-        yield [gr.update(visible=True), gr.update(visible=False, value="Stop", interactive=True), *last]
+    def shown(self, message: str = "", pictures: LabelledPictures = (), facts: str = "") -> Updates:
+        """The message with facts (HTML) below it, and the first pictures; the other pictures are hidden.
 
-    def stop(request: gr.Request) -> Any:
-        studio.stop_flag(_session(request)).set()
-        return gr.update(value="Stopping…", interactive=False)
+        New updates for every call: what gradio has sent has lost its value, and would take it from the page too.
+        """
+        updates: Updates = {picture: gr.update(value=None, visible=False) for picture in self.pictures}
+        for component, (label, picture) in zip(self.pictures, pictures, strict=False):
+            updates[component] = gr.update(value=picture, label=label, visible=True)
+        return {self.words: (note_html(message) if message else "") + facts, **updates}
 
-    private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-    start_button, stop_button = buttons
-    start_button.click(
-        inspect.unwrap(run), inputs, [*buttons, *outputs], concurrency_limit=4, concurrency_id="runs", **private
-    )
-    stop_button.click(stop, None, stop_button, queue=False, **private)
+    def wire(self, studio: Studio, inputs: set[Any], handler: Callable[[Values, str], Trying]) -> None:
+        """Let one button start the handler, which gets the values of the inputs and a session for its runs.
+
+        The other button stops the runs of that session.
+        """
+
+        def run(values: Values, request: gr.Request) -> Iterator[Updates]:
+            def running() -> Updates:
+                # The buttons with every update: of several that arrive together the page may show the last alone.
+                return {self.start: gr.update(visible=False), self.stop: gr.update(visible=True)}
+
+            last = self.shown()
+
+            def steps() -> Iterator[Updates]:
+                nonlocal last
+                last = yield from handler(values, _session(request))
+
+            yield running()
+            with failures_told():
+                for updates in steps():
+                    yield {**running(), **updates}
+            stop = gr.update(visible=False, value="Stop", interactive=True)
+            yield {self.start: gr.update(visible=True), self.stop: stop, **last}
+
+        def stop(request: gr.Request) -> Updates:
+            studio.stop_flag(_session(request)).set()
+            return {self.stop: gr.update(value="Stopping…", interactive=False)}
+
+        self.start.click(
+            inspect.unwrap(run),  # a type checker's wrapper would hide from gradio that it is a generator
+            inputs,
+            [self.start, self.stop, *self.results],
+            concurrency_limit=4,
+            concurrency_id="runs",
+            **PRIVATE,
+        )
+        self.stop.click(stop, None, self.stop, queue=False, **PRIVATE)
 
 
 def _session(request: gr.Request) -> str:
     """Runs of this tab are stopped apart from those of the tab Generate."""
     return f"compare{request.session_hash or ''}"
-
-
-def _run(studio: Studio, job: Job, request: gr.Request) -> Iterator[tuple[str, Any]]:
-    """Messages of a run of its own, and at the end its record; no record if it was stopped before its turn came."""
-    for update in studio.generate(job, _session(request)):
-        if update.result is None:
-            yield update.progress.message, None
-        else:
-            yield "Done", studio.record(update.result.folder)
-
-
-def _told(message: str) -> str:
-    return f'<p class="wm-note">{html.escape(message)}</p>'

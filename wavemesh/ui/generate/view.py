@@ -10,7 +10,6 @@ from typing import Any
 import gradio as gr
 
 from wavemesh.errors import InputError
-from wavemesh.ui.api import add_api
 from wavemesh.ui.generate.cards import Cards, build_cards, wire_cards
 from wavemesh.ui.generate.content import example_of, make_job, with_found
 from wavemesh.ui.generate.controls import Controls, build_controls, estimate_time
@@ -48,7 +47,6 @@ def generate_tab(studio: Studio, finished_run: gr.State) -> None:
         wire_cards(table)
         wire_renderer(studio, renderer, sources.credit, table, stage, finished_run)
         _wire_run(studio, table, controls, stage, finished_run)
-        add_api(studio)
 
 
 def _wire_run(studio: Studio, table: Cards, controls: Controls, stage: Stage, finished_run: gr.State) -> None:

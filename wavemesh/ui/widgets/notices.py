@@ -1,4 +1,4 @@
-"""What cannot be done is said: to a person in a notice, to a program as one sentence."""
+"""What cannot be done is said to a person in a notice."""
 
 from __future__ import annotations
 
@@ -37,16 +37,3 @@ def failures_told() -> Iterator[None]:
     except Exception:
         _log.exception("a handler failed")
         gr.Warning("Something went wrong on the server; the reason is in its log.", title="This did not work")
-
-
-def refused(handler: Callable[..., Any]) -> Callable[..., Any]:
-    """The handler of an endpoint: what cannot be done reaches the program as one sentence."""
-
-    @wraps(handler)
-    def handled(*arguments: Any, **named: Any) -> Any:
-        try:
-            return handler(*arguments, **named)
-        except InputError as error:
-            raise gr.Error(str(error), print_exception=False) from error
-
-    return handled

@@ -26,9 +26,6 @@ MAX_FRAMES = 12
 _STAGE_WORDS = {"coarse": "coarse", "detail": "detail", "triplane": "planes"}
 
 
-plot = line_plot  # its older name
-
-
 class Watch:
     """Collects a run's steps and previews, and tells them as HTML."""
 

@@ -1,4 +1,4 @@
-"""The endpoints for programs through gradio_client: each with the right answer and with an argument it refuses."""
+"""The endpoints for programs through gradio_client: what they take, right answers, and arguments that they refuse."""
 
 from __future__ import annotations
 
@@ -49,6 +49,34 @@ def studio(pipeline: FakePipeline, tmp_path: Path) -> Studio:
     return Studio(factories, workspace, tmp_path / "none", SHIPPED)
 
 
+# Every argument in its place, with its default if it may be left out.
+ARGUMENTS = {
+    "/generate": "pictures: list[filepath], cameras: list[Any] = [], coarse_steps: int = 4, detail_steps: int = 2, "
+    "guidance: float = 1.0, sampler: Literal['ddim', 'dpmpp_2m', 'ddpm'] = 'ddim', seed: int = 0, "
+    "method: Literal['wavemesh', 'triplane'] = 'wavemesh', resolution: int = 128, threshold: float = 0.0, "
+    "frames: int = 1, colours: None | Literal['views', 'mixed', 'triplane'] = None, "
+    "background: Literal['auto', 'alpha', 'rembg', 'grabcut', 'none'] = 'auto', steps: None | int = None",
+    "/step": "bundle: filepath, number: int = 1",
+    "/edit_wavelets": "bundle: filepath, gains: dict(str, float) = {}, threshold: float = 0.0, "
+    "mode: Literal['hard', 'soft'] = 'hard', muted: list[int] = [], other: None | filepath = None, "
+    "taken: list[int] = []",
+    "/reshape": "bundle: filepath, level: float = 0.0, max_faces: int = 0, repaired: bool = False, "
+    "suffix: Literal['.glb', '.obj', '.ply', '.stl'] = '.glb', texture: bool = False, size_mm: float = 0.0",
+    "/turntable": "bundle: filepath, level: float = 0.0, max_faces: int = 0, repaired: bool = False, "
+    "film_suffix: Literal['.gif', '.mp4'] = '.mp4'",
+    "/render_views": "mesh: filepath, views: int = 4, azimuth: float = 30, elevation: float = 20",
+    "/compare": "bundle: filepath, mesh: filepath",
+    "/render_triplane": "bundle: filepath, ll: float = 1.0, lh: float = 1.0, hl: float = 1.0, hh: float = 1.0, "
+    "azimuth: float = 30.0, elevation: float = 20.0, size: int = 256",
+}
+
+
+def told(parameter: dict[str, Any]) -> str:
+    """A parameter as Python writes it."""
+    line = f"{parameter['parameter_name']}: {parameter['python_type']['type']}"
+    return f"{line} = {parameter['parameter_default']!r}" if parameter["parameter_has_default"] else line
+
+
 @pytest.fixture
 def client(served: str, tmp_path: Path) -> Client:
     return Client(served, verbose=False, download_files=str(tmp_path / "downloads"))
@@ -66,6 +94,22 @@ def refusal(client: Client, name: str, **arguments: Any) -> str:
     with pytest.raises(AppError) as error:
         client.predict(api_name=name, **arguments)
     return str(error.value)
+
+
+def test_endpoints_and_their_arguments(client: Client) -> None:
+    endpoints = client.view_api(return_format="dict")["named_endpoints"]
+    assert {name: ", ".join(map(told, each["parameters"])) for name, each in endpoints.items()} == ARGUMENTS
+
+
+def test_only_files_that_were_sent_are_read(client: Client, tmp_path: Path) -> None:
+    secret = tmp_path / "secret.zip"
+    secret.write_text("hello")
+    for given in (str(secret), {"path": str(secret)}, [str(secret)], {"path": str(secret), "meta": {"_type": "file"}}):
+        assert "The argument bundle must be a file, not " in refusal(client, "/step", bundle=given)
+    for given in (str(secret), [str(secret)], [{"path": str(secret)}]):
+        assert "The argument pictures must be a list of files, not " in refusal(client, "/generate", pictures=given)
+    claimed = {"path": str(secret), "meta": {"_type": "gradio.FileData"}}
+    assert "Cannot move" in refusal(client, "/step", bundle=claimed)
 
 
 def test_generate_takes_resolution_threshold_and_method(client: Client, pictures: list[Path], pipeline: Any) -> None:
@@ -92,12 +136,16 @@ def test_generate_takes_resolution_threshold_and_method(client: Client, pictures
 
     for settings, words in (
         ({"method": "voxels"}, "There is no method 'voxels'; choose one of wavemesh, triplane."),
-        ({"resolution": 100}, "The resolution must be 64 or 128, not 100."),
-        ({"threshold": 0.5}, "The sparsity threshold must lie between 0 and 0.02, not 0.5."),
-        ({"turns": 3}, "The number of frames must be 1, 2 or 4, not 3."),
-        ({"sampler": "euler"}, "Unknown sampler 'euler'; choose one of ddim, dpmpp_2m, ddpm."),
+        ({"resolution": 100}, "The resolution must be one of 64, 128, not 100."),
+        ({"threshold": 0.5}, "The sparsity threshold must be a number between 0 and 0.02, not 0.5."),
+        ({"frames": 3}, "The frames must be one of 1, 2, 4, not 3."),
+        ({"sampler": "euler"}, "The sampler must be one of ddim, dpmpp_2m, ddpm, not 'euler'."),
+        ({"steps": 51}, "The coarse steps must be a whole number between 1 and 50, not 51."),
+        ({"cameras": "none"}, "The argument cameras: input should be a valid list, not 'none'."),
     ):
         assert words in refusal(client, "/generate", pictures=[handle_file(str(pictures[0]))], **settings)
+    white = handle_file(str(pictures[1]))
+    assert "has no transparent background" in refusal(client, "/generate", pictures=[white], background="alpha")
 
 
 def test_step_decodes_what_a_run_predicted(client: Client, pictures: list[Path], tmp_path: Path) -> None:
@@ -114,7 +162,7 @@ def test_step_decodes_what_a_run_predicted(client: Client, pictures: list[Path],
     note.write_text("hello")
     assert "The run has the steps 1 to 4, not 9." in refusal(client, "/step", bundle=handle_file(bundle), number=9)
     assert "note.zip" in refusal(client, "/step", bundle=handle_file(str(note)), number=1)
-    assert "No run bundle was given." in refusal(client, "/step", bundle=None, number=1)
+    assert "The argument bundle must be a file, not None." in refusal(client, "/step", bundle=None, number=1)
 
 
 def test_views_rendered_from_a_mesh_make_a_run_that_can_be_compared(
@@ -152,4 +200,4 @@ def test_views_rendered_from_a_mesh_make_a_run_that_can_be_compared(
         r"A mesh to render must end in one of .*, not 'view0.png'",
         refusal(client, "/render_views", mesh=picture, views=1, azimuth=0, elevation=0),
     )
-    assert "A comparison needs a run bundle and a mesh." in refusal(client, "/compare", bundle=None, mesh=mesh)
+    assert "The argument bundle must be a file, not None." in refusal(client, "/compare", bundle=None, mesh=mesh)
