@@ -41,9 +41,9 @@ def test_a_written_example_is_read_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     shapes = shapes_of(prepared_root, monkeypatch, **LICENSED)
-    folder = write_example(shapes, "tests_ball_2", tmp_path)
-    assert folder == tmp_path / "ball-2"
-    (example,) = load_examples(tmp_path)
+    folder = write_example(shapes, "tests_ball_2", tmp_path / "examples")
+    assert folder == tmp_path / "examples" / "ball-2"
+    (example,) = load_examples(tmp_path / "examples")
     assert example.credit == "Ball, by A. Maker, CC-BY 4.0"
     assert [Camera(30.0, 20.0), Camera(210.0, 20.0)] == [Camera(**camera) for camera in example.cameras]
     for picture, path in zip(shapes[0].pictures, example.pictures, strict=True):
@@ -63,10 +63,10 @@ def test_pictures_without_a_free_licence_do_not_ship(
 ) -> None:
     shapes = shapes_of(prepared_root, monkeypatch, **{**LICENSED, "licence": licence})
     with pytest.raises(InputError, match="cannot ship"):
-        write_example(shapes, "tests_ball_2", tmp_path)
+        write_example(shapes, "tests_ball_2", tmp_path / "examples")
     with pytest.raises(InputError, match="no model 'spoon'"):
-        write_example(shapes, "spoon", tmp_path)
-    assert not list(tmp_path.iterdir())
+        write_example(shapes, "spoon", tmp_path / "examples")
+    assert not (tmp_path / "examples").exists()
 
 
 def test_everybody_whose_work_ships_or_was_trained_on_is_named(examples_folder: Path, tmp_path: Path) -> None:
