@@ -1,7 +1,7 @@
 # make app       an environment in .venv with what the page needs, the page served
 # make test      the same environment with everything, then the tests (all but the slow ones)
 # make test-all  the slow tests as well
-# make check     formatting, lint, types, import layers and the fast tests, in under two minutes
+# make check     formatting, lint, types, import layers and the fast tests: no browser, no whole training or command
 # make format    formats the code
 # make weights   the data and the weights of both systems from nothing, in RUN, hours on a CPU
 
@@ -24,7 +24,7 @@ test-all: .venv/stamp-dev system
 	$(BIN)/python -m pytest -n $(WORKERS)
 
 check: lint
-	$(BIN)/python -m pytest -q -n $(WORKERS) -m "not slow and not browser"
+	$(BIN)/python -m pytest -q -n $(WORKERS) -m "not slow and not browser and not whole"
 
 lint: .venv/stamp-dev
 	$(BIN)/ruff format --check .

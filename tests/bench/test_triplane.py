@@ -74,6 +74,7 @@ def test_rows_of_a_gpu_have_its_stated_figures() -> None:
     assert len(lines) == 5 + 3
 
 
+@pytest.mark.whole
 def test_memory_is_measured_in_a_process_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usual = bench_triplane.TriplaneConfig
     small = {"resolution": 8, "width": 8, "time_embed_dim": 8, "condition_dim": 8}

@@ -70,6 +70,7 @@ def test_a_sheet_of_procedural_shapes_needs_nothing_else(tmp_path: Path, capsys:
     assert [path.name for path in tmp_path.iterdir()] == ["procedural.webp"]
 
 
+@pytest.mark.whole
 def test_photographs_become_a_sheet(weights: Path, pictures: list[str], tmp_path: Path, triplane_weights: Path) -> None:
     arguments = ["figures", "-o", str(tmp_path), "--weights", str(weights), "--triplane-weights", str(triplane_weights)]
     assert cli.main([*arguments, "--device", "cpu", "--photographs", *pictures]) == 0

@@ -29,6 +29,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.whole
 def test_the_command_writes_what_the_pipeline_makes(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert load_examples(folder)[0].result is None
     assert cli.main(["examples", "--outputs", "-o", str(folder), "--device", "cpu"]) == 0

@@ -16,6 +16,10 @@ from wavemesh.pipelines import TriplanePipeline, WaveMeshPipeline
 
 @pytest.fixture
 def tiny_pipeline() -> WaveMeshPipeline:
+    return new_tiny_pipeline()
+
+
+def new_tiny_pipeline() -> WaveMeshPipeline:
     torch.manual_seed(0)
     model = WaveMeshModel(TINY)
     for part in (model.coarse, model.detail):
@@ -46,6 +50,10 @@ def triplane_folder(triplane_pipeline: TriplanePipeline, tmp_path: Path) -> Path
 
 @pytest.fixture
 def ellipse() -> Image.Image:
+    return ellipse_picture()
+
+
+def ellipse_picture() -> Image.Image:
     picture = Image.new("RGBA", (100, 80), (0, 0, 0, 0))
     ImageDraw.Draw(picture).ellipse((30, 20, 70, 60), fill=(220, 40, 40, 255))
     return picture

@@ -16,6 +16,7 @@ import torch
 import trimesh
 from PIL import Image
 
+from tests.pipelines.conftest import ellipse_picture, new_tiny_pipeline
 from wavemesh.errors import InputError
 from wavemesh.geometry.camera import Camera
 from wavemesh.geometry.export import mesh_bytes
@@ -24,9 +25,10 @@ from wavemesh.pipelines.bundle import read_bundle, replay
 from wavemesh.pipelines.record import Recorder, RunRecord
 
 
-@pytest.fixture
-def record(tiny_pipeline: WaveMeshPipeline, ellipse: Image.Image) -> RunRecord:
-    recorder = Recorder()
+@pytest.fixture(scope="module")
+def record() -> RunRecord:
+    """Of one run for all tests, which change copies only."""
+    tiny_pipeline, ellipse, recorder = new_tiny_pipeline(), ellipse_picture(), Recorder()
     views = [View(ellipse, Camera(30.0, 20.0)), ellipse]
     output = tiny_pipeline(views, (2, 2), seed=9, sampler="ddpm", callback=recorder)
     assert not output.stopped

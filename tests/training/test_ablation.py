@@ -53,6 +53,7 @@ def test_every_variant_is_valid_and_differs_from_the_baseline() -> None:
         WaveMeshModel(from_dict(WaveMeshConfig, {key: value for key, value in config.items() if key != "options"}))
 
 
+@pytest.mark.whole
 def test_variants_are_trained_and_scored_once(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(variants, "POINTS", 500)
     names = ["attention over the views", "1 step", "last weights instead of averaged"]

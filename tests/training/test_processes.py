@@ -19,6 +19,7 @@ def losses(folder: Path) -> list[float]:
     return [json.loads(line)["loss"] for line in (folder / "losses.jsonl").read_text("utf-8").splitlines()]
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("accumulation", (1, 2))
 def test_two_processes_do_what_one_does_with_twice_the_batches(tmp_path: Path, accumulation: int) -> None:
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]

@@ -66,6 +66,7 @@ def _changed(task: TriplaneTask, before: dict[str, torch.Tensor]) -> set[str]:
     return {name.split(".")[1] if name.startswith("system") else name.split(".")[0] for name in names}
 
 
+@pytest.mark.whole
 def test_the_autoencoder_learns_and_exports_every_part(shapes: PreparedShapes, tmp_path: Path) -> None:
     torch.manual_seed(0)
     task = AutoencoderTask(shapes, TINY, TriplaneOptions(batch_size=3, points=256, augment=False))
@@ -109,6 +110,7 @@ def test_a_stage_begins_from_exported_weights_and_trains_its_own_parts(
     assert len(pictures) == 1
 
 
+@pytest.mark.whole
 def test_the_coarse_stage_approaches_the_autoencoders_band(
     shapes: PreparedShapes, weights: Path, tmp_path: Path
 ) -> None:

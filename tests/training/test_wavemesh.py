@@ -112,6 +112,7 @@ def test_scaled_bands_have_unit_size(shapes: PreparedShapes) -> None:
     torch.testing.assert_close(deviation, torch.ones(8), atol=0.02, rtol=0)
 
 
+@pytest.mark.whole
 def test_coarse_task_learns_its_shapes(shapes: PreparedShapes, tmp_path: Path) -> None:
     options = TaskOptions(
         batch_size=4, augment=False, drop_prob=0.0, terminal_prob=1.0, view_counts=(4,), view_weights=(1.0,)
@@ -139,6 +140,7 @@ def test_detail_task_leaves_the_encoder_alone(shapes: PreparedShapes, tmp_path: 
     assert all(name.startswith("detail.") for name in trained)
 
 
+@pytest.mark.whole
 def test_camera_task_learns(shapes: PreparedShapes, tmp_path: Path) -> None:
     task = CameraTask(shapes, CameraHeadConfig(image_size=64, widths=(8, 8, 16)), batch_size=8)
     settings = LoopConfig(
