@@ -68,7 +68,7 @@ def test_refusals_are_one_sentence(served: str, pictures: list[Path], tmp_path: 
         (
             pictures[:1],
             {"coarse_steps": 0},
-            "The number of coarse steps must be a whole number between 1 and 50, not 0.",
+            "The coarse steps must be a whole number between 1 and 50, not 0.",
         ),
         (pictures[:1] * 9, {}, "At most 8 pictures can be used, not 9."),
     ]

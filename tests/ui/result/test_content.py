@@ -14,6 +14,7 @@ from PIL import Image
 from wavemesh.errors import InputError
 from wavemesh.geometry.isosurface import sdf_to_mesh
 from wavemesh.pipelines.record import RunRecord
+from wavemesh.settings import WaveMeshSettings
 from wavemesh.ui.result.content import PAINTS, Shape, Shapes, for_printing, normal_colours
 
 RUN = "run"
@@ -29,7 +30,7 @@ def shapes() -> Shapes:
     mesh = sdf_to_mesh(sdf)
     red = np.asarray(mesh.vertices)[:, :1] > 0
     mesh.visual.vertex_colors = np.where(red, [[200, 40, 40, 255]], [[40, 40, 200, 255]]).astype(np.uint8)
-    record = RunRecord("wavemesh", {"seed": 0}, [], [], [], [], None, sdf, mesh)
+    record = RunRecord(WaveMeshSettings(), [], [], [], [], None, sdf, mesh)
     return Shapes(lambda folder: record)
 
 

@@ -15,6 +15,8 @@ from wavemesh.ui.result.content import Shape
 from wavemesh.ui.result.view import _ResultTab
 from wavemesh.ui.studio import Studio
 
+pytestmark = pytest.mark.usefixtures("gradio_without_loops")
+
 SETTINGS = WaveMeshSettings(coarse_steps=1, detail_steps=1)
 
 

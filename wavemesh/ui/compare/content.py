@@ -17,8 +17,8 @@ from wavemesh.errors import InputError
 from wavemesh.geometry.frame import beside
 from wavemesh.ui.runner import Job
 from wavemesh.ui.widgets.colours import diverging, legend
+from wavemesh.ui.widgets.line_plot import line_plot
 from wavemesh.ui.widgets.painting import paint_mesh
-from wavemesh.ui.widgets.strip import plot
 
 if TYPE_CHECKING:
     import trimesh
@@ -105,7 +105,7 @@ def measure(record: RunRecord, mesh: trimesh.Trimesh) -> Iterator[tuple[str, Mea
 def measured_html(measured: Measured) -> str:
     """The scores as curves over the steps, beside the hull and the ceiling, and as a table."""
     drawn = "".join(
-        plot(
+        line_plot(
             title,
             [("", [getattr(step, name) for step in measured.steps])],
             number="{:.3f}".format,

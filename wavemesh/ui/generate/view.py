@@ -57,7 +57,7 @@ def _wire_run(studio: Studio, table: Cards, controls: Controls, stage: Stage, fi
         """The strip with the steps that were not drawn while the run needed the processor."""
         if ended is None or ended[0].folder != shown_run:
             return gr.skip()
-        return Watch.of(studio.record(shown_run)).html()
+        return Watch.of_record(studio.record(shown_run)).html()
 
     def stop(request: gr.Request) -> Any:
         studio.stop_flag(request.session_hash or "").set()

@@ -17,6 +17,7 @@ _log = logging.getLogger(__name__)
 
 def explained(handler: Callable[..., Any]) -> Callable[..., Any]:
     """The handler of an event: what fails is said in a notice and changes nothing on the page."""
+
     @wraps(handler)
     def handled(*arguments: Any) -> Any:
         with failures_told():

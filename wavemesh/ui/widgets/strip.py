@@ -26,9 +26,6 @@ MAX_FRAMES = 12
 _STAGE_WORDS = {"coarse": "coarse", "detail": "detail", "triplane": "planes"}
 
 
-plot = line_plot  # its older name
-
-
 class Watch:
     """Collects a run's steps and previews, and tells them as HTML."""
 
@@ -45,8 +42,6 @@ class Watch:
         for index, step in enumerate(record.steps):
             watch.add(step, paint_field(record.field(index), *look, FRAME_SIDE) if index in drawn else None)
         return watch
-
-    of = of_record  # its older name
 
     def add(self, step: StepRecord | None, preview: np.ndarray | None) -> None:
         """Take in what one update brought."""
