@@ -52,11 +52,12 @@ class Version(argparse.Action):
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
         """End the program with the lines."""
-        from wavemesh.weights import SYSTEMS, bundled_fingerprints
+        from wavemesh.settings import METHODS
+        from wavemesh.weights import bundled_fingerprints
 
         weights = bundled_fingerprints()
         sys.stdout.write(f"wavemesh {__version__}\n")
-        sys.stdout.writelines(f"weights of {system}: {weights.get(system, 'missing')}\n" for system in SYSTEMS)
+        sys.stdout.writelines(f"weights of {method}: {weights.get(method, 'missing')}\n" for method in METHODS)
         parser.exit()
 
 
