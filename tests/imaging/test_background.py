@@ -83,6 +83,59 @@ def test_auto_asks_the_network_and_colour_finds_the_edge() -> None:
     assert np.array_equal(np.asarray(cutout.picture)[..., :3], np.asarray(picture))
 
 
+def ball(mask: np.ndarray, centre: tuple[int, int], radius: int) -> None:
+    cv2.circle(mask, centre, radius, 1, -1, cv2.LINE_8)
+
+
+def hard_scene(kind: str) -> tuple[Image.Image, np.ndarray]:
+    """A picture that asks more of a cut-out, with the true mask of its object."""
+    rng = np.random.default_rng(0)
+    picture = np.full((SIDE, SIDE, 3), 205.0) - 40 * np.linspace(0, 1, SIDE)[:, None, None]
+    mask = np.zeros((SIDE, SIDE), dtype=np.uint8)
+    colour = np.array([170.0, 60, 40])
+    if kind == "at one border":
+        cv2.rectangle(mask, (0, 70), (130, 170), 1, -1)
+    elif kind == "at two borders":
+        cv2.rectangle(mask, (100, 90), (SIDE, SIDE), 1, -1)
+    elif kind == "two things":
+        ball(mask, (70, 120), 40)
+        ball(mask, (175, 120), 38)
+    elif kind == "thin legs":
+        cv2.rectangle(mask, (60, 60), (180, 110), 1, -1)
+        for x in (62, 118, 175):
+            cv2.rectangle(mask, (x, 110), (x + 3, 200), 1, -1)
+    elif kind == "white on white":
+        picture[:] = 250.0
+        ball(mask, (120, 120), 60)
+        colour = np.array([235.0, 235, 232]) - 35 * np.linspace(0, 1, SIDE)[:, None, None]
+    else:  # a shadow where it stands, which is no part of it
+        cv2.rectangle(mask, (80, 60), (160, 180), 1, -1)
+        shadow = np.zeros((SIDE, SIDE), dtype=np.float32)
+        cv2.ellipse(shadow, (120, 182), (75, 14), 0, 0, 360, 0.5, -1)
+        picture *= 1.0 - cv2.GaussianBlur(shadow, (0, 0), 6)[..., None]
+    picture = np.where(mask[..., None] > 0, colour, picture) + rng.normal(0, 2, picture.shape)
+    return Image.fromarray(picture.clip(0, 255).astype(np.uint8)), mask > 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "remark"),
+    [
+        ("at one border", "touches the left border"),
+        ("at two borders", "touches the right and lower border"),
+        ("two things", "2 separate things"),
+        ("thin legs", ""),
+        ("white on white", ""),
+        ("on its shadow", ""),
+    ],
+)
+def test_auto_on_harder_pictures(kind: str, remark: str) -> None:
+    picture, truth = hard_scene(kind)
+    cutout = cut_out(picture)
+    assert overlap(cutout.picture, truth) > 0.94
+    assert remark in " ".join(cutout.notes)
+    assert bool(remark) == bool(cutout.notes)
+
+
 def test_auto_without_the_network_takes_grabcut(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from wavemesh.imaging import u2netp
 from wavemesh.imaging.u2netp import SIDE, U2Netp, saliency
 from wavemesh.weights import resolve
 
@@ -30,13 +31,13 @@ def drawn() -> tuple[np.ndarray, np.ndarray]:
 
 def test_answers_as_the_original_does() -> None:
     rgb, mask = drawn()
-    found = saliency(rgb)
+    found = u2netp._look(rgb)
     assert found.dtype == np.float32
     means = found.reshape(40, 8, 40, 8).mean(axis=(1, 3))
     assert np.abs(means - np.load(REFERENCE).astype(np.float32)).mean() < 0.002
     assert ((found > 0.5) & mask).sum() / ((found > 0.5) | mask).sum() > 0.98
     with torch.autocast("cpu", torch.bfloat16):  # whoever calls it, it computes in float32
-        assert np.array_equal(saliency(rgb), found)
+        assert np.array_equal(u2netp._look(rgb), found)
 
 
 def test_any_size_and_a_black_picture() -> None:
@@ -46,6 +47,18 @@ def test_any_size_and_a_black_picture() -> None:
     assert found.shape == (320, 420)
     assert ((found > 0.5) & np.pad(mask, [(0, 0), (40, 60)])).sum() > 0.9 * mask.sum()
     assert np.isfinite(saliency(np.zeros((5, 7, 3), dtype=np.uint8))).all()
+
+
+def test_a_second_look_finds_thin_parts_of_small_things() -> None:
+    rgb, mask = drawn()
+    small = np.pad(rgb, [(300, 200), (400, 500), (0, 0)], mode="edge")
+    truth = np.pad(mask, [(300, 200), (400, 500)])
+    leg = truth & (np.arange(820)[:, None] > 300 + 265)
+
+    def recall(found: np.ndarray) -> float:
+        return float(found[leg].mean())
+
+    assert recall(saliency(small)) > max(0.8, recall(u2netp._look(small)))
 
 
 def test_the_weights_are_those_of_the_card() -> None:

@@ -23,6 +23,7 @@ from wavemesh.cli.outputs import (
     write_json,
     write_mesh,
 )
+from wavemesh.errors import InputError
 from wavemesh.settings import METHODS, to_json
 
 if TYPE_CHECKING:
@@ -49,6 +50,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--distance", type=number, metavar="D", help="of the camera from the object's centre")
     parser.add_argument("--fov", type=number, metavar="F", help="vertical field of view in degrees")
+    parser.add_argument(
+        "--mask",
+        nargs="+",
+        metavar="FILE",
+        help="what to cut out, one per picture: white, or opaque, where the object is; takes the place of --background",
+    )
     add_settings(parser)
     parser.add_argument(
         "--texture",
@@ -65,6 +72,8 @@ def run(args: argparse.Namespace) -> None:
     """Write the mesh, and report and bundle if asked for."""
     check_mesh_path(args.output)
     settings = settings_from(args, args.method)
+    if args.mask is not None and len(args.mask) != len(args.images):
+        raise InputError(f"--mask needs one file for each of the {len(args.images)} pictures, not {len(args.mask)}.")
     if args.texture == "baked":
         check_texture_path(args.output, args.images)
     for path in (args.report, args.bundle):
@@ -83,13 +92,17 @@ def run(args: argparse.Namespace) -> None:
     started = time.perf_counter()
     pipe = load_pipeline(args.method, args.weights, args.device)
     out = pipe(
-        [View(image, camera) for image, camera in zip(args.images, cameras, strict=True)],
+        [
+            View(image, camera, mask)
+            for image, camera, mask in zip(args.images, cameras, args.mask or [None] * len(args.images), strict=True)
+        ],
         settings=settings,
         callback=_callback(recorder),
     )
     mesh = out.baked() if args.texture == "baked" else out.mesh
     elapsed = time.perf_counter() - started
     write_mesh(args.output, mesh)
+    sys.stderr.writelines(f"{note}\n" for note in out.notes)
     if args.report is not None:
         write_json(args.report, _report(args, out, mesh, elapsed))
     if recorder is not None:

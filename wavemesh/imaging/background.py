@@ -113,8 +113,8 @@ def _alpha_of_mask(mask: Image.Image, picture: Image.Image, name: str) -> UInt8[
     if abs(ratio - 1.0) > _MASK_STRETCH:
         raise InputError(f"The mask of {name} ({_size(mask)}) does not fit the picture ({_size(picture)}).")
     rgba = mask.convert("RGBA")
-    transparent = bool((np.asarray(rgba.getchannel("A")) < FOREGROUND_ALPHA).any())
-    grey = rgba.getchannel("A") if transparent else rgba.convert("L")
+    opacity = np.asarray(rgba.getchannel("A"))
+    grey = rgba.getchannel("A") if opacity.min() < FOREGROUND_ALPHA else rgba.convert("L")
     return np.array(grey if grey.size == picture.size else grey.resize(picture.size, Image.Resampling.BILINEAR))
 
 

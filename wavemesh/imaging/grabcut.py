@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, UInt8
 
 _WORKING_SIDE = 448  # GrabCut's time grows with the pixels; the mask is refined at full size afterwards
 _PLAIN_SPREAD = 12.0  # deviation in Lab up to which a border colour is a studio background, a wall or a floor
-_SURE_BACKGROUND, _SURE_OBJECT = 0.02, 0.95  # likelihoods that colour may not overrule
+_SURE_BACKGROUND, _SURE_OBJECT = 0.1, 0.9  # likelihoods that colour may not overrule
 _NOTICEABLE = 3.0  # deviations from the border's colours at which a pixel stands out
 
 

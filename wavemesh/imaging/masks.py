@@ -57,7 +57,8 @@ def _reduced(mask: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "sh sw"]:
     if factor == 1:
         return mask
     padded = np.pad(mask, [(0, -side % factor) for side in mask.shape])
-    return np.asarray(padded.reshape(padded.shape[0] // factor, factor, -1, factor).any(axis=(1, 3)))
+    blocks = padded.reshape(padded.shape[0] // factor, factor, -1, factor)
+    return np.asarray(blocks.any(axis=(1, 3)))
 
 
 def _groups(mask: Bool[np.ndarray, "h w"]) -> tuple[np.ndarray, np.ndarray]:
