@@ -233,3 +233,22 @@ def test_a_place_that_cannot_be_written_is_found_first(
     out = tmp_path / "file" / "mesh.glb"
     arguments = ["generate", pictures[0], "-o", str(out), "--weights", "nowhere/at/all"]
     assert "cannot be written" in refuse(arguments, capsys)
+
+
+def test_a_mask_says_what_the_object_is(weights: Path, pictures: list[str], tmp_path: Path) -> None:
+    with Image.open(pictures[0]) as picture:
+        size = picture.size
+    mask = Image.new("L", size, 0)
+    mask.paste(255, (0, 0, size[0] // 2, size[1]))
+    mask.save(tmp_path / "mask.png")
+    arguments = ["generate", pictures[0], "--azimuth", "0", "--steps", "1", "--weights", str(weights), "-o"]
+    assert main([*arguments, str(tmp_path / "whole.ply")]) == 0
+    assert main([*arguments, str(tmp_path / "half.ply"), "--mask", str(tmp_path / "mask.png")]) == 0
+    whole, half = (trimesh.load_mesh(tmp_path / f"{name}.ply") for name in ("whole", "half"))
+    assert not np.array_equal(whole.vertices, half.vertices)
+
+
+def test_a_mask_for_each_picture(pictures: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["generate", *pictures, "-o", str(tmp_path / "out.glb"), "--mask", pictures[0]]
+    assert "not 1" in refuse(arguments, capsys)
+    assert not (tmp_path / "out.glb").exists()
