@@ -45,6 +45,12 @@ def test_convert_recovers_data_noise_and_velocity_from_the_target(prediction_typ
     torch.testing.assert_close(prediction.v, velocity, rtol=1e-3, atol=1e-3)
 
 
+def test_a_deviation_of_the_data_is_for_v_alone() -> None:
+    for prediction_type, deviation in (("x0", 0.5), ("v", 0.0), ("v", 1.5), ("v", float("nan"))):
+        with pytest.raises(InputError, match="data_deviation must be in"):
+            GaussianDiffusion(prediction_type=prediction_type, data_deviation=deviation)
+
+
 def test_zero_terminal_snr_leaves_pure_noise_and_v_is_minus_the_data() -> None:
     diffusion = GaussianDiffusion(prediction_type="v", zero_terminal_snr=True)
     x_0, noise, t = seeded(2, 5), seeded(2, 5, seed=1), torch.tensor([999, 999])
@@ -52,6 +58,26 @@ def test_zero_terminal_snr_leaves_pure_noise_and_v_is_minus_the_data() -> None:
     assert torch.equal(diffusion.training_target(x_0, noise, t), -x_0)
     output = seeded(2, 5, seed=2)
     assert torch.equal(diffusion.convert(output, noise, t).x_0, -output)
+
+
+@pytest.mark.parametrize("deviation", [0.05, 0.3, 0.9])
+def test_v_for_narrow_data_is_the_preconditioning_of_edm(deviation: float) -> None:
+    diffusion = GaussianDiffusion(prediction_type="v", zero_terminal_snr=True, data_deviation=deviation)
+    x_0, noise = seeded(4, 2, 3), seeded(4, 2, 3, seed=1)
+    t = torch.tensor([0, 300, 700, 998])
+    x_t = diffusion.q_sample(x_0, t, noise)
+    target = diffusion.training_target(x_0, noise, t)
+    prediction = diffusion.convert(target, x_t, t)
+    torch.testing.assert_close(prediction.x_0, x_0, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(prediction.epsilon, noise, rtol=1e-3, atol=1e-3)
+    # arXiv:2206.00364, table 1: D(x) = c_skip x + c_out F with x = x_0 + sigma noise.
+    signal = diffusion.schedule.signal[t].view(4, 1, 1)
+    sigma = diffusion.schedule.noise[t].view(4, 1, 1) / signal
+    c_skip = deviation**2 / (sigma**2 + deviation**2)
+    c_out = sigma * deviation / (sigma**2 + deviation**2).sqrt()
+    torch.testing.assert_close(target, -deviation * (x_0 - c_skip * x_t / signal) / c_out, rtol=1e-3, atol=1e-4)
+    last = torch.full((4,), 999)
+    assert torch.equal(diffusion.convert(noise, x_t, last).x_0, -noise)
 
 
 def test_min_snr_weights_follow_the_paper() -> None:

@@ -59,10 +59,10 @@ class GaussianDiffusion:
         beta_schedule: "linear" or "cosine".
         prediction_type: what the model returns: "epsilon" (the noise), "x0" (the clean data) or "v"
             (sqrt(a) epsilon - sqrt(1 - a) x_0, arXiv:2202.00512).
-        data_deviation: with "v", the deviation of what the condition leaves open about the data, in (0, 1]. The model
-            output is (a d^2 epsilon - s x_0) / sqrt(a^2 d^2 + s^2) with a, s for signal and noise: v for d = 1, and
-            -x_0 for d near 0 (arXiv:2206.00364, table 1, in variance-preserving form). The smaller d, the less of the
-            noise the network has to repeat.
+        data_deviation: with "v", the deviation d of what the condition leaves open about the data, in (0, 1]. The model
+            returns (a d^2 epsilon - s x_0) / sqrt(a^2 d^2 + s^2), where a and s are the shares of signal and noise: v
+            for d = 1, -x_0 for d near 0 (arXiv:2206.00364, table 1, preserving variance). The smaller d, the less of
+            the noise must the model repeat.
         zero_terminal_snr: nothing of the data left at the last timestep. Refused with "epsilon", which says nothing
             about the data there.
         min_snr_gamma: weight the loss by min-SNR-gamma (arXiv:2303.09556; 5 is usual), floored at MIN_LOSS_WEIGHT for
@@ -100,7 +100,7 @@ class GaussianDiffusion:
         self.self_conditioning = self_conditioning
         self.model = model
         self.data_deviation = data_deviation
-        self.loss_weights = _loss_weights(self.schedule, prediction_type, min_snr_gamma)
+        self.loss_weights = _loss_weights(self.schedule, prediction_type, min_snr_gamma, data_deviation)
 
     @property
     def timesteps(self) -> int:
@@ -265,13 +265,13 @@ class GaussianDiffusion:
         return gather(self.schedule.signal, t, x).to(x.dtype), gather(self.schedule.noise, t, x).to(x.dtype)
 
 
-def _loss_weights(schedule: NoiseSchedule, prediction_type: str, gamma: float | None) -> Tensor:
+def _loss_weights(schedule: NoiseSchedule, prediction_type: str, gamma: float | None, deviation: float) -> Tensor:
     if gamma is None:
         return torch.ones(schedule.timesteps)
     clipped = schedule.snr.clamp(max=gamma)
     if prediction_type == "epsilon":
         return clipped / schedule.snr
-    weights = clipped if prediction_type == "x0" else clipped / (schedule.snr + 1)
+    weights = clipped if prediction_type == "x0" else clipped / (schedule.snr * deviation**2 + 1)
     return weights.clamp(min=MIN_LOSS_WEIGHT)
 
 
