@@ -72,7 +72,7 @@ class Stage:
         if update.preview is not None:
             changes |= {each: gr.update(visible=False) for each in (self.empty, self.facts, self.downloads)}
             changes[self.forming] = gr.update(value=update.preview, visible=True)
-            changes[self.mesh] = gr.update(visible="hidden", value=None)
+            changes[self.mesh] = gr.update(visible="hidden")  # emptied while it loads, gradio's viewer raises an error
         return changes
 
     def finished(self, result: Result) -> Updates:
