@@ -17,6 +17,9 @@ from wavemesh.imaging import CROP_MARGIN
 CANONICAL_AZIMUTHS_DEG = (30.0, 120.0, 210.0, 300.0)
 CANONICAL_ELEVATION_DEG = 20.0
 CANONICAL_SIZE_PX = 256
+# A phone's picture, 24 to 75 degrees high and three quarters filled by the object, is taken from this near and far.
+NEAREST, FURTHEST = 2.0, 7.0
+_CLEARANCE = 1.3  # times the object's radius: nearer, its front would cover everything
 
 
 def canonical_cameras() -> list[Camera]:
@@ -47,13 +50,14 @@ def training_cameras(key: str, points: Float[np.ndarray, "n 3"], count: int) -> 
     key: the model's name, which seeds the choice. points: its vertices in the world, for the crop.
     """
     rng = np.random.default_rng(zlib.crc32(key.encode()))
+    nearest = max(NEAREST, _CLEARANCE * float(np.linalg.norm(points, axis=1).max()))
     cameras = [crop_to_points(camera, points, CROP_MARGIN) for camera in canonical_cameras()][:count]
     while len(cameras) < count:
-        usual = rng.random() < 0.5
+        usual = rng.random() < 0.25
         camera = Camera(
             azimuth_deg=float(rng.uniform(0.0, 360.0)),
-            elevation_deg=float(rng.uniform(-5.0, 50.0)),
-            distance=DEFAULT_DISTANCE if usual else float(rng.uniform(3.4, 6.5)),
+            elevation_deg=float(rng.uniform(-10.0, 60.0)),
+            distance=DEFAULT_DISTANCE if usual else float(np.exp(rng.uniform(np.log(nearest), np.log(FURTHEST)))),
             fov_deg=DEFAULT_FOV_DEG,
         )
         # One picture in ten is cut by its border, as a user's may be.
