@@ -4,6 +4,7 @@ import itertools
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -13,11 +14,13 @@ from wavemesh.checkpoint import load_weights
 from wavemesh.config import from_dict
 from wavemesh.data.dataset import PreparedShapes
 from wavemesh.errors import InputError
-from wavemesh.models.camera_head import CameraHeadConfig
+from wavemesh.geometry.camera import Camera
+from wavemesh.geometry.camera_tensors import stack_cameras
+from wavemesh.models.camera_head import CameraHeadConfig, turns_deg
 from wavemesh.models.multiview_encoder import ViewFeatures
 from wavemesh.models.projection import grid_points, soft_hull
 from wavemesh.models.wavemesh import WaveMeshConfig, WaveMeshModel
-from wavemesh.training.camera import CameraTask
+from wavemesh.training.camera import CameraTask, chosen_views
 from wavemesh.training.loop import export, train
 from wavemesh.training.presets import PRESETS, build_task, get_preset
 from wavemesh.training.settings import LoopConfig
@@ -157,18 +160,40 @@ def test_camera_batches_hold_procedural_shapes_beside_the_prepared_ones(shapes: 
 
     def known(batch: dict[str, torch.Tensor]) -> int:
         """How many pictures have a camera of the prepared shapes, or its mirror image."""
-        positions = batch["poses"][..., 3].abs()
+        positions = batch["poses"][..., 3].flatten(0, 1).abs()
         return int((torch.cdist(positions, stored.abs()).amin(dim=1) < 1e-4).sum())
 
     assert known(next(plain.batches(0, 0))) == 6
     batch = next(mixed.batches(0, 0))
-    assert batch["images"].shape == (6, 4, shapes.image_size, shapes.image_size)
+    assert batch["images"].shape == (6, 1, 4, shapes.image_size, shapes.image_size)
     assert 3 <= known(batch) < 6  # all shapes share the canonical cameras
     # A run that goes on later has the batches that it would have had.
     batches = mixed.batches(0, 0)
     next(batches)
     following, resumed = next(batches), next(mixed.batches(0, 1))
     assert all(torch.equal(following[name], resumed[name]) for name in following)
+
+
+def test_camera_batches_take_one_to_eight_pictures_of_an_object(shapes: PreparedShapes) -> None:
+    task = CameraTask(shapes, CameraHeadConfig(image_size=64, widths=(8, 8, 16)), batch_size=16)
+    sizes = [tuple(batch["poses"].shape[:2]) for batch in itertools.islice(task.batches(0, 0), 8)]
+    assert sizes == [(16, 1), (8, 2), (4, 4), (2, 8)] * 2
+
+
+def test_walking_around_an_object_goes_by_quarter_turns() -> None:
+    rng = np.random.default_rng(0)
+    poses = stack_cameras([Camera(15.0 * number, 20.0) for number in range(24)])[0]
+    steps, repeated = [], 0
+    for _ in range(300):
+        chosen = chosen_views(poses, 4, rng)
+        assert len(chosen) == 4
+        repeated += len(set(chosen)) < 4
+        turns = turns_deg(poses[chosen]).numpy()
+        steps.append(np.abs((np.diff(turns) + 180.0) % 360.0 - 180.0))
+    assert 10 < repeated < 60
+    walked = [(np.abs(row - 90.0) < 50.0).all() for row in steps]
+    assert 0.45 < np.mean(walked) < 0.75, "half of them, and some by chance"
+    assert len(set(chosen_views(poses[:3], 8, rng))) <= 3
 
 
 @pytest.mark.parametrize("name", [name for name in PRESETS if not name.startswith("triplane")])

@@ -1,4 +1,4 @@
-"""Training of the camera head, on the cropped training views with their known cameras."""
+"""Training of the camera head, on cropped training views of one to eight at a time with their known cameras."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from wavemesh.config import to_dict
@@ -18,16 +19,22 @@ from wavemesh.data.procedural import ProceduralShapes
 from wavemesh.models.camera_head import (
     CameraHead,
     CameraHeadConfig,
-    azimuth_targets,
-    azimuths_deg,
     camera_errors,
     camera_targets,
+    turn_targets,
+    turns_deg,
 )
 
-_CIRCLE_WEIGHT = 0.3
-# Radians of elevation and NDC of offset count more than a unit of the azimuth's circle: they are small numbers.
-_WEIGHTS = (1.0, 1.0, 4.0, 4.0, 4.0, 4.0)
+_TURN_WEIGHT = 0.3
+# Radians of elevation and NDC of offset count more than a unit of the azimuth's circle: they are small numbers. The
+# distance hardly shows in a picture.
+_WEIGHTS = (1.0, 1.0, 4.0, 4.0, 4.0, 4.0, 1.0)
 _MADE_VIEWS, _MADE_TOGETHER = 8, 2  # pictures of a procedural shape, and shapes that are rendered for a batch
+VIEW_COUNTS = (1, 2, 4, 8)
+# Shares of the batches of several pictures: each about a quarter turn from the one before, as people walk around an
+# object, and with one picture given twice.
+WALKED, REPEATED = 0.5, 0.1
+_STRAY_DEG = 20.0
 
 
 class _MadeViews(NamedTuple):
@@ -39,7 +46,7 @@ class _MadeViews(NamedTuple):
 
 
 class CameraTask:
-    """The camera head; a batch is batch_size single views. Mirroring changes the cameras along with the pictures.
+    """The camera head; a batch is batch_size pictures of as many objects as there are of one, two, four or eight each.
 
     procedural: how many procedural shapes there are beside the prepared ones; every second picture is of one of them.
     Each batch has two more of them to draw from, until all are rendered.
@@ -57,34 +64,41 @@ class CameraTask:
         return [{"params": list(self.model.parameters()), "lr": lr}]
 
     def batches(self, seed: int, start_step: int) -> Iterator[dict[str, Tensor]]:
-        """Endless batches of images (B, 4, h, w), poses (B, 3, 4) and intrinsics (B, 3)."""
+        """Endless batches of images (B, N, 4, h, w), poses (B, N, 3, 4) and intrinsics (B, N, 3)."""
         number = start_step
         made: list[_MadeViews] = []
         while True:
             self._add_made(made, min(self.procedural, _MADE_TOGETHER * (number + 1)))
             rng = np.random.default_rng((seed, number))
-            generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-            share = self.batch_size // 2 if made else 0
-            indices = rng.integers(len(self.shapes), size=self.batch_size - share).tolist()
-            views = rng.integers(self.shapes.num_views, size=(len(indices), 1)).tolist()
-            images = self.shapes.images(indices, views)
-            poses, intrinsics = self.shapes.view_cameras(indices, views)
-            if made:
-                other = _chosen(made, rng.integers(len(made), size=share), rng.integers(_MADE_VIEWS, size=share))
-                images, poses, intrinsics = (
-                    torch.cat(pair) for pair in zip((images, poses, intrinsics), other, strict=True)
-                )
-            images = imperfect_masks(photographic(colour_jitter(images, generator), generator), generator)
-            mirrored = torch.from_numpy(rng.random(self.batch_size) < 0.5)
-            turned = mirror_views(images, poses, intrinsics)
-            images, poses, intrinsics = (
-                torch.where(mirrored.view(-1, *[1] * (plain.ndim - 1)), other, plain)[:, 0]
-                for plain, other in zip((images, poses, intrinsics), turned, strict=True)
-            )
-            # As the pipeline crops pictures before it asks for their cameras.
-            images, intrinsics = object_windows(images, intrinsics)
-            yield {"images": images, "poses": poses, "intrinsics": intrinsics}
+            yield self._batch(made, rng, VIEW_COUNTS[number % len(VIEW_COUNTS)])
             number += 1
+
+    def _batch(self, made: Sequence[_MadeViews], rng: np.random.Generator, views: int) -> dict[str, Tensor]:
+        """Pictures of batch_size / views objects, half of them made ones where there are any."""
+        count = max(2, self.batch_size // views)
+        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        of_made = count // 2 if made else 0
+        indices = rng.integers(len(self.shapes), size=count - of_made).tolist()
+        chosen = [chosen_views(self.shapes.poses[index], views, rng) for index in indices]
+        images = self.shapes.images(indices, chosen)
+        poses, intrinsics = self.shapes.view_cameras(indices, chosen)
+        if of_made:
+            others = [made[number] for number in rng.integers(len(made), size=of_made)]
+            other = _shown(others, [chosen_views(each.poses, views, rng) for each in others])
+            images, poses, intrinsics = (
+                torch.cat(pair) for pair in zip((images, poses, intrinsics), other, strict=True)
+            )
+        images = imperfect_masks(photographic(colour_jitter(images, generator), generator), generator)
+        mirrored = torch.from_numpy(rng.random(count) < 0.5)
+        turned = mirror_views(images, poses, intrinsics)
+        images, poses, intrinsics = (
+            torch.where(mirrored.view(-1, *[1] * (plain.ndim - 1)), other, plain)
+            for plain, other in zip((images, poses, intrinsics), turned, strict=True)
+        )
+        # As the pipeline crops pictures before it asks for their cameras.
+        windows, moved = object_windows(images.flatten(0, 1), intrinsics.flatten(0, 1))
+        shape = (count, views)
+        return {"images": windows.unflatten(0, shape), "poses": poses, "intrinsics": moved.unflatten(0, shape)}
 
     def _add_made(self, made: list[_MadeViews], count: int) -> None:
         """Render procedural shapes until there are `count`."""
@@ -97,17 +111,21 @@ class CameraTask:
             made += [_MadeViews(*row) for row in rows]
 
     def loss(self, batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, dict[str, Any]]:
-        """Huber loss of the six answers, and cross-entropy of the azimuth over the full circle."""
+        """Huber loss of the answers, and cross-entropy of the turns against the first picture."""
         target = camera_targets(batch["poses"], batch["intrinsics"])
-        features = self.model.features(batch["images"])
-        answer = self.model.answers(features).float()
-        losses = nn.functional.smooth_l1_loss(answer, target, beta=0.03, reduction="none")
-        logits = self.model.azimuth(features).float()
-        circle = nn.functional.cross_entropy(logits, azimuth_targets(azimuths_deg(batch["poses"])))
+        answer = self.model(batch["images"])
+        cameras = answer.cameras.float()
+        losses = nn.functional.smooth_l1_loss(cameras, target, beta=0.03, reduction="none")
+        loss = (losses * losses.new_tensor(_WEIGHTS)).mean()
         with torch.no_grad():
-            metrics = {name: value.mean() for name, value in camera_errors(answer, target).items()}
-        loss = (losses * losses.new_tensor(_WEIGHTS)).mean() + _CIRCLE_WEIGHT * circle
-        return loss, {"circle": circle.detach(), **metrics}
+            metrics = {name: value.mean() for name, value in camera_errors(cameras, target).items()}
+        if batch["poses"].shape[1] > 1:
+            turns, logits = turns_deg(batch["poses"])[:, 1:], answer.turns[:, 1:].float()
+            surprise = nn.functional.cross_entropy(logits.flatten(0, 1), turn_targets(turns).flatten(0, 1))
+            loss = loss + _TURN_WEIGHT * surprise
+            off = (logits.argmax(dim=-1) * (360.0 / logits.shape[-1]) - turns + 180.0) % 360.0 - 180.0
+            metrics |= {"turns": surprise.detach(), "turned_rightly": (off.abs() < 45.0).float().mean()}
+        return loss, metrics
 
     def sample_pictures(self, ema_model: nn.Module) -> dict[str, np.ndarray]:
         """Nothing."""
@@ -122,8 +140,29 @@ class CameraTask:
         return to_dict(self.settings)
 
 
-def _chosen(made: Sequence[_MadeViews], shapes: np.ndarray, views: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
-    """Images (b, 1, 4, s, s), poses (b, 1, 3, 4) and intrinsics (b, 1, 3) of one view of each shape."""
-    rows = [[part[int(view)] for part in made[int(shape)]] for shape, view in zip(shapes, views, strict=True)]
-    pictures, poses, intrinsics = (torch.stack(part)[:, None] for part in zip(*rows, strict=True))
+def chosen_views(poses: Float[Tensor, "v 3 4"], count: int, rng: np.random.Generator) -> list[int]:
+    """The numbers of `count` views of an object, the first at random.
+
+    The others are drawn at random too, or each about a quarter turn from the one before; one may be given twice.
+    """
+    views = rng.permutation(len(poses)).tolist()
+    if count > 1 and rng.random() < WALKED:
+        azimuths = turns_deg(poses[views][None])[0].numpy()
+        step = 90.0 * rng.choice((-1.0, 1.0))
+        wanted = step * np.arange(count) + rng.normal(0.0, _STRAY_DEG, count) * (np.arange(count) > 0)
+        for place, angle in enumerate(wanted[1 : len(views)], 1):
+            off = np.abs((azimuths[place:] - angle + 180.0) % 360.0 - 180.0)
+            nearest = place + int(off.argmin())
+            views[place], views[nearest] = views[nearest], views[place]
+            azimuths[[place, nearest]] = azimuths[[nearest, place]]
+    chosen = [views[number % len(views)] for number in range(count)]
+    if count > 1 and rng.random() < REPEATED:
+        chosen[int(rng.integers(1, count))] = chosen[0]
+    return chosen
+
+
+def _shown(made: Sequence[_MadeViews], views: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor, Tensor]:
+    """Images (b, n, 4, s, s), poses (b, n, 3, 4) and intrinsics (b, n, 3) of some views of each shape."""
+    rows = [[part[list(chosen)] for part in shape] for shape, chosen in zip(made, views, strict=True)]
+    pictures, poses, intrinsics = (torch.stack(part) for part in zip(*rows, strict=True))
     return to_network_image(pictures), poses, intrinsics
