@@ -10,9 +10,10 @@ import torch
 import trimesh
 from torch import Tensor
 
-from wavemesh.data import colours
+from wavemesh.data import colours, derived
 from wavemesh.data.colours import colour_volume, open_colours, surface_colours
 from wavemesh.data.dataset import PreparedShapes, to_network_image
+from wavemesh.data.derived import Arrays
 from wavemesh.errors import InputError
 from wavemesh.geometry.camera import Camera
 from wavemesh.geometry.camera_tensors import stack_cameras
@@ -83,13 +84,13 @@ def test_a_build_goes_on_where_it_stopped(prepared_root: Path, monkeypatch: pyte
     calls: list[int] = []
     compute = colours._colours_of
 
-    def interrupted(shapes: PreparedShapes, index: int, num_points: int) -> colours.SurfaceColours:
+    def interrupted(shapes: PreparedShapes, index: int, num_points: int) -> Arrays:
         if index == 2 and len(calls) == 2:
             raise KeyboardInterrupt
         calls.append(index)
         return compute(shapes, index, num_points)
 
-    monkeypatch.setattr(colours, "_FLUSH_EVERY", 1)
+    monkeypatch.setattr(derived, "_FLUSH_EVERY", 1)
     with monkeypatch.context() as patch:
         patch.setattr(colours, "_colours_of", interrupted)
         with pytest.raises(KeyboardInterrupt):
@@ -101,8 +102,8 @@ def test_a_build_goes_on_where_it_stopped(prepared_root: Path, monkeypatch: pyte
         open_colours(shapes, num_points=200)
         assert calls == [0, 1, -1, 2]
     whole = compute(shapes, 1, 200)
-    np.testing.assert_allclose(resumed.points([1])[0], whole.points, atol=4e-5)
-    np.testing.assert_allclose(resumed.colours([1])[0], whole.colours, atol=3e-3)
+    np.testing.assert_allclose(resumed.points([1])[0], whole["points"] / 32_767.0, atol=1e-6)
+    np.testing.assert_allclose(resumed.colours([1])[0], whole["colours"] / 255.0, atol=1e-6)
 
 
 def test_other_settings_are_computed_anew_and_a_shape_without_surface_is_named(

@@ -2,46 +2,35 @@
 
 `prepare` keeps a distance grid and posed pictures, no textured model. Points drawn on the surface of the grid take the
 colours of the pictures that see them, averaged over the pictures' different lights. They are computed once per split
-and kept beside its unpacked cache; a build that was interrupted goes on where it stopped.
+and kept beside its unpacked cache (`derived`).
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import logging
-import shutil
-import uuid
+import functools
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 import trimesh
-from filelock import FileLock
 from jaxtyping import Float
 from scipy.spatial import cKDTree
 from torch import Tensor
 
 from wavemesh.data.dataset import PreparedShapes
-from wavemesh.errors import InputError
-from wavemesh.files import read_json, write_text
+from wavemesh.data.derived import Arrays, Recipe, derived_arrays
 from wavemesh.geometry.camera_tensors import project_points
 from wavemesh.geometry.isosurface import sdf_to_mesh
 from wavemesh.geometry.raycast import RayCaster
 from wavemesh.models.projection import sample_maps
 
-FORMAT = 1
 NUM_POINTS = 32_768  # a shape's surface passes through about twice as many cells of a 128^3 grid
 GREY = 0.67
 _SLACK = 0.03  # world units: a point lies on the surface that would hide it
 _LEAST_COSINE = 0.05
-_FLUSH_EVERY = 20
 _POINT_SCALE = 32_767
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -55,10 +44,9 @@ class SurfaceColours:
 class ColouredPoints:
     """The points of a split by the shapes' numbers. num_points: of every shape."""
 
-    def __init__(self, folder: Path) -> None:
-        self._points = np.load(folder / "points.npy", mmap_mode="r")
-        self._colours = np.load(folder / "colours.npy", mmap_mode="r")
-        self.num_points = int(self._points.shape[1])
+    def __init__(self, points: np.ndarray, colours: np.ndarray) -> None:
+        self._points, self._colours = points, colours
+        self.num_points = int(points.shape[1])
 
     def __len__(self) -> int:
         return len(self._points)
@@ -127,67 +115,24 @@ def open_colours(shapes: PreparedShapes, num_points: int | None = None) -> Colou
     num_points: of each shape, NUM_POINTS if None. Computing takes about half a second a shape.
     Raises InputError where they cannot be written or a shape has no surface.
     """
-    num_points = NUM_POINTS if num_points is None else num_points
-    folder = shapes.root / f"colours-{shapes.split}"
-    source = _fingerprint(shapes, num_points)
-    if not _holds(folder, source):
-        try:
-            with FileLock(shapes.root / f".colours-{shapes.split}.lock"):
-                if not _holds(folder, source):  # another process may have built them while this one waited
-                    _build(shapes, folder, source, num_points)
-        except OSError as error:
-            raise InputError(f"The colours of {shapes.split} cannot be written to {shapes.root}: {error}.") from None
-    return ColouredPoints(folder)
-
-
-def _holds(folder: Path, source: str) -> bool:
-    """Whether the folder has the coloured points of that fingerprint, all of them."""
-    index = folder / "index.json"
-    return index.is_file() and read_json(index).get("source") == source
-
-
-def _fingerprint(shapes: PreparedShapes, num_points: int) -> str:
-    """Changes with the shapes and their cameras."""
-    text = json.dumps([FORMAT, num_points, shapes.keys, shapes.meta], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _build(shapes: PreparedShapes, folder: Path, source: str, num_points: int) -> None:
-    """Fills arrays in a folder of another name, noting how far it came, and moves them into place."""
-    partial = folder.with_name(f"{folder.name}-{source[:12]}.partial")
-    progress = partial / "index.json"
-    shape = (len(shapes), num_points, 3)
-    partial.mkdir(exist_ok=True)
-    done = int(read_json(progress)["done"]) if progress.is_file() else 0
-    mode = "r+" if done else "w+"
-    points = np.lib.format.open_memmap(partial / "points.npy", mode=mode, dtype=np.int16, shape=shape)
-    colours = np.lib.format.open_memmap(partial / "colours.npy", mode=mode, dtype=np.uint8, shape=shape)
-    log.info("colouring %d shapes of %s", len(shapes) - done, shapes.split)
-    for index in range(done, len(shapes)):
-        coloured = _colours_of(shapes, index, num_points)
-        points[index] = np.rint(coloured.points.clip(-1.0, 1.0) * _POINT_SCALE)
-        colours[index] = np.rint(coloured.colours * 255.0)
-        if (index + 1) % _FLUSH_EVERY == 0 or index + 1 == len(shapes):
-            points.flush()
-            colours.flush()
-            write_text(progress, json.dumps({"source": source, "done": index + 1}))
-    if folder.exists():
-        # Moved away first: a folder that another process reads must not be half of each.
-        stale = folder.rename(folder.with_name(f"{folder.name}-{uuid.uuid4().hex[:8]}.old"))
-        shutil.rmtree(stale, ignore_errors=True)
-    partial.rename(folder)
-
-
-def _colours_of(shapes: PreparedShapes, index: int, num_points: int) -> SurfaceColours:
-    views = [list(range(shapes.num_views))]
-    try:
-        mesh = sdf_to_mesh(shapes.sdf([index])[0].numpy())
-    except InputError as error:
-        raise InputError(f"Shape {shapes.keys[index]} cannot be coloured: {error}") from None
-    seed = zlib.crc32(shapes.keys[index].encode())
-    return surface_colours(
-        mesh, shapes.images([index], views)[0], shapes.poses[index], shapes.intrinsics[index], num_points, seed
+    shape = (NUM_POINTS if num_points is None else num_points, 3)
+    recipe = Recipe(
+        "colours",
+        {"points": (shape, np.int16), "colours": (shape, np.uint8)},
+        functools.partial(_colours_of, num_points=shape[0]),
     )
+    return ColouredPoints(**derived_arrays(shapes, recipe))
+
+
+def _colours_of(shapes: PreparedShapes, index: int, num_points: int) -> Arrays:
+    mesh = sdf_to_mesh(shapes.sdf([index])[0].numpy())
+    images = shapes.images([index], [list(range(shapes.num_views))])[0]
+    seed = zlib.crc32(shapes.keys[index].encode())
+    coloured = surface_colours(mesh, images, shapes.poses[index], shapes.intrinsics[index], num_points, seed)
+    return {
+        "points": np.rint(coloured.points.clip(-1.0, 1.0) * _POINT_SCALE).astype(np.int16),
+        "colours": np.rint(coloured.colours * 255.0).astype(np.uint8),
+    }
 
 
 def colour_volume(

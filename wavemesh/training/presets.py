@@ -17,8 +17,10 @@ from wavemesh.config import from_dict
 from wavemesh.data.dataset import PreparedShapes
 from wavemesh.errors import InputError
 from wavemesh.models.camera_head import CameraHeadConfig
+from wavemesh.models.depth_network import DepthConfig
 from wavemesh.models.wavemesh import WaveMeshConfig
 from wavemesh.training.camera import CameraTask
+from wavemesh.training.depth import DepthTask
 from wavemesh.training.loop import Task
 from wavemesh.training.settings import LoopConfig
 from wavemesh.training.triplane import build_triplane_task
@@ -26,7 +28,14 @@ from wavemesh.training.triplane_batches import TriplaneOptions
 from wavemesh.training.wavemesh import CoarseTask, DetailTask, TaskOptions, measure_scales
 
 TaskName = Literal[
-    "coarse", "detail", "camera", "triplane-autoencoder", "triplane-coarse", "triplane-detail", "triplane-joint"
+    "coarse",
+    "detail",
+    "camera",
+    "depth",
+    "triplane-autoencoder",
+    "triplane-coarse",
+    "triplane-detail",
+    "triplane-joint",
 ]
 
 # What few steps and quiet starting noise are worth is in docs/LOG.md and docs/ablations.md.
@@ -157,6 +166,12 @@ _ROWS = (
         {"procedural": 600},
     ),
     Preset(
+        "depth",
+        "depth",
+        "front and back of the object behind each pixel, an hour on two CPU cores",
+        {"total_steps": 6_000, **_CPU, "batch_size": 32, "learning_rate": 1.5e-3},
+    ),
+    Preset(
         "gpu",
         "coarse",
         "encoder and coarse stage, about half an hour on one large GPU",
@@ -231,6 +246,9 @@ def build_task(preset: Preset, data: str | Path, loop: LoopConfig) -> Task:
     if preset.task == "camera":
         config = CameraHeadConfig() if stored is None else from_dict(CameraHeadConfig, stored)
         return CameraTask(shapes, config, loop.batch_size, **preset.task_options)
+    if preset.task == "depth":
+        depth_config = DepthConfig() if stored is None else from_dict(DepthConfig, stored)
+        return DepthTask(shapes, depth_config, loop.batch_size, **preset.task_options)
     if stored is None:
         changes = {"resolution": shapes.resolution, **preset.model}
         wavemesh_config = measure_scales(shapes, from_dict(WaveMeshConfig, changes, fill_defaults=True))

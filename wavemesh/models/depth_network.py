@@ -1,0 +1,114 @@
+"""Front and back of an object behind each pixel of one picture, and how sure that is.
+
+A picture's silhouette says where rays meet the object, not how deep. Depth as a step of its own carries over to kinds
+of objects that were never seen (GenRe, Zhang et al. 2018; SDFNet, Thai et al. 2020), since every picture has thousands
+of depths to learn from. The furthest surface behind a pixel is answered with the nearest: together they bound the
+object along every ray, so flat things stay flat.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from wavemesh.checkpoint import load_module, save_weights
+from wavemesh.config import to_dict
+from wavemesh.geometry.camera import DEFAULT_DISTANCE
+from wavemesh.models.blocks import resize_images
+from wavemesh.models.multiview_encoder import ResidualConv, TokenBlock
+
+CAMERA_FEATURES = 5
+_LEAST_SCALE = 0.004  # world units: a quarter of a cell of the finest grid
+
+
+class Depths(NamedTuple):
+    """Depths (B, 2, s, s) of front and back, world units from the plane through the origin, away from the camera.
+
+    spread: (B, 2, s, s), the scale of the Laplace distribution around each.
+    """
+
+    depth: Tensor
+    spread: Tensor
+
+
+@dataclass(frozen=True)
+class DepthConfig:
+    """Size of the network. Pictures are resized to image_size, maps have half of it; widths: at strides 2, 4, 8, 16."""
+
+    image_size: int = 128
+    widths: tuple[int, ...] = (32, 64, 96, 128)
+    attention_blocks: int = 2
+    heads: int = 4
+
+
+class DepthNetwork(nn.Module):
+    """A U-Net from masked pictures with cameras to depths."""
+
+    def __init__(self, config: DepthConfig | None = None) -> None:
+        super().__init__()
+        self.config = config or DepthConfig()
+        widths = self.config.widths
+        self.stem = nn.Conv2d(4, widths[0], 5, stride=2, padding=2)
+        self.camera = nn.ModuleList(nn.Linear(CAMERA_FEATURES, width) for width in widths)
+        self.down = nn.ModuleList(
+            nn.Conv2d(before, after, 3, stride=2, padding=1) for before, after in itertools.pairwise(widths)
+        )
+        self.encoder = nn.ModuleList(ResidualConv(width) for width in widths)
+        side = self.config.image_size // 2 ** len(widths)
+        self.place = nn.Parameter(0.02 * torch.randn(side**2, widths[-1]))
+        self.attention = nn.ModuleList(
+            TokenBlock(widths[-1], self.config.heads) for _ in range(self.config.attention_blocks)
+        )
+        self.up = nn.ModuleList(nn.Conv2d(before, after, 1) for after, before in itertools.pairwise(widths))
+        self.decoder = nn.ModuleList(ResidualConv(width) for width in widths[:-1])
+        self.answer = nn.Sequential(nn.GroupNorm(8, widths[0]), nn.SiLU(), nn.Conv2d(widths[0], 4, 3, padding=1))
+
+    def forward(self, images: Float[Tensor, "b 4 h w"], cameras: Float[Tensor, "b 5"]) -> Depths:
+        """The depths of premultiplied RGBA pictures in [0, 1] of any size; cameras: see `camera_features`."""
+        x = self.stem(resize_images(images, self.config.image_size))
+        skips = []
+        for level, block in enumerate(self.encoder):
+            if level:
+                x = self.down[level - 1](x)
+            x = block(x + self.camera[level](cameras)[..., None, None])
+            skips.append(x)
+        tokens = x.flatten(2).transpose(1, 2) + self.place
+        for attention in self.attention:
+            tokens = attention(tokens)
+        x = tokens.transpose(1, 2).reshape(x.shape)
+        for level in reversed(range(len(self.decoder))):
+            x = nn.functional.interpolate(self.up[level](x), scale_factor=2.0, mode="nearest") + skips[level]
+            x = self.decoder[level](x)
+        depth, spread = self.answer(x).float().chunk(2, dim=1)
+        front, thickness = depth.unbind(dim=1)
+        # The back lies behind the front.
+        back = front + nn.functional.softplus(thickness)
+        return Depths(torch.stack([front, back], dim=1), spread.clamp(-8.0, 3.0).exp() + _LEAST_SCALE)
+
+    def save(self, folder: str | Path) -> None:
+        """Write configuration, fp16 weights and manifest."""
+        save_weights(folder, {"depth": self.state_dict()}, to_dict(self.config))
+
+    @classmethod
+    def load(cls, folder: str | Path) -> DepthNetwork:
+        """The network stored in a folder. Raises InputError where files are missing, damaged or do not fit."""
+        return load_module(folder, DepthConfig, cls, lambda network: {"depth": network})
+
+
+def camera_features(poses: Float[Tensor, "*b 3 4"], intrinsics: Float[Tensor, "*b 3"]) -> Float[Tensor, "*b 5"]:
+    """What depths depend on of a camera: sine of the elevation, logarithms of scale and distance, offsets.
+
+    Azimuths do not count: depths are the same in every frame of the world.
+    """
+    position = poses[..., 3]
+    distance = position.norm(dim=-1)
+    scale = torch.log(intrinsics[..., 0] / distance)
+    further = torch.log(distance / DEFAULT_DISTANCE)
+    features = [position[..., 1] / distance, scale, further, intrinsics[..., 1], intrinsics[..., 2]]
+    return torch.stack(features, dim=-1)
