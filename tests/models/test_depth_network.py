@@ -11,6 +11,8 @@ from wavemesh.errors import InputError
 from wavemesh.geometry.camera import Camera
 from wavemesh.geometry.camera_tensors import stack_cameras
 from wavemesh.models.depth_network import DepthConfig, DepthNetwork, camera_features
+from wavemesh.models.posed_pictures import PosedPictures
+from wavemesh.models.projection import BOUND_SOFTNESS, grid_points, soft_hull
 
 SMALL = DepthConfig(image_size=32, widths=(8, 8, 16, 16), attention_blocks=1, heads=2)
 
@@ -59,3 +61,34 @@ def test_save_and_load(tmp_path: Path) -> None:
         torch.testing.assert_close(kept.depth, network(images, cameras).depth, atol=2e-2, rtol=1e-2)
     with pytest.raises(InputError, match="nothing-here"):
         DepthNetwork.load(tmp_path / "nothing-here")
+
+
+def test_bounds_hold_what_was_answered_and_reach_beside_the_silhouette() -> None:
+    torch.manual_seed(0)
+    network = DepthNetwork(SMALL).eval()
+    images = torch.zeros(1, 2, 4, 32, 32)
+    images[..., 8:24, 8:24] = 1.0
+    poses, intrinsics = (each[None] for each in stack_cameras([Camera(), Camera(90.0, 20.0)]))
+    with torch.inference_mode():
+        depth, spread = network(images[0], camera_features(poses, intrinsics)[0])
+        near, far = (network.bounds(images, poses, intrinsics, spreads=each)[0] for each in (0.0, 2.0))
+    inside = (slice(None), slice(5, 11), slice(5, 11))
+    assert bool((near[:, 0][inside] <= depth[:, 0][inside] + 1e-6).all())
+    assert bool((near[:, 1][inside] >= depth[:, 1][inside] - 1e-6).all())
+    assert bool((far[:, 0][inside] < near[:, 0][inside] - spread[:, 0][inside].min()).all())
+    # A pixel beside the object has the widest bounds of its neighbours.
+    torch.testing.assert_close(near[:, 0, 3, 7], depth[:, 0, 4, 6:9].amin(dim=1))
+
+
+def test_bounds_carve_the_hull_between_front_and_back() -> None:
+    poses, intrinsics = (each[None] for each in stack_cameras([Camera(30.0, 20.0)]))
+    alpha = torch.ones(1, 1, 1, 32, 32)
+    bounds = torch.tensor([-0.2, 0.3]).view(1, 1, 2, 1, 1).expand(-1, -1, -1, 8, 8)
+    views = PosedPictures(alpha, poses, intrinsics, bounds)
+    points = grid_points(16)
+    hull = soft_hull(views, points)[0]
+    backward = torch.from_numpy(Camera(30.0, 20.0).position() / Camera().distance).float()
+    depth = -points @ backward
+    assert bool((hull[(depth > -0.19) & (depth < 0.29)] > 0.999).all())
+    assert bool((hull[(depth < -0.2 - BOUND_SOFTNESS) | (depth > 0.3 + BOUND_SOFTNESS)] == 0.0).all())
+    assert bool((soft_hull(PosedPictures(alpha, poses, intrinsics), points) > 0.999).all())

@@ -99,7 +99,7 @@ def stages(model: WaveMeshModel, num_views: int) -> Iterator[tuple[str, tuple[in
 
     config = model.config
     images, poses, intrinsics = _noise(num_views, config.encoder.image_size)
-    features = model.encoder.encode(images, poses, intrinsics)
+    features = model.encode(images, poses, intrinsics)
     yield "pictures", images.shape
     yield "poses", poses.shape
     yield "feature maps", features.maps.shape

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from wavemesh.checkpoint import load_module, save_weights
@@ -24,6 +24,9 @@ from wavemesh.models.blocks import resize_images
 from wavemesh.models.multiview_encoder import ResidualConv, TokenBlock
 
 CAMERA_FEATURES = 5
+SPREADS = 1.0  # how far bounds keep from the answers
+_REACH = 4  # pixels beside a silhouette that know its bounds
+_UNBOUNDED = 4.0
 _LEAST_SCALE = 0.004  # world units: a quarter of a cell of the finest grid
 
 
@@ -91,6 +94,25 @@ class DepthNetwork(nn.Module):
         back = front + nn.functional.softplus(thickness)
         return Depths(torch.stack([front, back], dim=1), spread.clamp(-8.0, 3.0).exp() + _LEAST_SCALE)
 
+    def bounds(
+        self,
+        images: Float[Tensor, "b n 4 h w"],
+        poses: Float[Tensor, "b n 3 4"],
+        intrinsics: Float[Tensor, "b n 3"],
+        spreads: float = SPREADS,
+    ) -> Float[Tensor, "b n 2 s s"]:
+        """Where the object surely begins and ends behind each pixel: the answers, so many spreads further apart.
+
+        Beside the silhouette the bounds are those of its border.
+        """
+        shape = images.shape[:2]
+        flat = images.flatten(0, 1)
+        depth, spread = self(flat, camera_features(poses, intrinsics).flatten(0, 1))
+        begin, end = (depth + spread * spread.new_tensor([-spreads, spreads])[:, None, None]).unbind(dim=1)
+        alpha = resize_images(flat[:, 3:], depth.shape[-1])[:, 0]
+        extremes = _spread_outwards(torch.stack([-begin, end], dim=1), alpha.unsqueeze(1) > 0.5)
+        return (extremes * extremes.new_tensor([-1.0, 1.0])[:, None, None]).unflatten(0, shape)
+
     def save(self, folder: str | Path) -> None:
         """Write configuration, fp16 weights and manifest."""
         save_weights(folder, {"depth": self.state_dict()}, to_dict(self.config))
@@ -112,3 +134,12 @@ def camera_features(poses: Float[Tensor, "*b 3 4"], intrinsics: Float[Tensor, "*
     further = torch.log(distance / DEFAULT_DISTANCE)
     features = [position[..., 1] / distance, scale, further, intrinsics[..., 1], intrinsics[..., 2]]
     return torch.stack(features, dim=-1)
+
+
+def _spread_outwards(maps: Float[Tensor, "b 2 s s"], known: Bool[Tensor, "b 1 s s"]) -> Float[Tensor, "b 2 s s"]:
+    """The largest value around each known pixel, and beside the known ones the largest of the nearest of them."""
+    values = maps.masked_fill(~known, -torch.inf)
+    values = nn.functional.max_pool2d(values, 3, stride=1, padding=1)
+    for _ in range(_REACH - 1):
+        values = torch.where(values.isfinite(), values, nn.functional.max_pool2d(values, 3, stride=1, padding=1))
+    return values.nan_to_num(neginf=_UNBOUNDED)

@@ -27,7 +27,8 @@ class ViewFeatures:
     """What the encoder knows about N views of each of B objects.
 
     maps: (B, N, C, h, w). alpha: (B, N, 1, H, W) in [0, 1]. tokens: (B, N * T, D). global_features: (B, N, D).
-    poses: (B, N, 3, 4) camera_to_world. intrinsics: (B, N, 3) focal length and offsets.
+    poses: (B, N, 3, 4) camera_to_world. intrinsics: (B, N, 3) focal length and offsets. bounds: (B, N, 2, h, w) where
+    a depth network takes the object to begin and to end behind each pixel (`DepthNetwork.bounds`), if one was asked.
     """
 
     maps: Tensor
@@ -36,10 +37,12 @@ class ViewFeatures:
     global_features: Tensor
     poses: Tensor
     intrinsics: Tensor
+    bounds: Tensor | None = None
 
     def of_object(self, index: int) -> ViewFeatures:
         """What is known about one of the objects, B = 1."""
-        return ViewFeatures(**{name: value[index : index + 1] for name, value in vars(self).items()})
+        known = {name: value for name, value in vars(self).items() if value is not None}
+        return ViewFeatures(**{name: value[index : index + 1] for name, value in known.items()})
 
 
 class ResidualConv(nn.Module):

@@ -20,6 +20,7 @@ class PosedPictures:
     images: Tensor
     poses: Tensor
     intrinsics: Tensor
+    bounds: Tensor | None = None  # as in ViewFeatures
 
     @property
     def alpha(self) -> Float[Tensor, "b n 1 h w"]:
@@ -28,7 +29,9 @@ class PosedPictures:
 
     def of_object(self, item: int) -> PosedPictures:
         """The pictures of one object, B = 1."""
-        return PosedPictures(*(tensor[item : item + 1] for tensor in (self.images, self.poses, self.intrinsics)))
+        bounds = None if self.bounds is None else self.bounds[item : item + 1]
+        one = slice(item, item + 1)
+        return PosedPictures(self.images[one], self.poses[one], self.intrinsics[one], bounds)
 
 
 def posed_pictures(

@@ -34,12 +34,20 @@ def sample_maps(
     return F.grid_sample(flipped, grid, mode="bilinear", padding_mode=padding, align_corners=False)[:, :, 0]
 
 
+# World units over which a bound lets go: a cell of the 64^3 grid.
+BOUND_SOFTNESS = 2.0 / 64.0
+
+
 @runtime_checkable
 class MaskedViews(Protocol):
-    """Silhouettes (B, N, 1, H, W) in [0, 1] of posed views, as encoded views and posed pictures have them."""
+    """Silhouettes (B, N, 1, H, W) in [0, 1] of posed views, as encoded views and posed pictures have them.
+
+    bounds: depths (B, N, 2, h, w) between which the object lies behind each pixel, if they are known.
+    """
 
     poses: Tensor
     intrinsics: Tensor
+    bounds: Tensor | None
 
     @property
     def alpha(self) -> Tensor:
@@ -51,12 +59,19 @@ def soft_hull(features: MaskedViews, points: Float[Tensor, "p 3"]) -> Float[Tens
     """The least alpha that any picture shows at each point's projection: the visual hull, soft at its border.
 
     Beyond a picture's frame its border counts: where a silhouette touches the border everything further out may be
-    solid, where it does not the object ends inside. A camera says nothing about what lies behind it.
+    solid, where it does not the object ends inside. A camera says nothing about what lies behind it. Where bounds are
+    known, nothing is solid before or behind them.
     """
     batch, views = features.poses.shape[:2]
     ndc, depth = project_points(points, features.poses.flatten(0, 1).float(), features.intrinsics.flatten(0, 1).float())
     alpha = sample_maps(features.alpha.flatten(0, 1).float(), ndc, padding="border")[:, 0]
     alpha = alpha.masked_fill(depth <= 0.0, 1.0)
+    if features.bounds is not None:
+        distance = features.poses.flatten(0, 1)[:, :, 3].float().norm(dim=1, keepdim=True)
+        begin, end = sample_maps(features.bounds.flatten(0, 1).float(), ndc, padding="border").unbind(dim=1)
+        place = depth - distance
+        within = (1.0 + torch.minimum(place - begin, end - place) / BOUND_SOFTNESS).clamp(0.0, 1.0)
+        alpha = torch.minimum(alpha, torch.where(_outside(ndc, depth), 1.0, within))
     return alpha.unflatten(0, (batch, views)).amin(dim=1)
 
 

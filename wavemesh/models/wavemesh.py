@@ -21,6 +21,7 @@ from wavemesh.diffusion import GaussianDiffusion
 from wavemesh.errors import InputError
 from wavemesh.geometry.frame import TRUNCATION
 from wavemesh.models.denoiser import CoarseDenoiser, DenoiserConfig, DetailDenoiser
+from wavemesh.models.depth_network import DepthConfig, DepthNetwork
 from wavemesh.models.multiview_encoder import MultiViewEncoder, ViewFeatures
 from wavemesh.models.silhouettes import Silhouettes
 from wavemesh.wavelets.sparse import active_sites, scatter_sites
@@ -77,6 +78,7 @@ class WaveMeshConfig:
     coarse_scale, detail_scale: root mean squares of the bands over the training set, in the wavelets' units; that of
     the approximation is counted from `empty`.
     active_threshold: sites are also active where the coarse field is closer to the surface than this, world units.
+    depth: a network whose bounds carve the visual hull; None: silhouettes alone do.
     """
 
     resolution: int = 128
@@ -91,6 +93,7 @@ class WaveMeshConfig:
     detail: DenoiserConfig = field(
         default_factory=lambda: DenoiserConfig((32, 64, 96), (1, 1, 1), hidden=16, condition_channels=16, time_dim=128)
     )
+    depth: DepthConfig | None = None
     diffusion: DiffusionConfig = field(default_factory=DiffusionConfig)
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
 
@@ -122,6 +125,7 @@ class WaveMeshModel(nn.Module):
         super().__init__()
         self.config = config
         self.encoder = MultiViewEncoder(**vars(config.encoder))
+        self.depth = None if config.depth is None else DepthNetwork(config.depth)
         self.diffusion = GaussianDiffusion(**vars(config.diffusion))
         shared: dict[str, Any] = {
             "map_channels": config.encoder.map_channels,
@@ -142,6 +146,16 @@ class WaveMeshModel(nn.Module):
         self.detail = DetailDenoiser(config.detail, config.resolution // 2, **shared)
         self.register_buffer("coarse_scale", torch.tensor(config.coarse_scale).view(1, 8, 1, 1, 1), persistent=False)
         self.register_buffer("detail_scale", torch.tensor(config.detail_scale).view(1, 7), persistent=False)
+
+    def encode(
+        self, images: Float[Tensor, "b n 4 h w"], poses: Float[Tensor, "b n 3 4"], intrinsics: Float[Tensor, "b n 3"]
+    ) -> ViewFeatures:
+        """What encoder and depth network know of posed views; see `MultiViewEncoder.encode`."""
+        features = self.encoder.encode(images, poses, intrinsics)
+        if self.depth is not None:
+            with torch.no_grad():
+                features.bounds = self.depth.bounds(images, poses, intrinsics)
+        return features
 
     def analyse(self, sdf: Float[Tensor, "b n n n"]) -> tuple[Float[Tensor, "b 8 m m m"], Float[Tensor, "b 7 k k k"]]:
         """Scaled coarse bands and unscaled finest details of truncated SDFs."""
@@ -184,7 +198,8 @@ class WaveMeshModel(nn.Module):
 
     def networks(self) -> dict[str, nn.Module]:
         """The parts that have weights, by the names that they are stored under."""
-        return {"encoder": self.encoder, "coarse": self.coarse, "detail": self.detail}
+        parts: dict[str, nn.Module] = {"encoder": self.encoder, "coarse": self.coarse, "detail": self.detail}
+        return parts if self.depth is None else {**parts, "depth": self.depth}
 
     def save(self, folder: str | Path) -> None:
         """Write configuration, fp16 weights and manifest."""

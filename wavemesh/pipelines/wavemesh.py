@@ -126,7 +126,7 @@ class _Run(Run[WaveMeshSettings]):
         with autocast(self.device):
             with self.timed("encode"):
                 images, poses, intrinsics = (each.to(self.device) for each in frame_tensors(views, self.frames))
-                features = self.model.encoder.encode(images, poses, intrinsics)
+                features = self.model.encode(images, poses, intrinsics)
             with self.timed("coarse"):
                 bands = self.coarse(features, cameras_fit(views))
             with self.timed("detail"):

@@ -231,7 +231,7 @@ class CoarseTask(_WaveMeshTask):
         with torch.autocast(batch["sdf"].device.type, enabled=False):
             bands, _ = model.analyse(batch["sdf"])
             truth = model.coarse_field(bands)
-        features = model.encoder.encode(batch["images"], batch["poses"], batch["intrinsics"])
+        features = model.encode(batch["images"], batch["poses"], batch["intrinsics"])
         dropped = drop_mask(len(bands), options.drop_prob, generator, bands.device)
         condition = model.coarse.condition(features).dropped((~dropped).float())
         step = model.diffusion.training_step(
@@ -267,7 +267,7 @@ class CoarseTask(_WaveMeshTask):
         model = ema_model.eval()
         batch = self._batches.batch(12345, 0)
         batch = {name: tensor[:4].to(next(model.parameters()).device) for name, tensor in batch.items()}
-        features = model.encoder.encode(batch["images"], batch["poses"], batch["intrinsics"])
+        features = model.encode(batch["images"], batch["poses"], batch["intrinsics"])
         bands, _ = model.analyse(batch["sdf"])
         noise = torch.randn(bands.shape, generator=torch.Generator().manual_seed(0)).to(bands.device)
         t = torch.full((len(bands),), model.diffusion.timesteps - 1, device=bands.device)
@@ -327,7 +327,7 @@ class DetailTask(_WaveMeshTask):
             # Noise as a share of each band's deviation, most often little: sampling starts from bands that look clean.
             field = model.coarse_field(bands + self.MAX_COARSE_NOISE * level.square() * noise)
             target, coords = gather_sites(details, model.active_mask(field))
-            features = model.encoder.encode(batch["images"], batch["poses"], batch["intrinsics"])
+            features = model.encode(batch["images"], batch["poses"], batch["intrinsics"])
         dropped = drop_mask(len(bands), options.drop_prob, generator, bands.device)
         condition = model.detail.condition(features, field, coords).dropped((~dropped).float())
         sites = SparseTensor(target / model.detail_scale, coords, tuple(details.shape[2:]), len(bands))
