@@ -91,17 +91,18 @@ def imperfect_masks(
 
     chance: the share of views that change, half of them either way.
     """
-    batch, views = images.shape[:2]
-    draw = torch.rand(batch, views, generator=generator).to(images.device)[:, :, None, None, None]
-    colour = torch.rand(batch, views, 3, generator=generator).to(images.device)[..., None, None]
-    rgb, alpha = images[:, :, :3], images[:, :, 3:]
-    flat = alpha.flatten(0, 1)
-    grown = functional.max_pool2d(flat, 3, stride=1, padding=1).unflatten(0, (batch, views))
+    draw = torch.rand(images.shape[:2], generator=generator).flatten().to(images.device)
+    colours = torch.rand(len(draw), 3, generator=generator).to(images.device)[..., None, None]
+    flat = images.flatten(0, 1).clone()
+    eaten, rimmed = draw < chance / 2, (draw >= chance / 2) & (draw < chance)
+    rgb, alpha = flat[eaten, :3], flat[eaten, 3:]
     # Padding of -inf in the pooling means that the picture's border does not eat into the mask.
-    eaten = -functional.max_pool2d(-flat, 3, stride=1, padding=1).unflatten(0, (batch, views))
-    eroded = torch.cat([rgb * (eaten / alpha.clamp_min(1e-6)), eaten], dim=2)
-    rimmed = torch.cat([rgb + (grown - alpha) * colour, grown], dim=2)
-    return torch.where(draw < chance / 2, eroded, torch.where(draw < chance, rimmed, images))
+    left = -functional.max_pool2d(-alpha, 3, stride=1, padding=1)
+    flat[eaten] = torch.cat([rgb * (left / alpha.clamp_min(1e-6)), left], dim=1)
+    rgb, alpha = flat[rimmed, :3], flat[rimmed, 3:]
+    grown = functional.max_pool2d(alpha, 3, stride=1, padding=1)
+    flat[rimmed] = torch.cat([rgb + (grown - alpha) * colours[rimmed], grown], dim=1)
+    return flat.unflatten(0, images.shape[:2])
 
 
 def object_windows(

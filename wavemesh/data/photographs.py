@@ -7,6 +7,7 @@ premultiplied by alpha, alpha the fourth channel; shapes and cameras stay as the
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -32,19 +33,24 @@ def photographic(images: Images, generator: torch.Generator | None = None, stren
 
 def uneven_light(images: Images, generator: torch.Generator | None = None, chance: float = LIT) -> Images:
     """A lamp from one side: a gradient of brightness, from 0.4 to 1.6 at most, its colour slightly off white."""
-    chosen = _chosen(images, generator, chance)
+    return _changed(images, generator, chance, _lit)
+
+
+def _lit(images: Images, generator: torch.Generator | None) -> Images:
     across, down = _frame(images)
     angle, strength = 2 * torch.pi * _draw(images, generator), 0.6 * _draw(images, generator)
     tint = 1 + 0.2 * (torch.rand(*images.shape[:2], 3, 1, 1, generator=generator).to(images.device) - 0.5)
     light = tint * (1 + strength * (across * angle.cos() + down * angle.sin()).clamp(-1, 1))
     rgb, alpha = images[:, :, :3], images[:, :, 3:]
-    lit = torch.cat([(rgb * light).minimum(alpha), alpha], dim=2)
-    return torch.where(chosen, lit, images)
+    return torch.cat([(rgb * light).minimum(alpha), alpha], dim=2)
 
 
 def cast_shadow(images: Images, generator: torch.Generator | None = None, chance: float = SHADOWED) -> Images:
     """A dark flat ellipse on the ground under the object, taken for a part of it: its opacity is .3 to .9."""
-    chosen = _chosen(images, generator, chance)
+    return _changed(images, generator, chance, _shadowed)
+
+
+def _shadowed(images: Images, generator: torch.Generator | None) -> Images:
     across, down = _frame(images)
     alpha = images[:, :, 3:]
     occupied = alpha > 0.5
@@ -58,12 +64,15 @@ def cast_shadow(images: Images, generator: torch.Generator | None = None, chance
     shade = (0.3 + 0.6 * _draw(images, generator)) * (1.5 * (1 - radius)).clamp(0, 1)
     # Below the object in the picture's order of layers; black, so that RGB does not change.
     opacity = alpha + (1 - alpha) * shade
-    return torch.where(chosen, torch.cat([images[:, :, :3], opacity], dim=2), images)
+    return torch.cat([images[:, :, :3], opacity], dim=2)
 
 
 def leftover_background(images: Images, generator: torch.Generator | None = None, chance: float = LEFTOVER) -> Images:
     """Patches of background of one colour with some texture that a cut-out kept at the silhouette's edge."""
-    chosen = _chosen(images, generator, chance)
+    return _changed(images, generator, chance, _patched)
+
+
+def _patched(images: Images, generator: torch.Generator | None) -> Images:
     rgb, alpha = images[:, :, :3], images[:, :, 3:]
     batch, views, _, height, width = images.shape
     reach = 2 * (max(height, width) // 24) + 1
@@ -73,8 +82,7 @@ def leftover_background(images: Images, generator: torch.Generator | None = None
     kept = near * (blobs > 0.6) * (1 - alpha)
     colour = torch.rand(batch, views, 3, 1, 1, generator=generator).to(images.device)
     texture = 0.15 * (torch.rand(batch, views, 1, height, width, generator=generator).to(images.device) - 0.5)
-    patched = torch.cat([rgb + kept * (colour + texture).clamp(0, 1), alpha + kept], dim=2)
-    return torch.where(chosen, patched, images)
+    return torch.cat([rgb + kept * (colour + texture).clamp(0, 1), alpha + kept], dim=2)
 
 
 def compressed(images: Images, generator: torch.Generator | None = None, chance: float = COMPRESSED) -> Images:
@@ -91,6 +99,21 @@ def compressed(images: Images, generator: torch.Generator | None = None, chance:
         read = torch.from_numpy(np.array(Image.open(file))).to(images.device).permute(2, 0, 1).to(rgb) / 255
         result[index, :3] = read * alpha
     return result.unflatten(0, images.shape[:2])
+
+
+def _changed(
+    images: Images,
+    generator: torch.Generator | None,
+    chance: float,
+    change: Callable[[Images, torch.Generator | None], Images],
+) -> Images:
+    """The pictures, some of them changed; what is not chosen costs nothing."""
+    chosen = _chosen(images, generator, chance).flatten()
+    flat = images.flatten(0, 1)
+    if chosen.any():
+        flat = flat.clone()
+        flat[chosen] = change(flat[chosen].unsqueeze(0), generator)[0]
+    return flat.unflatten(0, images.shape[:2])
 
 
 def _draw(images: Images, generator: torch.Generator | None) -> Tensor:
