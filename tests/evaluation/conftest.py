@@ -8,6 +8,7 @@ import trimesh
 
 from wavemesh.evaluation import evaluate, metrics, plan, samples
 from wavemesh.evaluation.cameras import CameraErrors
+from wavemesh.evaluation.photographs import PhotographErrors
 from wavemesh.evaluation.samples import EvaluationSample, PreparedSamples, sdf_mesh
 from wavemesh.geometry.camera import Camera
 from wavemesh.geometry.sdf import SurfacePoints
@@ -90,7 +91,8 @@ class FakePipeline:
 def memory_data(monkeypatch: pytest.MonkeyPatch) -> type[MemorySamples]:
     for module in (plan, evaluate):
         monkeypatch.setattr(module, "PreparedSamples", MemorySamples)
-    monkeypatch.setattr(evaluate, "held_out_errors", lambda *given: CameraErrors(6.7, 5.4, 0.1, 0.02, 0.8, 16))
+    monkeypatch.setattr(evaluate, "held_out_errors", lambda *given: CameraErrors(6.7, 5.4, 0.1, 0.02, 0.3, 0.8, 16))
+    monkeypatch.setattr(evaluate, "photograph_errors", lambda *given: PhotographErrors(0.9, 0.1, 4.0, 16))
     # What is visible of a mesh has its own tests and takes a second for each mesh; a sphere is visible all round.
     for module in (metrics, samples):
         monkeypatch.setattr(module, "visible_surface", quick_surface)

@@ -72,4 +72,5 @@ def test_the_network_beats_colour_alone_on_photographs(capsys: pytest.CaptureFix
     means = [float(line.split("mean ")[1][:5]) for line in capsys.readouterr().out.splitlines()]
     assert means[0] > means[1] + 0.1
     assert means[2] > means[3]
-    assert Image.open(tmp_path / "sheet-plain.png").width > 400
+    with Image.open(tmp_path / "sheet-plain.png") as sheet:
+        assert sheet.width > 400

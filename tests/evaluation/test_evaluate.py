@@ -33,6 +33,7 @@ def test_all_rows_stand_in_the_table(memory_data, fake_pipeline, tmp_path: Path)
         "WaveMesh minus regression",
         "WaveMesh, best of 2 seeds",
         "WaveMesh, cameras estimated",
+        "WaveMesh, as a user's photographs",
         "codec ceiling",
     ]
     for name in ("oracle nearest training shape", "regression (same network, one step)"):
@@ -71,7 +72,7 @@ def test_a_stopped_run_goes_on_and_a_finished_one_predicts_nothing(memory_data, 
         with pytest.raises(KeyboardInterrupt):
             evaluate(fake_pipeline, "data", out_dir=tmp_path, baselines=False, **OPTIONS)
     calls = len(fake_pipeline.calls)
-    assert calls == 4  # regression, two seeds, one with estimated cameras
+    assert calls == 5  # regression, two seeds, one with estimated cameras, one of photographs
     first = evaluate(fake_pipeline, "data", out_dir=tmp_path, baselines=False, **OPTIONS)
     assert len(fake_pipeline.calls) == 2 * calls
     again = evaluate(fake_pipeline, "data", out_dir=tmp_path, baselines=False, **OPTIONS)
@@ -79,7 +80,7 @@ def test_a_stopped_run_goes_on_and_a_finished_one_predicts_nothing(memory_data, 
     assert again.to_json() == first.to_json()
     # Other settings are other samples, but the regression stays.
     evaluate(fake_pipeline, "data", out_dir=tmp_path, baselines=False, guidance_scale=2.0, **OPTIONS)
-    assert len(fake_pipeline.calls) == 2 * calls + 2 * 3
+    assert len(fake_pipeline.calls) == 2 * calls + 2 * 4
     assert fake_pipeline.calls[-1]["guidance_scale"] == 2.0
 
 
@@ -91,7 +92,7 @@ def test_cameras_may_be_known_or_estimated_or_both(
         assert ("camera head" in result.header) == (result.camera_errors is not None) == ("estimated" in cameras)
         return [row.name for row in result.rows]
 
-    estimated = ["WaveMesh, cameras estimated"]
+    estimated = ["WaveMesh, cameras estimated", "WaveMesh, as a user's photographs"]
     known = [
         "regression (same network, one step)", "WaveMesh", "WaveMesh minus regression", "WaveMesh, best of 2 seeds"
     ]  # fmt: skip
@@ -102,7 +103,7 @@ def test_cameras_may_be_known_or_estimated_or_both(
     monkeypatch.setattr(
         evaluation,
         "held_out_errors",
-        lambda *given: asked.append(given) or CameraErrors(6.7, 5.4, 0.1, 0.02, 0.8, 16),
+        lambda *given: asked.append(given) or CameraErrors(6.7, 5.4, 0.1, 0.02, 0.3, 0.8, 16),
     )
     assert names("known", "estimated") == known + estimated
     assert asked == [("head", None, choose_keys(["a", "b"]))]

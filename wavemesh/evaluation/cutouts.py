@@ -69,17 +69,20 @@ def scenes(ground: str, count: int, examples: Path = ROOT / "examples") -> Itera
     if ground not in GROUNDS:
         raise InputError(f"The ground must be one of {', '.join(GROUNDS)}, not {ground!r}.")
     views = sorted(examples.glob("*/view*.webp"))
-    backgrounds = _backgrounds()
-    if not views or not backgrounds:
-        raise InputError(f"There are no pictures in {examples} or no backgrounds in {ROOT / 'assets'}.")
+    if not views:
+        raise InputError(f"There are no pictures in {examples}.")
     for number in range(count):
         rng = np.random.default_rng((number, GROUNDS.index(ground)))
-        size = _size(rng)
-        if ground == "plain":
-            behind = _plain(size, rng)
-        else:
-            behind = _window(np.asarray(read_picture(backgrounds[rng.integers(len(backgrounds))]))[..., :3], size, rng)
+        behind = _plain(_size(rng), rng) if ground == "plain" else surroundings(rng)
         yield composite(read_picture(views[number % len(views)]), behind, rng)
+
+
+def surroundings(rng: np.random.Generator) -> UInt8[np.ndarray, "h w 3"]:
+    """A part of a photograph for an object to stand in. Raises InputError where the photographs are missing."""
+    size, backgrounds = _size(rng), _backgrounds()
+    if not backgrounds:
+        raise InputError(f"There are no backgrounds in {ROOT / 'assets'}.")
+    return _window(np.asarray(read_picture(backgrounds[rng.integers(len(backgrounds))]))[..., :3], size, rng)
 
 
 def composite(cutout: Image.Image, behind: UInt8[np.ndarray, "h w 3"], rng: np.random.Generator) -> Scene:

@@ -31,6 +31,7 @@ from wavemesh.evaluation.metrics import (
     surface_points,
 )
 from wavemesh.evaluation.novel_views import NUM_NOVEL, ViewScores, ViewUnit, novel_views, score_pictures
+from wavemesh.evaluation.photographs import photograph_errors
 from wavemesh.evaluation.plan import Plan, Prediction, TableRow, Unit, make_plan, training_split
 from wavemesh.evaluation.report import Report
 from wavemesh.evaluation.samples import (
@@ -99,6 +100,7 @@ def evaluate(
     if "estimated" in cameras and pipeline is not None:
         errors = held_out_errors(pipeline.camera_head, samples.shapes, keys)
         header["camera head"] = str(errors)
+        header["photographs"] = str(photograph_errors(pipeline, (samples[key] for key in keys)))
     report = _assemble(plan, run.scores, run.categories if per_category else None, header, errors)
     report.view_rows.extend(_view_rows(seen_by[1], run.view_scores))
     report.view_shapes.update(_by_shape(seen_by[1], run.view_scores))

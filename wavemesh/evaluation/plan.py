@@ -16,8 +16,9 @@ import trimesh
 
 from wavemesh.errors import InputError
 from wavemesh.evaluation import baselines as base
+from wavemesh.evaluation.photographs import photographs
 from wavemesh.evaluation.samples import EvaluationSample, PreparedSamples
-from wavemesh.evaluation.table import METHOD, ORACLE, REGRESSION
+from wavemesh.evaluation.table import METHOD, ORACLE, PHOTOGRAPHED, REGRESSION
 
 log = logging.getLogger(__name__)
 
@@ -100,6 +101,8 @@ def make_plan(
             if "estimated" in cameras:
                 guessed = sampling_units(pipeline, count, 1, False, sampled, options)
                 add("WaveMesh, cameras estimated", count, *guessed)
+                photographed = functools.partial(_photographed, pipeline, count, options)
+                add(PHOTOGRAPHED, count, Unit(f"wavemesh/{count}/photographs", photographed, sampled, any_turn=True))
     for name, number, unit in further:
         add(name, number, unit)
     if baselines:
@@ -128,6 +131,11 @@ def _sampled(
     pipeline: Any, count: int, seed: int, known: bool, options: dict[str, Any], sample: EvaluationSample
 ) -> Prediction:
     return _guarded(lambda: pipeline(sample.as_views(count, known), seed=seed, **options), sample)
+
+
+def _photographed(pipeline: Any, count: int, options: dict[str, Any], sample: EvaluationSample) -> Prediction:
+    views = [photograph.as_view() for photograph in photographs(sample, count)]
+    return _guarded(lambda: pipeline(views, seed=0, **options), sample)
 
 
 def _regression(pipeline: Any, count: int, sample: EvaluationSample) -> Prediction:

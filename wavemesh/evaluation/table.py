@@ -38,6 +38,7 @@ VIEW_COLUMNS = {
 # Names of rows.
 METHOD, TRIPLANE, ORACLE = "WaveMesh", "Triplane", "oracle nearest training shape"
 REGRESSION = "regression (same network, one step)"
+PHOTOGRAPHED = "WaveMesh, as a user's photographs"
 
 
 @runtime_checkable
