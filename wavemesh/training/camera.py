@@ -24,6 +24,7 @@ from wavemesh.models.camera_head import (
     turn_targets,
     turns_deg,
 )
+from wavemesh.training.muon import kernel_groups
 
 _TURN_WEIGHT = 0.3
 # Radians of elevation and NDC of offset count more than a unit of the azimuth's circle: they are small numbers. The
@@ -60,8 +61,8 @@ class CameraTask:
         self.model: nn.Module = CameraHead(config)
 
     def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
-        """All parameters at one rate."""
-        return [{"params": list(self.model.parameters()), "lr": lr}]
+        """Kernels by Muon, everything else by AdamW."""
+        return kernel_groups(self.model, lr, ("place", "role", "cameras", "turns"))
 
     def batches(self, seed: int, start_step: int) -> Iterator[dict[str, Tensor]]:
         """Endless batches of images (B, N, 4, h, w), poses (B, N, 3, 4) and intrinsics (B, N, 3)."""

@@ -17,6 +17,7 @@ from wavemesh.data.dataset import PreparedShapes
 from wavemesh.data.depths import ViewDepths
 from wavemesh.data.photographs import photographic
 from wavemesh.models.depth_network import DepthConfig, DepthNetwork, Depths, camera_features
+from wavemesh.training.muon import kernel_groups
 
 _SLOPE_WEIGHT = 2.0
 _STEP = 0.15  # world units between neighbours: more is an edge, where slopes mean nothing
@@ -35,8 +36,8 @@ class DepthTask:
         self.model: nn.Module = DepthNetwork(config)
 
     def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
-        """All parameters at one rate."""
-        return [{"params": list(self.model.parameters()), "lr": lr}]
+        """Kernels by Muon, everything else by AdamW."""
+        return kernel_groups(self.model, lr, ("place", "answer"))
 
     def batches(self, seed: int, start_step: int) -> Iterator[dict[str, Tensor]]:
         """Endless batches of images (B, 4, h, w), cameras (B, 5), depths (B, 2, s, s) and whether seen (B, s, s)."""

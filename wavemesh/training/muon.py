@@ -9,12 +9,12 @@ scale that makes its steps as large as AdamW's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from wavemesh.models.precision import fast_dtypes
 
@@ -22,6 +22,25 @@ from wavemesh.models.precision import fast_dtypes
 _QUINTIC = (3.4445, -4.7750, 2.0315)
 _ITERATIONS = 5
 _MATCH_ADAMW = 0.2
+
+
+RATE = 8.0  # of Muon's groups, in learning rates of the others
+
+
+def kernel_groups(model: nn.Module, lr: float, others: Sequence[str]) -> list[dict[str, Any]]:
+    """Two parameter groups of a model: kernels for Muon, everything else for AdamW without weight decay.
+
+    others: parts of the names of parameters that are tables or outputs, not kernels.
+    """
+    kernels: list[nn.Parameter] = []
+    rest: list[nn.Parameter] = []
+    for name, parameter in model.named_parameters():
+        kernel = parameter.ndim >= 2 and not any(part in name for part in others)
+        (kernels if kernel else rest).append(parameter)
+    return [
+        {"params": kernels, "lr": RATE * lr, "orthogonal": True},
+        {"params": rest, "lr": lr, "orthogonal": False, "weight_decay": 0.0},
+    ]
 
 
 def orthogonalised(matrix: Float[Tensor, "r c"]) -> Float[Tensor, "r c"]:

@@ -26,6 +26,7 @@ from wavemesh.geometry.camera import Camera
 from wavemesh.models.triplane_autoencoder import TriplaneAutoencoder
 from wavemesh.models.wavelet_triplane import PARTS, TriplaneConfig, WaveletTriplaneDiffusion
 from wavemesh.rendering import contact_sheet
+from wavemesh.training.muon import RATE
 from wavemesh.training.triplane_batches import (
     TriplaneBatches,
     TriplaneOptions,
@@ -33,7 +34,6 @@ from wavemesh.training.triplane_batches import (
     field_losses_at,
     total_variation,
 )
-from wavemesh.training.wavemesh import MUON_RATE
 
 AUTOENCODER = "autoencoder"
 PREVIEW_PX = 96
@@ -72,7 +72,7 @@ def optimizer_groups(network: nn.Module, lr: float) -> list[dict[str, Any]]:
         kernel = parameter.ndim >= 2 and not name.startswith(OUTPUTS) and not any(part in name for part in NO_KERNELS)
         (kernels if kernel else others).append(parameter)
     return [
-        {"params": kernels, "lr": MUON_RATE * lr, "orthogonal": True},
+        {"params": kernels, "lr": RATE * lr, "orthogonal": True},
         {"params": others, "lr": lr, "weight_decay": 0.0},
     ]
 

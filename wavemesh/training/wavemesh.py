@@ -30,12 +30,12 @@ from wavemesh.geometry.isosurface import sdf_to_mesh
 from wavemesh.models.wavemesh import WaveMeshConfig, WaveMeshModel
 from wavemesh.rendering import contact_sheet, shade_preview
 from wavemesh.sparse.tensor import SparseTensor
+from wavemesh.training.muon import RATE
 from wavemesh.wavelets.sparse import gather_sites
 from wavemesh.wavelets.transform import wavedec3d
 
 GOLDEN_RATIO = (1 + 5**0.5) / 2
-# Muon's rate over AdamW's, and what is no kernel between hidden layers: modulations, embeddings and the output.
-MUON_RATE = 8.0
+# What is no kernel between hidden layers: modulations, embeddings and the output.
 NO_KERNELS = ("time_mlp", "gate", "embedding", "unet.conv_out")
 
 
@@ -200,7 +200,7 @@ class _WaveMeshTask:
         return [
             {
                 "params": parameters,
-                "lr": lr * (0.1 if slow else MUON_RATE if kernel else 1.0),
+                "lr": lr * (0.1 if slow else RATE if kernel else 1.0),
                 "orthogonal": kernel,
                 **({} if kernel else {"weight_decay": 0.0}),
             }
@@ -213,7 +213,8 @@ class _WaveMeshTask:
 
     def weights(self, model: nn.Module) -> dict[str, dict[str, Tensor]]:
         """State dict per network."""
-        return {name: getattr(model, name).state_dict() for name in ("encoder", "coarse", "detail")}
+        assert isinstance(model, WaveMeshModel)
+        return {name: network.state_dict() for name, network in model.networks().items()}
 
     def config(self) -> dict[str, Any]:
         """What is written beside the weights."""
