@@ -24,6 +24,7 @@ _STEP = 0.15  # world units between neighbours: more is an edge, where slopes me
 # Cameras that people's pictures come with are estimates; deviations of what `camera_features` gives.
 _CAMERA_NOISE = (0.05, 0.03, 0.1, 0.02, 0.02)
 _NOISY = 0.5
+MUON_RATE = 2.5
 
 
 class DepthTask:
@@ -37,7 +38,7 @@ class DepthTask:
 
     def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
         """Kernels by Muon, everything else by AdamW."""
-        return kernel_groups(self.model, lr, ("place", "answer"))
+        return kernel_groups(self.model, lr, ("place", "answer"), MUON_RATE)
 
     def batches(self, seed: int, start_step: int) -> Iterator[dict[str, Tensor]]:
         """Endless batches of images (B, 4, h, w), cameras (B, 5), depths (B, 2, s, s) and whether seen (B, s, s)."""

@@ -27,8 +27,8 @@ _MATCH_ADAMW = 0.2
 RATE = 8.0  # of Muon's groups, in learning rates of the others
 
 
-def kernel_groups(model: nn.Module, lr: float, others: Sequence[str]) -> list[dict[str, Any]]:
-    """Two parameter groups of a model: kernels for Muon, everything else for AdamW without weight decay.
+def kernel_groups(model: nn.Module, lr: float, others: Sequence[str], rate: float = RATE) -> list[dict[str, Any]]:
+    """Two parameter groups of a model: kernels for Muon at lr times rate, everything else for AdamW without decay.
 
     others: parts of the names of parameters that are tables or outputs, not kernels.
     """
@@ -38,7 +38,7 @@ def kernel_groups(model: nn.Module, lr: float, others: Sequence[str]) -> list[di
         kernel = parameter.ndim >= 2 and not any(part in name for part in others)
         (kernels if kernel else rest).append(parameter)
     return [
-        {"params": kernels, "lr": RATE * lr, "orthogonal": True},
+        {"params": kernels, "lr": rate * lr, "orthogonal": True},
         {"params": rest, "lr": lr, "orthogonal": False, "weight_decay": 0.0},
     ]
 
