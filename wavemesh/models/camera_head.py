@@ -49,7 +49,7 @@ class CameraHeadConfig:
 
     image_size: int = 128
     widths: tuple[int, ...] = (32, 64, 128)
-    blocks: int = 2
+    blocks: int = 1
     attention_blocks: int = 3
     heads: int = 4
 
@@ -67,6 +67,10 @@ class CameraHead(nn.Module):
         self.attention = nn.ModuleList(
             TokenBlock(width, self.config.heads) for _ in range(self.config.attention_blocks)
         )
+        for block in self.attention:
+            # A picture by itself is the beginning.
+            nn.init.zeros_(block.out.weight)
+            nn.init.zeros_(block.mlp[-1].weight)
         self.hidden = nn.Sequential(
             nn.Conv2d(width, width, 3, stride=2, padding=1),
             nn.SiLU(),
@@ -86,7 +90,7 @@ class CameraHead(nn.Module):
         for block in self.attention:
             tokens = block(tokens)
         seen = tokens.unflatten(1, (views, -1)).flatten(0, 1).transpose(1, 2).reshape(maps.shape)
-        features = self.hidden(seen + maps).unflatten(0, (batch, views))
+        features = self.hidden(seen).unflatten(0, (batch, views))
         return CameraAnswers(self.cameras(features), self.turns(features))
 
     @torch.inference_mode()
