@@ -88,8 +88,8 @@ def test_a_photograph_stands_beside_its_cut_out_and_meshes(ball: trimesh.Trimesh
     photograph = np.full((40, 60, 3), 130, np.uint8)
     sheet = figures.photographs_sheet([photograph, photograph], [Fake(), Fake()], size=48)
     assert seen == [None] * 4
-    assert sheet.shape == (2 * 48 + 2, 6 * 48 + 5 * 2, 3)
-    tiles = [[sheet[row : row + 48, column * 50 : column * 50 + 48] for column in range(6)] for row in (0, 50)]
+    assert sheet.shape == (2 * 48 + 2, 10 * 48 + 9 * 2, 3)
+    tiles = [[sheet[row : row + 48, column * 50 : column * 50 + 48] for column in range(10)] for row in (0, 50)]
     assert (tiles[0][0][24] == 130).all()
     assert (tiles[0][0][0] == 255).all()  # a wide picture leaves room above it
     assert all((tile != 255).any() for tile in tiles[0])

@@ -22,6 +22,7 @@ from wavemesh.rendering import contact_sheet, shade_preview
 
 PREVIEW_PX = 256
 MAX_INPUTS = 4
+QUARTERS_DEG = (0.0, 90.0, 180.0, 270.0)
 NARROW_FOV_DEG = 32.0  # fills the panel with most shapes
 
 
@@ -132,9 +133,9 @@ def chosen_cases(report: Mapping[str, Any], row: str, each: int = 2, metric: str
 def photographs_sheet(
     pictures: Sequence[Any], pipelines: Sequence[Any], size: int = 160, seed: int = 0
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """One photograph of an object in a row, without its camera: picture | cut-out | each system's mesh, twice.
+    """One photograph of an object in a row, without its camera: picture | cut-out | each system's mesh from four sides.
 
-    The meshes are seen from the estimated camera and turned by 60 degrees. A picture that a pipeline refuses leaves its
+    The meshes are seen from the estimated camera and turned by quarter turns. A picture that a pipeline refuses leaves its
     places white. pictures: whatever a `View` takes.
     """
     from PIL import ImageOps
@@ -151,14 +152,14 @@ def photographs_sheet(
             try:
                 out = pipeline([View(picture)], seed=seed)
             except InputError:
-                row += [white, white]
+                row += [white] * len(QUARTERS_DEG)
                 continue
             camera = out.views[0].camera
             row[1] = resized(as_picture(np.asarray(out.views[0].picture)), size)
             front = Camera(camera.azimuth_deg, camera.elevation_deg, fov_deg=NARROW_FOV_DEG)
-            row += [preview(out.mesh, front.turned(angle), size) for angle in (0.0, 60.0)]
+            row += [preview(out.mesh, front.turned(angle), size) for angle in QUARTERS_DEG]
         tiles += row
-    return contact_sheet(tiles, columns=2 + 2 * len(pipelines))
+    return contact_sheet(tiles, columns=2 + len(QUARTERS_DEG) * len(pipelines))
 
 
 def resized(picture: UInt8[np.ndarray, "h w 3"], size: int) -> UInt8[np.ndarray, "s s 3"]:
