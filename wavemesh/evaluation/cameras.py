@@ -13,9 +13,9 @@ from wavemesh.data.augment import object_windows
 from wavemesh.data.dataset import PreparedShapes
 from wavemesh.models.camera_head import (
     CameraHead,
+    azimuths_deg,
     camera_errors,
     camera_targets,
-    turns_deg,
 )
 
 SET = 4  # pictures that are estimated together
@@ -63,7 +63,7 @@ def held_out_errors(
             errors.setdefault(name, []).append(value)
         for some, theirs in zip(images.split(SET), poses[0].split(SET), strict=True):
             found = torch.tensor([camera.azimuth_deg for camera in head.located(some.to(device))])
-            off.append(_between(found - turns_deg(theirs)))
+            off.append(_between(found - azimuths_deg(theirs)))
     joined = {name: torch.cat(values) for name, values in errors.items()}
     medians = {name: float(values.median()) for name, values in joined.items()}
     pairs = torch.cat(off)

@@ -135,8 +135,8 @@ def photographs_sheet(
 ) -> UInt8[np.ndarray, "h w 3"]:
     """One photograph of an object in a row, without its camera: picture | cut-out | each system's mesh from four sides.
 
-    The meshes are seen from the estimated camera and turned by quarter turns. A picture that a pipeline refuses leaves its
-    places white. pictures: whatever a `View` takes.
+    The meshes are seen from the estimated camera and turned by quarter turns. A picture that a pipeline refuses leaves
+    its places white. pictures: whatever a `View` takes.
     """
     from PIL import ImageOps
 

@@ -2,8 +2,9 @@
 
 An object's front cannot be known from one picture, and the frame that reconstruction uses is as good turned by 90
 degrees; so the network answers azimuths modulo a quarter turn, and the first picture fixes the frame. Which quarter
-turns further pictures take it says as probabilities of how far each is turned against the first: attention over all
-pictures lets it match what they show, where each by itself looks much the same from opposite sides.
+turns further pictures take follows from probabilities of their azimuths over the full circle. Attention over all
+pictures lets them agree on one circle and match what they show, where each by itself looks much the same from opposite
+sides.
 """
 
 from __future__ import annotations
@@ -35,12 +36,12 @@ MIRRORED = (-1.0, 1.0, 1.0, 1.0, -1.0, 1.0, 1.0)  # signs that the answers take 
 class CameraAnswers(NamedTuple):
     """What the head says of N pictures of each of B objects.
 
-    cameras: (B, N, 7), see OUTPUTS. turns: (B, N, AZIMUTH_BINS), how far each picture is turned against its object's
-    first one; bin k stands for k * 360 / AZIMUTH_BINS degrees. Logits, or probabilities once averaged.
+    cameras: (B, N, 7), see OUTPUTS. azimuths: (B, N, AZIMUTH_BINS), over the full circle; bin k stands for k * 360 /
+    AZIMUTH_BINS degrees from the side that models of a kind call their front. Logits, or probabilities once averaged.
     """
 
     cameras: Tensor
-    turns: Tensor
+    azimuths: Tensor
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ class CameraHead(nn.Module):
             nn.Linear(width * (side // 2) ** 2, width),
             nn.SiLU(),
         )
-        self.cameras, self.turns = nn.Linear(width, OUTPUTS), nn.Linear(width, AZIMUTH_BINS)
+        self.cameras, self.azimuths = nn.Linear(width, OUTPUTS), nn.Linear(width, AZIMUTH_BINS)
 
     def forward(self, images: Float[Tensor, "b n 4 h w"]) -> CameraAnswers:
         """The raw answers for premultiplied RGBA pictures in [0, 1] of any size."""
@@ -91,7 +92,7 @@ class CameraHead(nn.Module):
             tokens = block(tokens)
         seen = tokens.unflatten(1, (views, -1)).flatten(0, 1).transpose(1, 2).reshape(maps.shape)
         features = self.hidden(seen).unflatten(0, (batch, views))
-        return CameraAnswers(self.cameras(features), self.turns(features))
+        return CameraAnswers(self.cameras(features), self.azimuths(features))
 
     @torch.inference_mode()
     def estimate(self, pictures: list[Image.Image]) -> list[Camera]:
@@ -106,15 +107,15 @@ class CameraHead(nn.Module):
         """The cameras of an object's pictures, as `estimate` gives them."""
         answers = self.mirror_averaged(images[None])
         cameras = [_camera(row) for row in answers.cameras[0].cpu().tolist()]
-        return turned_against_first(cameras, answers.turns[0].cpu())
+        return set_against_each_other(cameras, turn_probabilities(answers.azimuths)[0].cpu())
 
     def mirror_averaged(self, images: Float[Tensor, "b n 4 h w"]) -> CameraAnswers:
-        """Answers and probabilities of the turns, averaged over pictures and their mirror images."""
+        """Answers and probabilities of the azimuths, averaged over pictures and their mirror images."""
         plain, mirrored = self(images), self(images.flip(-1))
         cameras = plain.cameras + mirrored.cameras * images.new_tensor(MIRRORED)
         # A mirrored picture was taken from the other side of azimuth 0: bin k becomes bin -k.
-        other = mirrored.turns.float().softmax(dim=-1).flip(-1).roll(1, -1)
-        return CameraAnswers(cameras.float() / 2.0, (plain.turns.float().softmax(dim=-1) + other) / 2.0)
+        other = mirrored.azimuths.float().softmax(dim=-1).flip(-1).roll(1, -1)
+        return CameraAnswers(cameras.float() / 2.0, (plain.azimuths.float().softmax(dim=-1) + other) / 2.0)
 
     def save(self, folder: str | Path) -> None:
         """Write configuration, fp16 weights and manifest."""
@@ -126,10 +127,9 @@ class CameraHead(nn.Module):
         return load_module(folder, CameraHeadConfig, cls, lambda head: {"camera_head": head})
 
 
-def turns_deg(poses: Float[Tensor, "*b n 3 4"]) -> Float[Tensor, "*b n"]:
-    """How far cameras, given as matrices, are turned against the first of their object, in degrees from 0 to 360."""
-    azimuths = torch.atan2(poses[..., 0, 3], poses[..., 2, 3]).rad2deg()
-    return (azimuths - azimuths[..., :1]) % 360.0
+def azimuths_deg(poses: Float[Tensor, "*b 3 4"]) -> Float[Tensor, "*b"]:
+    """The azimuths of cameras given as matrices, in degrees from 0 to 360."""
+    return torch.atan2(poses[..., 0, 3], poses[..., 2, 3]).rad2deg() % 360.0
 
 
 def camera_targets(poses: Float[Tensor, "*b 3 4"], intrinsics: Float[Tensor, "*b 3"]) -> Float[Tensor, "*b 7"]:
@@ -160,24 +160,37 @@ def camera_errors(answer: Float[Tensor, "*b 7"], target: Float[Tensor, "*b 7"]) 
     }
 
 
-def turn_targets(turn_deg: Float[Tensor, "*b"]) -> Float[Tensor, "*b k"]:
-    """Probabilities of the bins for known turns: shared by the two nearest ones."""
-    place = turn_deg / (360.0 / AZIMUTH_BINS)
+def circle_targets(angle_deg: Float[Tensor, "*b"]) -> Float[Tensor, "*b k"]:
+    """Probabilities of the bins for known angles: shared by the two nearest ones."""
+    place = angle_deg / (360.0 / AZIMUTH_BINS)
     lower = place.floor()
     share = (place - lower)[..., None]
     bins = [nn.functional.one_hot((lower + step).long() % AZIMUTH_BINS, AZIMUTH_BINS) for step in (0, 1)]
     return bins[0] * (1.0 - share) + bins[1] * share
 
 
-def turned_against_first(cameras: list[Camera], turns: Float[Tensor, "n k"]) -> list[Camera]:
-    """The cameras with the later ones turned by the multiples of 90 degrees that are likeliest.
+def turn_probabilities(azimuths: Float[Tensor, "b n k"]) -> Float[Tensor, "b n n k"]:
+    """How likely picture j is turned by k bins against picture i, if their azimuths have these probabilities."""
+    turned = torch.stack([azimuths.roll(-k, -1) for k in range(azimuths.shape[-1])], dim=-2)
+    return torch.einsum("bia,bjka->bijk", azimuths, turned)
 
-    turns: probabilities of how far each is turned against the first.
+
+def set_against_each_other(cameras: list[Camera], turns: Float[Tensor, "n n k"]) -> list[Camera]:
+    """The cameras with the later ones turned by the multiples of 90 degrees that are likeliest, one after the other.
+
+    turns: probabilities of how far each picture is turned against each other one.
     """
-    first, chosen = cameras[0], cameras[:1]
-    for camera, row in zip(cameras[1:], turns[1:].numpy(), strict=True):
-        quarters = [camera.turned(90.0 * quarter) for quarter in range(4)]
-        chosen.append(max(quarters, key=lambda each: _at_angle(row, each.azimuth_deg - first.azimuth_deg)))
+    surprise = turns.clamp_min(1e-6).log().numpy()
+    chosen = cameras[:1]
+    for number, camera in enumerate(cameras[1:], 1):
+
+        def likelihood(turned: Camera, number: int = number) -> float:
+            between = (
+                _at_angle(surprise[i, number], turned.azimuth_deg - chosen[i].azimuth_deg) for i in range(number)
+            )
+            return sum(between)
+
+        chosen.append(max((camera.turned(90.0 * quarter) for quarter in range(4)), key=likelihood))
     return chosen
 
 

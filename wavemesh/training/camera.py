@@ -19,14 +19,15 @@ from wavemesh.data.procedural import ProceduralShapes
 from wavemesh.models.camera_head import (
     CameraHead,
     CameraHeadConfig,
+    azimuths_deg,
     camera_errors,
     camera_targets,
-    turn_targets,
-    turns_deg,
+    circle_targets,
+    turn_probabilities,
 )
 from wavemesh.training.muon import kernel_groups
 
-_TURN_WEIGHT = 0.3
+_CIRCLE_WEIGHT, _TURN_WEIGHT = 0.3, 0.3
 # Radians of elevation and NDC of offset count more than a unit of the azimuth's circle: they are small numbers. The
 # distance hardly shows in a picture.
 _WEIGHTS = (1.0, 1.0, 4.0, 4.0, 4.0, 4.0, 1.0)
@@ -63,7 +64,7 @@ class CameraTask:
 
     def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
         """Kernels by Muon, everything else by AdamW."""
-        return kernel_groups(self.model, lr, ("place", "role", "cameras", "turns"), MUON_RATE)
+        return kernel_groups(self.model, lr, ("place", "role", "cameras", "azimuths"), MUON_RATE)
 
     def batches(self, seed: int, start_step: int) -> Iterator[dict[str, Tensor]]:
         """Endless batches of images (B, N, 4, h, w), poses (B, N, 3, 4) and intrinsics (B, N, 3)."""
@@ -113,21 +114,25 @@ class CameraTask:
             made += [_MadeViews(*row) for row in rows]
 
     def loss(self, batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, dict[str, Any]]:
-        """Huber loss of the answers, and cross-entropy of the turns against the first picture."""
+        """Huber loss of the answers, and surprise at the azimuths and at the turns between all pairs of pictures."""
         target = camera_targets(batch["poses"], batch["intrinsics"])
         answer = self.model(batch["images"])
-        cameras = answer.cameras.float()
+        cameras, azimuths = answer.cameras.float(), answer.azimuths.float()
         losses = nn.functional.smooth_l1_loss(cameras, target, beta=0.03, reduction="none")
-        loss = (losses * losses.new_tensor(_WEIGHTS)).mean()
+        true = azimuths_deg(batch["poses"])
+        circle = nn.functional.cross_entropy(azimuths.flatten(0, 1), circle_targets(true).flatten(0, 1))
+        loss = (losses * losses.new_tensor(_WEIGHTS)).mean() + _CIRCLE_WEIGHT * circle
         with torch.no_grad():
             metrics = {name: value.mean() for name, value in camera_errors(cameras, target).items()}
-        if batch["poses"].shape[1] > 1:
-            turns, logits = turns_deg(batch["poses"])[:, 1:], answer.turns[:, 1:].float()
-            surprise = nn.functional.cross_entropy(logits.flatten(0, 1), turn_targets(turns).flatten(0, 1))
+        first, second = torch.triu_indices(true.shape[1], true.shape[1], offset=1)
+        if len(first):
+            likely = turn_probabilities(azimuths.softmax(dim=-1))[:, first, second]
+            turns = true[:, second] - true[:, first]
+            surprise = -(likely * circle_targets(turns)).sum(dim=-1).clamp_min(1e-6).log().mean()
             loss = loss + _TURN_WEIGHT * surprise
-            off = (logits.argmax(dim=-1) * (360.0 / logits.shape[-1]) - turns + 180.0) % 360.0 - 180.0
+            off = (likely.argmax(dim=-1) * (360.0 / likely.shape[-1]) - turns + 180.0) % 360.0 - 180.0
             metrics |= {"turns": surprise.detach(), "turned_rightly": (off.abs() < 45.0).float().mean()}
-        return loss, metrics
+        return loss, {"circle": circle.detach(), **metrics}
 
     def sample_pictures(self, ema_model: nn.Module) -> dict[str, np.ndarray]:
         """Nothing."""
@@ -149,7 +154,7 @@ def chosen_views(poses: Float[Tensor, "v 3 4"], count: int, rng: np.random.Gener
     """
     views = rng.permutation(len(poses)).tolist()
     if count > 1 and rng.random() < WALKED:
-        azimuths = turns_deg(poses[views][None])[0].numpy()
+        azimuths = (azimuths_deg(poses[views]) - azimuths_deg(poses[views[0]])).numpy()
         step = 90.0 * rng.choice((-1.0, 1.0))
         wanted = step * np.arange(count) + rng.normal(0.0, _STRAY_DEG, count) * (np.arange(count) > 0)
         for place, angle in enumerate(wanted[1 : len(views)], 1):
