@@ -16,9 +16,9 @@ from wavemesh.models.camera_head import (
     CameraAnswers,
     CameraHead,
     CameraHeadConfig,
+    azimuths_deg,
     camera_targets,
-    turn_targets,
-    turns_deg,
+    circle_targets,
 )
 
 
@@ -39,7 +39,7 @@ class Mistaken(CameraHead):
         tilted = answer[:, 2] - torch.tensor(2.0).deg2rad()
         nearer = answer[:, 3] + torch.log(torch.tensor(1.1))
         mistaken = torch.stack([turned.sin(), turned.cos(), tilted, nearer, *answer[:, 4:].T], dim=1)
-        turns = turn_targets(turns_deg(self.poses[shown].unflatten(0, images.shape[:2])))
+        turns = circle_targets(azimuths_deg(self.poses[shown])).unflatten(0, images.shape[:2])
         return CameraAnswers(mistaken.unflatten(0, images.shape[:2]), turns)
 
 

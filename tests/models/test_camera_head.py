@@ -17,11 +17,12 @@ from wavemesh.models.camera_head import (
     CameraHead,
     CameraHeadConfig,
     _camera,
+    azimuths_deg,
     camera_errors,
     camera_targets,
-    turn_targets,
-    turned_against_first,
-    turns_deg,
+    circle_targets,
+    set_against_each_other,
+    turn_probabilities,
 )
 
 SMALL = CameraHeadConfig(image_size=64, widths=(8, 8, 16), attention_blocks=1)
@@ -45,8 +46,8 @@ def test_targets_describe_the_camera_up_to_quarter_turns(
 
 @settings(max_examples=30, deadline=None)
 @given(st.floats(-360, 360))
-def test_targets_of_a_turn_have_their_mean_there(azimuth: float) -> None:
-    target = turn_targets(torch.tensor([azimuth]))[0].double()
+def test_targets_of_the_azimuth_have_their_mean_there(azimuth: float) -> None:
+    target = circle_targets(torch.tensor([azimuth]))[0].double()
     angles = torch.arange(AZIMUTH_BINS) * (2.0 * torch.pi / AZIMUTH_BINS)
     mean = torch.atan2((target * angles.sin()).sum(), (target * angles.cos()).sum()).rad2deg()
     assert float(target.sum()) == pytest.approx(1.0, abs=1e-5)
@@ -54,11 +55,18 @@ def test_targets_of_a_turn_have_their_mean_there(azimuth: float) -> None:
     assert abs((float(mean) - azimuth + 180.0) % 360.0 - 180.0) < 0.1
 
 
-def test_turns_count_from_the_first_camera_of_each_object() -> None:
-    cameras = [[Camera(350.0, 10.0), Camera(20.0, 50.0)], [Camera(90.0), Camera(45.0, -20.0)]]
-    poses = torch.stack([stack_cameras(row)[0] for row in cameras])
-    torch.testing.assert_close(turns_deg(poses)[:, 1], torch.tensor([30.0, 315.0]), atol=1e-3, rtol=0)
-    assert turns_deg(poses)[:, 0].tolist() == [0.0, 0.0]
+def test_azimuths_are_those_of_the_cameras() -> None:
+    angles = [0.0, 45.0, 170.0, 350.0]
+    poses, _ = stack_cameras([Camera(angle, 30.0) for angle in angles])
+    torch.testing.assert_close(azimuths_deg(poses), torch.tensor(angles), atol=1e-3, rtol=0)
+
+
+def test_turn_probabilities_are_those_of_two_draws() -> None:
+    rng = np.random.default_rng(0)
+    azimuths = rng.dirichlet(np.full(AZIMUTH_BINS, 0.3), size=(1, 2))
+    drawn = [rng.choice(AZIMUTH_BINS, 200_000, p=row) for row in azimuths[0]]
+    expected = np.bincount((drawn[1] - drawn[0]) % AZIMUTH_BINS, minlength=AZIMUTH_BINS) / 200_000
+    np.testing.assert_allclose(turn_probabilities(torch.tensor(azimuths))[0, 0, 1], expected, atol=5e-3)
 
 
 def test_mirrored_pictures_have_mirrored_cameras() -> None:
@@ -68,33 +76,42 @@ def test_mirrored_pictures_have_mirrored_cameras() -> None:
     camera, mirrored = Camera(30.0, 20.0, 3.0, offset=(0.1, 0.2)), Camera(-30.0, 20.0, 3.0, offset=(-0.1, 0.2))
     signs = camera_targets(*stack_cameras([mirrored])) / camera_targets(*stack_cameras([camera]))
     with torch.inference_mode():
-        cameras, turns = head.mirror_averaged(images)
+        cameras, azimuths = head.mirror_averaged(images)
         turned, opposite = head.mirror_averaged(images.flip(-1))
     torch.testing.assert_close(turned, cameras * signs[0])
-    torch.testing.assert_close(opposite, turns[..., [-k % AZIMUTH_BINS for k in range(AZIMUTH_BINS)]])
-    torch.testing.assert_close(turns.sum(dim=-1), torch.ones(3, 2))
+    torch.testing.assert_close(opposite, azimuths[..., [-k % AZIMUTH_BINS for k in range(AZIMUTH_BINS)]])
+    torch.testing.assert_close(azimuths.sum(dim=-1), torch.ones(3, 2))
+
+
+def attentive_head() -> CameraHead:
+    """A head whose attention says something: it begins with zeros."""
+    torch.manual_seed(0)
+    head = CameraHead(SMALL).eval()
+    for block in head.attention:
+        torch.nn.init.normal_(block.out.weight, std=0.3)
+    return head
 
 
 def test_objects_of_a_batch_know_nothing_of_each_other() -> None:
-    torch.manual_seed(0)
-    head = CameraHead(SMALL).eval()
-    images = torch.rand(3, 4, 4, 64, 64)
+    head, images = attentive_head(), torch.rand(3, 4, 4, 64, 64)
     with torch.inference_mode():
         together, alone = head(images), head(images[1:2])
         turned = head(images[1:2, [0, 2, 1, 3]])
+        first = head(images[1:2, :1])
     torch.testing.assert_close(together.cameras[1:2], alone.cameras, atol=1e-5, rtol=1e-4)
-    # All pictures after the first are alike to the network.
-    torch.testing.assert_close(turned.turns, alone.turns[:, [0, 2, 1, 3]], atol=1e-5, rtol=1e-4)
-    assert not torch.allclose(head(images[1:2, :1]).cameras, alone.cameras[:, :1], atol=1e-4)
+    # All pictures after the first are alike to the network, and each counts.
+    torch.testing.assert_close(turned.azimuths, alone.azimuths[:, [0, 2, 1, 3]], atol=1e-5, rtol=1e-4)
+    assert not torch.allclose(first.cameras, alone.cameras[:, :1], atol=1e-4)
 
 
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=7), st.floats(0, 89))
 def test_quarter_turns_are_the_likeliest(quarters: list[int], start: float) -> None:
     truth = [Camera(start, 20.0)] + [Camera(start + 25.0 + 90.0 * quarter, 20.0) for quarter in quarters]
-    turns = turn_targets(torch.tensor([camera.azimuth_deg - start for camera in truth]))
+    azimuths = circle_targets(torch.tensor([camera.azimuth_deg for camera in truth]))
     guessed = [truth[0], *[Camera(camera.azimuth_deg % 90.0, 20.0) for camera in truth[1:]]]
-    for found, camera in zip(turned_against_first(guessed, turns), truth, strict=True):
+    turns = turn_probabilities(azimuths[None])[0]
+    for found, camera in zip(set_against_each_other(guessed, turns), truth, strict=True):
         assert (found.azimuth_deg - camera.azimuth_deg + 1.0) % 360.0 == pytest.approx(1.0, abs=1e-3)
 
 
