@@ -6,11 +6,18 @@ from pathlib import Path
 
 from wavemesh.data.archives import unpack_archive
 from wavemesh.data.mesh_folder import MeshFolder
+from wavemesh.data.modelnet import ModelNet
+from wavemesh.data.shapenet import ShapeNet
 from wavemesh.data.sources import Source, SourceModel
 from wavemesh.data.sweet_home import FurnitureLibraries
 from wavemesh.errors import InputError
 
-FORMATS: dict[str, Source] = {"sh3f": FurnitureLibraries(), "meshes": MeshFolder()}
+FORMATS: dict[str, Source] = {
+    "sh3f": FurnitureLibraries(),
+    "shapenet": ShapeNet(),
+    "modelnet": ModelNet(),
+    "meshes": MeshFolder(),
+}
 
 
 def read_models(
