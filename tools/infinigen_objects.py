@@ -43,7 +43,7 @@ SHINY_NODES = ("GLASS", "GLOSSY", "METALLIC", "REFRACTION", "TRANSPARENT", "TRAN
 
 
 class TooSlowError(Exception):
-    """A shape took longer than it may."""
+    """Building a shape took longer than it may."""
 
 
 def main() -> None:
@@ -52,12 +52,12 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("generators", nargs="+", metavar="MODULE.CLASS:FIRST-LAST")
     parser.add_argument("--faces", type=int, default=30_000, help="of a shape at most; more are simplified")
-    parser.add_argument("--seconds", type=int, default=60, help="for a shape at most; slower ones are left out")
+    parser.add_argument("--seconds", type=int, default=60, help="of processor time to build a shape, at most")
     args = parser.parse_args()
     folder = args.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     start_blender()
-    signal.signal(signal.SIGALRM, _too_slow)
+    signal.signal(signal.SIGPROF, _too_slow)
     for name, seed in jobs(args.generators):
         path = folder / _category(name) / f"{_category(name)}-{seed:04d}.ply"
         if not path.exists():
@@ -96,10 +96,11 @@ def _too_slow(*_: object) -> None:
 def _try_one(name: str, seed: int, path: Path, most_faces: int, seconds: int) -> None:
     """Write one shape, or say why there is none: a generator may raise anything."""
     started = time.monotonic()
-    signal.alarm(seconds)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
     try:
         blender.clear_scene()
         shape = flattened(spawn(name, seed), most_faces)
+        signal.setitimer(signal.ITIMER_PROF, 0)  # an exception amid baking would leave Cycles broken for good
         mesh = coloured_mesh(shape)
         path.parent.mkdir(exist_ok=True)
         partial = path.with_suffix(".part.ply")
@@ -109,7 +110,7 @@ def _try_one(name: str, seed: int, path: Path, most_faces: int, seconds: int) ->
     except Exception as error:
         outcome = f"left out, {type(error).__name__}: {str(error)[:150]}"
     finally:
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
     sys.stderr.write(f"{name} {seed}: {outcome}, {time.monotonic() - started:.1f} s\n")
 
 

@@ -88,7 +88,7 @@ def test_shapenet(shapenet: Path, tmp_path: Path) -> None:
         ("chair", "val"),
         ("09999999", None),
     ]
-    assert models[0].key == "shape-net-core-v2_03001627-a1-b"
+    assert models[0].key == "shape-net-core-v2_03001627-a1b"
     mesh = placed_mesh(models[0])
     high = mesh.vertices[mesh.vertices[:, 1] > 0.5]
     assert (high[:, 2] < 0.0).all(), "the back is behind: fronts face +z"
