@@ -178,7 +178,7 @@ def test_a_library_of_nothing_usable_is_refused(tmp_path: Path, write_library: C
 
 
 def test_a_missing_source_leaves_nothing_behind(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"There is no folder or .sh3f file .*nowhere"):
+    with pytest.raises(InputError, match=r"There is no folder, zip or .sh3f file .*nowhere"):
         prepare(tmp_path / "nowhere", tmp_path / "set", **TINY)
     assert list(tmp_path.iterdir()) == []
 

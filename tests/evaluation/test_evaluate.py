@@ -6,8 +6,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import trimesh
 
 from tests.evaluation.conftest import FakePipeline
+from wavemesh.data.prepare import prepare
 from wavemesh.errors import InputError
 from wavemesh.evaluation import evaluate as evaluation
 from wavemesh.evaluation.cameras import CameraErrors
@@ -57,6 +59,28 @@ def test_all_rows_stand_in_the_table(memory_data, fake_pipeline, tmp_path: Path)
     assert "isosurface of the prepared" in text
     assert sum(line.startswith("| codec ceiling |") for line in text.splitlines()) == 1
     assert json.loads((tmp_path / "report.json").read_text("utf-8"))["shapes"].keys() == {"a", "b"}
+
+
+def test_a_set_that_is_only_held_out_is_scored_without_what_needs_training_shapes(
+    fake_pipeline, tmp_path: Path
+) -> None:
+    ball = trimesh.creation.icosphere(subdivisions=2, radius=3.0)
+    (tmp_path / "meshes").mkdir()
+    ball.export(tmp_path / "meshes" / "ball.stl")
+    tiny = {"num_views": 2, "image_size": 32, "resolution": 32, "workers": 1, "backend": "threads", "progress": False}
+    prepare(tmp_path / "meshes", tmp_path / "data", split="test", **tiny)
+    options = {**OPTIONS, "cameras": ("known",), "out_dir": tmp_path / "scores"}
+    result = evaluate(fake_pipeline, tmp_path / "data", **options)
+    names = [row.name for row in result.rows]
+    assert names == [
+        "visual hull",
+        "regression (same network, one step)",
+        "WaveMesh",
+        "WaveMesh minus regression",
+        "WaveMesh, best of 2 seeds",
+        "codec ceiling",
+    ]
+    assert "visible surface of the original mesh (1 shapes)" in result.header["ground truth"]
 
 
 def test_a_stopped_run_goes_on_and_a_finished_one_predicts_nothing(memory_data, fake_pipeline, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ COMMANDS = {
     "generate": "pictures of an object become a mesh",
     "replay": "a run from its bundle once more",
     "render": "pictures of a mesh, with their cameras",
-    "prepare": "a data set for training from mesh libraries",
+    "prepare": "a data set for training from meshes or furniture libraries",
     "train": "weights, from a prepared data set",
     "gate": "what the detail bands of the triplane carry",
     "ablate": "what each decision of the coarse stage is worth",

@@ -1,7 +1,9 @@
-"""A data set for training from mesh libraries: signed distance grids and pictures of every model, in shards.
+"""A data set for training from meshes: signed distance grids and pictures of every model, in shards.
 
-The source is a folder of .sh3f furniture libraries. Without one the Debian package sweethome3d-furniture is used, or
-fetched with apt-get. A run that was stopped goes on where it was; rejected.json lists what could not be used, and why.
+The source is a folder (or zip) of meshes - GLB, glTF, OBJ, PLY, STL, OFF - or of .sh3f furniture libraries. Without one
+the Debian package sweethome3d-furniture is used, or fetched with apt-get. Sub-folders are categories. A table
+metadata.csv in the folder may give each file_name a name, category, licence, creator, source, up axis and split. A run
+that was stopped goes on where it was; rejected.json lists what could not be used, and why.
 """
 
 from __future__ import annotations
@@ -13,16 +15,24 @@ from pathlib import Path
 
 from wavemesh.cli.arguments import integer
 from wavemesh.cli.outputs import check_writable
+from wavemesh.data.formats import FORMATS
+from wavemesh.data.sources import SPLITS, UPRIGHT
 
-EXAMPLE = """example, about a minute on a CPU:
+EXAMPLE = """examples, about a minute on a CPU each:
   python -m wavemesh prepare -o data/tiny --limit 8 --views 6 --resolution 64
+  python -m wavemesh prepare my-meshes --up z -o data/mine --split test
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument("source", type=Path, nargs="?", help="a folder of .sh3f files, or one such file")
+    parser.add_argument("source", type=Path, nargs="?", help="a folder or zip of meshes or .sh3f files")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="where the data set goes")
+    parser.add_argument("--format", choices=tuple(FORMATS), help="what the source is (default: seen from its layout)")
+    parser.add_argument("--up", choices=tuple(UPRIGHT), help="the axis of the meshes that points up (default y)")
+    parser.add_argument(
+        "--split", choices=tuple(SPLITS), help="put all models into this one (default: 80 / 10 / 10 by their keys)"
+    )
     parser.add_argument("--views", type=integer(1), default=24, metavar="N", help="pictures of each model (default 24)")
     parser.add_argument(
         "--size", type=integer(8), default=128, metavar="PIXELS", help="side of a picture (default 128)"
@@ -30,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--resolution", type=integer(16), default=128, metavar="N", help="cells along a side (default 128)"
     )
-    parser.add_argument("--limit", type=integer(1), metavar="N", help="only so many models, spread over the libraries")
+    parser.add_argument("--limit", type=integer(1), metavar="N", help="only so many models, spread over the source")
     parser.add_argument("--workers", type=integer(1), metavar="N", help="processes (default: one for each core)")
     parser.add_argument("--backend", choices=("processes", "threads", "ray", "dask"), default="processes")
 
@@ -51,6 +61,9 @@ def run(args: argparse.Namespace) -> None:
         resolution=args.resolution,
         backend=args.backend,
         progress=sys.stderr.isatty(),
+        format_name=args.format,
+        up=args.up,
+        split=args.split,
     )
     counts = ", ".join(f"{count} {split}" for split, count in report.splits.items())
     sys.stdout.write(

@@ -37,6 +37,10 @@ FORMAT = 2
 log = logging.getLogger(__name__)
 
 
+class MissingSplitError(InputError):
+    """A prepared data set has no shapes of the split that is asked for."""
+
+
 @dataclass(frozen=True)
 class _Member:
     """A file inside a shard."""
@@ -102,7 +106,7 @@ def _build(root: Path, shards: list[Path], split: str, folder: Path, source: str
     """Unpacks a split into a temporary folder and moves it into place; of two builders at once, one wins."""
     members = dict(_samples_of(shards, split, root))
     if not members:
-        raise InputError(f"The data set in {root} has no shapes in the split {split!r}.")
+        raise MissingSplitError(f"The data set in {root} has no shapes in the split {split!r}.")
     log.info("unpacking %d shapes of %s", len(members), split)
     temporary = root / f"cache-{split}.{uuid.uuid4().hex[:8]}.tmp"
     temporary.mkdir()

@@ -15,7 +15,8 @@ from difflib import SequenceMatcher
 import numpy as np
 from jaxtyping import Bool
 
-SPLITS = (("train", 0.8), ("val", 0.1), ("test", 0.1))
+from wavemesh.data.sources import SPLITS
+
 COARSE = 32
 
 
@@ -90,8 +91,8 @@ def _root(parent: list[int], index: int) -> int:
 def split_of(group: str) -> str:
     """The split that a group of look-alikes falls in, from a hash of its name: 80 / 10 / 10."""
     position = int.from_bytes(hashlib.sha256(group.encode()).digest()[:8], "big") / 2**64
-    for name, share in SPLITS:
+    for name, share in SPLITS.items():
         if position < share:
             return name
         position -= share
-    return SPLITS[-1][0]
+    return name

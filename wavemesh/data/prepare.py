@@ -1,6 +1,6 @@
-"""Prepares a data set: furniture libraries in, WebDataset shards of samples out.
+"""Prepares a data set: furniture libraries or meshes in, WebDataset shards of samples out.
 
-    python -m wavemesh prepare -o DATA --limit 8 --workers 2        (a minute; needs the libraries, see `sources`)
+    python -m wavemesh prepare MESHES -o DATA --limit 8 --workers 2        (a minute)
 
 Every model becomes a small tar in `<out>/models/` first, so that an interrupted run goes on where it stopped; then near
 duplicates are dropped, the split is drawn, and the shards and `index.json` are written in one go.
@@ -12,7 +12,6 @@ import io
 import json
 import logging
 import tarfile
-from collections import Counter
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
@@ -22,15 +21,17 @@ import joblib
 import numpy as np
 from tqdm import tqdm
 
-from wavemesh.data.duplicates import SPLITS, coarse_solid, group_look_alikes, split_of
-from wavemesh.data.prepare_model import Sample, SampleSettings, prepare_model
-from wavemesh.data.sources import SourceModel, find_libraries, read_library, unpack_library
+from wavemesh.data.duplicates import coarse_solid, group_look_alikes, split_of
+from wavemesh.data.formats import read_models
+from wavemesh.data.prepare_model import Sample, SampleSettings, placed_mesh, prepare_model
+from wavemesh.data.sources import SPLITS, SourceModel
 from wavemesh.errors import InputError
 
 logger = logging.getLogger(__name__)
 
 BACKENDS = ("processes", "threads", "ray", "dask")
 SAMPLES_PER_SHARD = 64
+MESHES = "meshes"  # folder of the true surfaces of what is held out, for evaluation
 _INDEXED = ("key", "name", "category", "licence", "creator", "library")
 
 
@@ -55,42 +56,41 @@ def prepare(
     resolution: int = 128,
     backend: str = "processes",
     progress: bool = True,
+    format_name: str | None = None,
+    up: str | None = None,
+    split: str | None = None,
 ) -> PrepareReport:
-    """Prepares the models of all libraries in `source` (see `sources.find_libraries`) into out_dir and reports counts.
+    """Prepares the models of `source` (see `formats.read_models`, also for format_name and up) and reports counts.
 
-    limit: only the first so many models, spread over the libraries. backend: "processes" (joblib's own), "threads",
-    "ray" or "dask". Raises InputError for a missing source, an unknown backend, and an out_dir with other settings.
+    limit: only so many models, spread over the source. backend: "processes" (joblib's own), "threads", "ray" or "dask".
+    split: the one that all models go to; None: as the source says, or 80 / 10 / 10 by their keys.
+    Raises InputError for a missing source, an unknown backend or split, and an out_dir with other settings.
     """
     if backend not in BACKENDS:
         raise InputError(f"The backend must be one of {', '.join(BACKENDS)}, not {backend!r}.")
     if workers < 1 or (limit is not None and limit < 1):
         raise InputError(f"Workers and limit must be positive, not {workers} and {limit}.")
+    if split is not None and split not in SPLITS:
+        raise InputError(f"The split must be one of {', '.join(SPLITS)}, not {split!r}.")
     settings = SampleSettings(num_views, image_size, resolution)
     out_dir = Path(out_dir)
-    archives = find_libraries(source, out_dir / "download")
-    repeated = [name for name, count in Counter(archive.stem for archive in archives).items() if count > 1]
-    if repeated:
-        raise InputError(f"Two libraries are called {repeated[0]!r}; their models could not be told apart.")
+    models = read_models(source, out_dir, format_name, up)
     out_dir.mkdir(parents=True, exist_ok=True)
-    _check_settings(out_dir, settings)
-    libraries = out_dir / "source"
-    models: list[SourceModel] = []
-    for archive in archives:
-        models += read_library(unpack_library(archive, libraries))
+    _check_settings(out_dir, asdict(settings) if up is None else {**asdict(settings), "up": up})
     if limit is not None and limit < len(models):
         models = [models[int(index)] for index in np.linspace(0, len(models) - 1, limit)]
-    _prepare_all(models, libraries, out_dir / "models", settings, workers, backend, progress)
-    return write_shards(out_dir, models)
+    _prepare_all(models, out_dir / "models", settings, workers, backend, progress)
+    return write_shards(out_dir, models, split)
 
 
-def _check_settings(out_dir: Path, settings: SampleSettings) -> None:
+def _check_settings(out_dir: Path, settings: dict[str, object]) -> None:
     path = out_dir / "settings.json"
     if path.is_file():
         earlier = json.loads(path.read_text())
-        if earlier != asdict(settings):
-            raise InputError(f"{out_dir} was begun with {earlier}, not {asdict(settings)}: take another folder.")
+        if earlier != settings:
+            raise InputError(f"{out_dir} was begun with {earlier}, not {settings}: take another folder.")
     else:
-        path.write_text(json.dumps(asdict(settings)))
+        path.write_text(json.dumps(settings))
 
 
 def _parallel(backend: str, workers: int) -> AbstractContextManager:
@@ -119,7 +119,6 @@ def _parallel(backend: str, workers: int) -> AbstractContextManager:
 
 def _prepare_all(
     models: list[SourceModel],
-    libraries: Path,
     folder: Path,
     settings: SampleSettings,
     workers: int,
@@ -130,7 +129,7 @@ def _prepare_all(
     missing = [model for model in models if not (_tar(folder, model).is_file() or _refusal(folder, model).is_file())]
     if not missing:
         return
-    jobs = (joblib.delayed(_prepare_one)(model, libraries, folder, settings) for model in missing)
+    jobs = (joblib.delayed(_prepare_one)(model, folder, settings) for model in missing)
     with _parallel(backend, workers):
         done = joblib.Parallel(return_as="generator_unordered", batch_size=1)(jobs)
         for _ in tqdm(done, total=len(models), initial=len(models) - len(missing), disable=not progress, unit="model"):
@@ -145,10 +144,10 @@ def _refusal(folder: Path, model: SourceModel) -> Path:
     return folder / f"{model.key}.rejected.json"
 
 
-def _prepare_one(model: SourceModel, libraries: Path, folder: Path, settings: SampleSettings) -> None:
+def _prepare_one(model: SourceModel, folder: Path, settings: SampleSettings) -> None:
     """Writes <key>.tar, or <key>.rejected.json where the model cannot be used."""
     try:
-        sample = prepare_model(model, libraries, settings)
+        sample = prepare_model(model, settings)
     except InputError as error:
         refusal = {"key": model.key, "name": model.name, "library": model.library, "reason": str(error)}
         _write_atomically(_refusal(folder, model), json.dumps(refusal, ensure_ascii=False).encode())
@@ -185,8 +184,11 @@ def read_sample(path: Path) -> Sample:
     return Sample(key, {name.removeprefix(f"{key}."): content for name, content in contents.items()})
 
 
-def write_shards(out_dir: Path, models: Iterable[SourceModel]) -> PrepareReport:
-    """Gathers the prepared models of out_dir/models into shards, each of one split, and writes the lists with them."""
+def write_shards(out_dir: Path, models: Iterable[SourceModel], only_split: str | None = None) -> PrepareReport:
+    """Gathers the prepared models of out_dir/models into shards, each of one split, and writes the lists with them.
+
+    only_split: where all of them go. The true surfaces of validation and test models are kept in out_dir/meshes.
+    """
     folder = out_dir / "models"
     models = sorted(models, key=lambda model: model.key)
     prepared = [model for model in models if _tar(folder, model).is_file()]
@@ -202,8 +204,12 @@ def write_shards(out_dir: Path, models: Iterable[SourceModel]) -> PrepareReport:
         old.unlink()
     index: list[dict[str, str]] = []
     shard = 0
-    for split, _ in SPLITS:
-        chosen = [m for m in prepared if m.key in grouping.group and split_of(grouping.group[m.key]) == split]
+    kept = [model for model in prepared if model.key in grouping.group]
+    splits = [only_split or model.split or split_of(grouping.group[model.key]) for model in kept]
+    for split in SPLITS:
+        chosen = [model for model, own in zip(kept, splits, strict=True) if own == split]
+        if split != "train":
+            _keep_meshes(out_dir / MESHES, chosen)
         for start in range(0, len(chosen), SAMPLES_PER_SHARD):
             name = f"shard-{shard:06d}.tar"
             index += _write_shard(out_dir / name, folder, chosen[start : start + SAMPLES_PER_SHARD], split)
@@ -211,9 +217,23 @@ def write_shards(out_dir: Path, models: Iterable[SourceModel]) -> PrepareReport:
     duplicates = [asdict(duplicate) for duplicate in grouping.duplicates]
     for name, content in (("index", index), ("rejected", rejected), ("duplicates", duplicates)):
         _write_atomically(out_dir / f"{name}.json", (json.dumps(content, ensure_ascii=False, indent=1) + "\n").encode())
-    counts = {split: sum(entry["split"] == split for entry in index) for split, _ in SPLITS}
+    counts = {split: sum(entry["split"] == split for entry in index) for split in SPLITS}
     logger.info("%s: %s, %d rejected, %d duplicates", out_dir, counts, len(rejected), len(duplicates))
     return PrepareReport(out_dir, counts, rejected, duplicates)
+
+
+def _keep_meshes(folder: Path, models: list[SourceModel]) -> None:
+    """Writes the vertices and faces of each model, in the world frame, to folder/<key>.npz."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for model in models:
+        path = folder / f"{model.key}.npz"
+        if not path.is_file():
+            mesh = placed_mesh(model, max_texture=64)
+            buffer = io.BytesIO()
+            np.savez_compressed(
+                buffer, vertices=np.asarray(mesh.vertices, np.float32), faces=np.asarray(mesh.faces, np.int32)
+            )
+            _write_atomically(path, buffer.getvalue())
 
 
 def _write_shard(path: Path, folder: Path, models: list[SourceModel], split: str) -> list[dict[str, str]]:
@@ -223,7 +243,7 @@ def _write_shard(path: Path, folder: Path, models: list[SourceModel], split: str
         for model in models:
             sample = read_sample(_tar(folder, model))
             sample.files["meta.json"] = json.dumps(
-                {**json.loads(sample.files["meta.json"]), "split": split}, ensure_ascii=False
+                {**json.loads(sample.files["meta.json"]), **model.description, "split": split}, ensure_ascii=False
             ).encode()
             for suffix, content in sorted(sample.files.items()):
                 _add(archive, f"{sample.key}.{suffix}", content)

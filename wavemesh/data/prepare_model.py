@@ -7,7 +7,6 @@ import io
 import json
 import math
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 import trimesh
@@ -124,11 +123,14 @@ def _webp(rgba: UInt8[np.ndarray, "s s 4"]) -> bytes:
     return buffer.getvalue()
 
 
-def prepare_model(model: SourceModel, libraries: Path, settings: SampleSettings) -> Sample:
-    """The sample of a library's model, turned and scaled into the world frame; raises InputError like prepare_mesh."""
-    mesh = load_mesh(libraries / model.library / model.path, max_texture=512)
+def placed_mesh(model: SourceModel, max_texture: int = 512) -> trimesh.Trimesh:
+    """The mesh of a model, turned and scaled into the world frame. Raises InputError where it cannot be read."""
+    mesh = load_mesh(model.root / model.path, max_texture)
     if model.rotation is not None:
         mesh = rotated(mesh, np.array(model.rotation).reshape(3, 3))
-    description = asdict(model)
-    del description["rotation"]
-    return prepare_mesh(normalise(mesh), model.key, description, settings)
+    return normalise(mesh)
+
+
+def prepare_model(model: SourceModel, settings: SampleSettings) -> Sample:
+    """The sample of a model in the world frame; raises InputError like prepare_mesh."""
+    return prepare_mesh(placed_mesh(model), model.key, model.description, settings)

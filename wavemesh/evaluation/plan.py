@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import trimesh
 
+from wavemesh.data.cache import MissingSplitError
 from wavemesh.errors import InputError
 from wavemesh.evaluation import baselines as base
 from wavemesh.evaluation.photographs import photographs
@@ -79,14 +80,17 @@ def make_plan(
         units.extend(unit for unit in made if unit.name not in {known.name for known in units})
         rows.append(TableRow(name, count, tuple(unit.name for unit in made)))
 
-    if baselines and training is not None:
-        mark = training.fingerprint
-        add("mean shape", None, Unit("mean", lambda sample: Prediction(training.mean), mark))
+    if baselines:
+        if training is not None:
+            add("mean shape", None, Unit("mean", lambda sample: Prediction(training.mean), training.fingerprint))
         for count in views:
             add("visual hull", count, Unit(f"hull/{count}", functools.partial(_hull, count), "1"))
-            nearest = functools.partial(_nearest_by_feature, training, count)
-            add("nearest training shape (image feature)", count, Unit(f"retrieval/{count}", nearest, mark))
-        add(ORACLE, None, Unit("oracle", functools.partial(_oracle, training), mark))
+            if training is not None:
+                nearest = functools.partial(_nearest_by_feature, training, count)
+                unit = Unit(f"retrieval/{count}", nearest, training.fingerprint)
+                add("nearest training shape (image feature)", count, unit)
+        if training is not None:
+            add(ORACLE, None, Unit("oracle", functools.partial(_oracle, training), training.fingerprint))
     if pipeline is not None:
         mark = pipeline.fingerprint
         sampled = mark + json.dumps(options)
@@ -190,9 +194,13 @@ class TrainingSplit:
         return self.samples[self.shapes.keys[index]].sdf
 
 
-def training_split(data_root: str | Path, out_dir: Path) -> TrainingSplit:
-    """What the baselines need of the training split, kept in `out_dir` after the first reading."""
-    samples = PreparedSamples(data_root, "train")
+def training_split(data_root: str | Path, out_dir: Path) -> TrainingSplit | None:
+    """What the baselines need of the training split, kept in `out_dir` after the first reading; None without one."""
+    try:
+        samples = PreparedSamples(data_root, "train")
+    except MissingSplitError:
+        log.warning("%s has no training shapes: the baselines made of them are left out", data_root)
+        return None
     fingerprint = hashlib.sha256("\n".join(samples.keys).encode()).hexdigest()[:16]
     features, mean = out_dir / f"training-{fingerprint}.npz", out_dir / f"mean-{fingerprint}.npy"
     if not (features.exists() and mean.exists()):

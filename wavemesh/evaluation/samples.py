@@ -14,11 +14,12 @@ import trimesh
 from jaxtyping import Float
 
 from wavemesh.data.dataset import PreparedShapes
-from wavemesh.data.sources import read_library
+from wavemesh.data.prepare import MESHES
+from wavemesh.data.prepare_model import placed_mesh
+from wavemesh.data.sweet_home import read_library
 from wavemesh.errors import InputError
 from wavemesh.geometry.camera import Camera
 from wavemesh.geometry.isosurface import sdf_to_mesh
-from wavemesh.geometry.mesh import load_mesh, normalise, rotated
 from wavemesh.geometry.sdf import SurfacePoints
 from wavemesh.geometry.visible import visible_surface
 from wavemesh.pipelines.views import View
@@ -139,7 +140,7 @@ def _camera_of(pose: Float[np.ndarray, "3 4"], intrinsics: Float[np.ndarray, "3"
 class PreparedSamples:
     """The samples of one split of a prepared data set, by key, with their canonical pictures.
 
-    with_meshes: load the original meshes as well, where `prepare` left the unpacked libraries beside the shards.
+    with_meshes: load the original meshes as well, where `prepare` left them beside the shards.
     Raises InputError for a folder that is no prepared data set or has no shapes in the split.
     """
 
@@ -165,13 +166,12 @@ class PreparedSamples:
 
 def original_mesh(data_root: Path, meta: dict[str, Any]) -> trimesh.Trimesh | None:
     """The mesh that a shape was prepared from, in the frame of the product; None where it is not at hand."""
-    library = data_root / "source" / str(meta.get("library", ""))
+    kept = data_root / MESHES / f"{meta.get('key', '')}.npz"
+    if kept.is_file():
+        with np.load(kept, allow_pickle=False) as arrays:
+            return trimesh.Trimesh(arrays["vertices"], arrays["faces"], process=False, validate=False)
+    library = data_root / "source" / str(meta.get("library", ""))  # sets that were prepared before meshes were kept
     if not meta.get("library") or not library.is_dir():
         return None
     model = next((model for model in read_library(library) if model.key == meta.get("key")), None)
-    if model is None:
-        return None
-    mesh = load_mesh(library / model.path, max_texture=64)
-    if model.rotation is not None:
-        mesh = rotated(mesh, np.array(model.rotation).reshape(3, 3))
-    return normalise(mesh)
+    return None if model is None else placed_mesh(model, max_texture=64)

@@ -17,15 +17,16 @@ import numpy as np
 import trimesh
 from PIL import Image
 
+from wavemesh.data.archives import unpack_archive
 from wavemesh.data.dataset import PreparedShapes
-from wavemesh.data.sources import find_libraries, read_library, unpack_library
+from wavemesh.data.prepare_model import placed_mesh
+from wavemesh.data.sweet_home import find_libraries, read_library
 from wavemesh.errors import InputError
 from wavemesh.gallery.format import ABOUT, CAMERAS, MESH, PREVIEW, RESULT, TRUTH, Example
 from wavemesh.geometry.camera import Camera
 from wavemesh.geometry.export import mesh_bytes
 from wavemesh.geometry.frame import beside
 from wavemesh.geometry.isosurface import simplify
-from wavemesh.geometry.mesh import load_mesh, normalise, rotated
 from wavemesh.geometry.repair import with_colours_of
 from wavemesh.pipelines.views import View
 from wavemesh.rendering import Appearance, RaycastRenderer
@@ -107,14 +108,12 @@ def write_true_mesh(example: Path, source: str | Path | None = None) -> Path:
     if not archives:
         raise InputError(f"There is no library {about['library']!r} for the example {example.name}.")
     with tempfile.TemporaryDirectory() as folder:
-        library = unpack_library(archives[0], Path(folder))
+        library = unpack_archive(archives[0], Path(folder))
         models = [model for model in read_library(library) if model.key == about["key"]]
         if not models:
             raise InputError(f"The library {about['library']} has no model {about['key']!r}.")
-        mesh = load_mesh(library / models[0].path, max_texture=512)
-    if models[0].rotation is not None:
-        mesh = rotated(mesh, np.array(models[0].rotation).reshape(3, 3))
-    content = mesh_bytes(plain(normalise(mesh)), ".glb")
+        mesh = placed_mesh(models[0])
+    content = mesh_bytes(plain(mesh), ".glb")
     if len(content) > MAX_BYTES:
         raise InputError(f"The mesh of {example.name} takes {len(content):,} bytes; {MAX_BYTES:,} may ship.")
     path = example / TRUTH
