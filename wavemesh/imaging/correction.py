@@ -11,12 +11,13 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, UInt8
 from PIL import Image
 
 from wavemesh.errors import InputError
 from wavemesh.imaging.cropping import FOREGROUND_ALPHA
-from wavemesh.imaging.grabcut import colour_cut, full_size_alpha, without_specks
+from wavemesh.imaging.grabcut import colour_cut, full_size_alpha
+from wavemesh.imaging.picking import found_at, grown, piece_at
 
 TOOLS = ("object", "keep", "remove")
 MAX_POINTS = 5000
@@ -26,15 +27,8 @@ _CONTEXT = 2.0  # radii beyond, whose pixels stay and show what colours the obje
 _WORKING_SIDE = 288  # GrabCut's time grows with the pixels
 _ROUNDS = 2  # of GrabCut: its guess is nearly right already
 _ALIKE = 2.5  # deviations from a stroke's colour
-_SMALL = 0.15  # of a piece that was clicked: smaller ones near it belong to it
-_NEAR = 0.03  # of the longer side of that piece
-_WINDOWS = (0.35, 0.7)  # of the picture's longer side: where the network looks around a click
-_CLICK_SIDE = 320
-_ROOM = 0.1  # around what may be the object, of its longer side
-_DOUBT = 0.1  # likelihoods that colour may not overrule lie that near to 0 and 1
 _LEAST_PART = 0.3  # of the only piece: less than that is no better object than the piece
 _USUAL_SHARE = 0.4  # of the picture: an only piece that is larger may well be mostly background
-_NOTHING_FOUND = "No object was found where you clicked: brush over it with Keep."
 
 
 @dataclass(frozen=True)
@@ -102,15 +96,15 @@ class Correction:
         if self.picture[y, x, 3] < FOREGROUND_ALPHA:
             raise InputError("There is nothing where you clicked: the picture is clear there.")
         mask = self.first >= FOREGROUND_ALPHA
-        piece = _piece_at(mask, x, y)
+        piece = piece_at(mask, x, y)
         if piece is None:
-            found = _found_at(self.picture[..., :3], x, y)
+            found = found_at(self.picture[..., :3], x, y)
             alone = mask[y, x] and mask.mean() < _USUAL_SHARE
             if alone and (found >= FOREGROUND_ALPHA).sum() < _LEAST_PART * mask.sum():
                 raise InputError("The object is one piece already: brush over what does not belong to it with Remove.")
             return found
         # Soft edges belong to the nearest piece.
-        near, rest = (_grown(each, 3) for each in (piece, mask & ~piece))
+        near, rest = (grown(each, 3) for each in (piece, mask & ~piece))
         return np.where(piece | (near & ~rest), self.first, np.uint8(0))
 
 
@@ -122,6 +116,8 @@ def _painted(stroke: Stroke, shape: tuple[int, int]) -> Bool[np.ndarray, "h w"]:
     cv2.polylines(layer, [points[:, None]], False, 1, max(1, round(2 * stroke.radius)), cv2.LINE_8, 4)
     for point in (points[0], points[-1]):
         cv2.circle(layer, point.tolist(), round(stroke.radius * fine), 1, -1, cv2.LINE_8, 4)
+    inside = [(int(y), int(x)) for x, y in stroke.points if 0 <= x < shape[1] and 0 <= y < shape[0]]
+    layer[tuple(np.array(inside, dtype=int).reshape(-1, 2).T)] = 1
     return layer > 0
 
 
@@ -144,7 +140,7 @@ def _brushed(now: Correction, painted: Bool[np.ndarray, "h w"], stroke: Stroke) 
     moved = cv2.resize(
         (small_before != small_after).astype(np.uint8), rgb.shape[1::-1], interpolation=cv2.INTER_NEAREST
     )
-    moved = _grown(moved > 0, 2)
+    moved = grown(moved > 0, 2)
     part_alpha = alpha[part]
     better = np.maximum(part_alpha, cut) if keeps else np.minimum(part_alpha, cut)
     free = moved & (now.certain[part] == 0)
@@ -207,105 +203,3 @@ def _alike(rgb: UInt8[np.ndarray, "h w 3"], brush: Bool[np.ndarray, "h w"]) -> B
     edges = cv2.Canny(cv2.GaussianBlur(rgb, (3, 3), 0), 40, 100) > 0
     _, labels = cv2.connectedComponents((brush | (near & ~edges)).astype(np.uint8), connectivity=4)
     return np.isin(labels, np.setdiff1d(labels[brush], 0))
-
-
-def _piece_at(mask: Bool[np.ndarray, "h w"], x: int, y: int) -> Bool[np.ndarray, "h w"] | None:
-    """The piece of the mask at a pixel with the small ones near it; None where there is none, or all belongs to it."""
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
-    label = int(labels[y, x])
-    if label == 0:
-        return None
-    high, wide, area = (int(stats[label, each]) for each in (cv2.CC_STAT_HEIGHT, cv2.CC_STAT_WIDTH, cv2.CC_STAT_AREA))
-    around = _grown(labels == label, max(1, round(_NEAR * max(high, wide))))
-    near = np.setdiff1d(labels[around], (0, label))
-    small = [each for each in near if stats[each, cv2.CC_STAT_AREA] < _SMALL * area]
-    piece = np.isin(labels, [label, *small])
-    return None if piece.sum() == mask.sum() else piece
-
-
-def _found_at(rgb: UInt8[np.ndarray, "h w 3"], x: int, y: int) -> UInt8[np.ndarray, "h w"]:
-    """The alpha of the object at a pixel by a new cut: what stands out around it, or what has its colour."""
-    likely = _likelihood_at(rgb, x, y)
-    part = _box(likely >= _DOUBT, _ROOM)
-    around = np.ascontiguousarray(rgb[part])
-    height, width = around.shape[:2]
-    if min(height, width) < 8:
-        raise InputError(_NOTHING_FOUND)
-    scale = min(1.0, _CLICK_SIDE / max(height, width))
-    size = max(8, round(width * scale)), max(8, round(height * scale))
-    at = tuple(
-        min(round((value - axis.start) * scale), side - 1)
-        for value, axis, side in zip((x, y), (part[1], part[0]), size, strict=True)
-    )
-    small = cv2.resize(likely[part], size, interpolation=cv2.INTER_AREA)
-    guess = np.where(small >= 0.5, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
-    guess[small < _DOUBT] = cv2.GC_BGD
-    guess[small > 1.0 - _DOUBT] = cv2.GC_FGD
-    cv2.circle(guess, at, 2, int(cv2.GC_FGD), -1)
-    cv2.setRNGSeed(0)  # k-means inside GrabCut starts at random
-    mask = colour_cut(cv2.resize(around, size, interpolation=cv2.INTER_AREA), guess, _ROUNDS)
-    _, labels = cv2.connectedComponents(without_specks(mask, 0.0005).astype(np.uint8), connectivity=8)
-    if labels[at[1], at[0]] == 0:
-        raise InputError(_NOTHING_FOUND)
-    alpha = np.zeros(rgb.shape[:2], dtype=np.uint8)
-    alpha[part] = full_size_alpha(around, labels == labels[at[1], at[0]])
-    return alpha
-
-
-def _likelihood_at(rgb: UInt8[np.ndarray, "h w 3"], x: int, y: int) -> Float[np.ndarray, "h w"]:
-    """How far each pixel belongs to the object at a pixel: what stands out in the window that shows it best."""
-    from wavemesh.imaging.u2netp import look  # torch takes its time to load
-
-    height, width = rgb.shape[:2]
-    best, best_score = np.zeros((height, width), dtype=np.float32), 0.0
-    try:
-        for share in _WINDOWS:
-            half = round(share * max(height, width) / 2)
-            part = np.s_[max(0, y - half) : y + half + 1, max(0, x - half) : x + half + 1]
-            seen = np.zeros((height, width), dtype=np.float32)
-            seen[part] = look(np.ascontiguousarray(rgb[part]))
-            score = _standing_out(seen, part, x, y)
-            if score > best_score:
-                best, best_score = seen, score
-    except InputError:  # without its weights colour has to do
-        pass
-    if best_score > 0.0:
-        return best
-    filled = np.zeros((height + 2, width + 2), dtype=np.uint8)
-    lab = cv2.cvtColor(cv2.GaussianBlur(rgb, (5, 5), 0), cv2.COLOR_RGB2Lab)
-    cv2.floodFill(lab, filled, (x, y), 0, (12,) * 3, (12,) * 3, 4 | cv2.FLOODFILL_MASK_ONLY)
-    return filled[1:-1, 1:-1] * np.float32(0.85)
-
-
-def _standing_out(seen: Float[np.ndarray, "h w"], part: tuple[slice, slice], x: int, y: int) -> float:
-    """How well a window shows the object at a pixel, -1 to 1: surely, and not cut off by the window's border."""
-    _, labels = cv2.connectedComponents((seen >= 0.5).astype(np.uint8), connectivity=8)
-    if labels[y, x] == 0:
-        return 0.0
-    mask = labels == labels[y, x]
-    inside = mask[part]
-    height, width = seen.shape
-    borders = {
-        "top": (part[0].start > 0, inside[0]),
-        "bottom": (part[0].stop < height, inside[-1]),
-        "left": (part[1].start > 0, inside[:, 0]),
-        "right": (part[1].stop < width, inside[:, -1]),
-    }
-    cut_off = sum(float(edge.mean()) for ends_before, edge in borders.values() if ends_before)
-    return float(seen[mask].mean()) - cut_off
-
-
-def _box(mask: Bool[np.ndarray, "h w"], room: float) -> tuple[slice, slice]:
-    """The window around a mask that is not empty, with room around it in units of its longer side."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    pad = 4 + round(room * max(np.ptp(rows), np.ptp(columns)))
-    first, last = (int(rows[0]), int(columns[0])), (int(rows[-1]), int(columns[-1]))
-    return tuple(  # type: ignore[return-value]
-        slice(max(0, low - pad), min(side, high + pad + 1))
-        for low, high, side in zip(first, last, mask.shape, strict=True)
-    )
-
-
-def _grown(mask: Bool[np.ndarray, "h w"], by: int) -> Bool[np.ndarray, "h w"]:
-    """The mask wider by that many pixels."""
-    return np.asarray(cv2.dilate(mask.astype(np.uint8), np.ones((2 * by + 1, 2 * by + 1), np.uint8)) > 0)
