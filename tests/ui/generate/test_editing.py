@@ -86,7 +86,7 @@ def test_old_masks_are_forgotten_but_the_first_stays(pair: Picture) -> None:
 
 def test_a_failed_correction_changes_nothing(pair: Picture) -> None:
     editing = Editing.of([pair], 0)
-    everything = Stroke("remove", tuple((x, y) for y in range(0, 181, 20) for x in (0.0, 240.0)), 40.0)
+    everything = Stroke("remove", tuple((x, 20.0 * row) for row in range(10) for x in (0.0, 240.0)), 40.0)
     with pytest.raises(InputError, match="has no foreground"):
         editing.stroked(everything).put_back([pair])
     with pytest.raises(InputError, match=r"a pair\.png is no longer here"):
