@@ -135,7 +135,8 @@ def test_all_of_the_editor_is_in_reach_and_answers_touch(
     page.wait_for_selector("#generate-button")
     open_editor(page, pair)
     names = ("zoom-in", "zoom-out", "restart", "cancel", "done")
-    for selector in (*(f"#cutout-{name}" for name in names), "#cutout-tool label", "#cutout-brush input", SHEET):
+    parts = ("#cutout-tool label", "#cutout-brush input", "#cutout-sheet canvas")
+    for selector in (*(f"#cutout-{name}" for name in names), *parts):
         assert page.locator(selector).first.evaluate(_REACHABLE), selector
     assert answered(page, lambda: page.touchscreen.tap(*place(page, 0.725, 0.5))) == (False, True)
     before = page.locator(SHEET).bounding_box()["width"]
