@@ -7,5 +7,9 @@ BUNDLED = {"wavemesh.bundled_files.weights": "assets/weights", "wavemesh.bundled
 setup(
     packages=[*find_packages(include=["wavemesh*"]), *BUNDLED],
     package_dir=BUNDLED,
-    package_data={"wavemesh.ui": ["page.css"], **{package: ["**/*"] for package in BUNDLED}},
+    package_data={
+        "wavemesh.ui": ["page.css"],
+        "wavemesh.ui.generate": ["*.js"],
+        **{package: ["**/*"] for package in BUNDLED},
+    },
 )

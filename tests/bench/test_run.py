@@ -1,5 +1,6 @@
 """The benchmark's machinery, on things whose cost is known."""
 
+import io
 import json
 import re
 from collections.abc import Callable
@@ -7,10 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from wavemesh.bench import pipeline, processes, run, timing, unet
 from wavemesh.bench.app import bench_app_start
-from wavemesh.bench.report import _unet_lines
+from wavemesh.bench.cutout import bench_cutout, made_up_photograph
+from wavemesh.bench.report import _cutout_lines, _unet_lines
 from wavemesh.errors import InputError
 from wavemesh.models.precision import fast_dtypes
 from wavemesh.models.wavemesh import DenoiserConfig
@@ -62,6 +65,17 @@ def test_sparse_and_dense_networks_are_compared(monkeypatch: pytest.MonkeyPatch)
     names = [str(dtype).removeprefix("torch.") for dtype in fast_dtypes("cpu")]
     assert set(result["seconds"]) == {f"{kind} {name}" for kind in ("sparse", "dense") for name in names}
     assert "faster" in _unet_lines(result)[0][1]
+
+
+def test_a_photograph_is_cut_out_and_timed() -> None:
+    result = bench_cutout(1, size=(400, 300))
+    assert result["by"] == "u2netp"
+    assert result["total_s"] == sum(result["seconds"].values()) > 0
+    [(title, measured, budget)] = _cutout_lines({**result, "megapixels": 12.0, "total_s": 1.234})
+    assert (title, budget) == ("cut-out of a JPEG of 12 megapixels (u2netp)", "under 1.5 s")
+    assert measured.startswith("1.23 s (read 0.")
+    with Image.open(io.BytesIO(made_up_photograph((400, 300)))) as photograph:
+        assert (photograph.format, photograph.size) == ("JPEG", (400, 300))
 
 
 def test_the_report_has_every_part(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from PIL import Image
 
 from wavemesh.errors import InputError
 from wavemesh.imaging import MAX_SIDE, read_picture, reading
+from wavemesh.imaging.parts import jpeg_scans
 
 HEIC = Path(__file__).with_name("four_colours.heic")
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
@@ -269,7 +270,57 @@ def test_scans_are_counted_as_the_encoder_wrote_them(
     data = encoded(picture, "JPEG", quality=quality, progressive=progressive, comment=thumbnail, **options)
     # libjpeg's script for progressive files: 6 scans of one component, 10 of YCbCr, 5 a component and one else.
     expected = {"L": 6, "RGB": 10, "CMYK": 18}[mode] if progressive else 1
-    assert reading._jpeg_scans(data, "it") == expected
+    assert jpeg_scans(data, "it") == expected
+
+
+def png_with(parts: bytes) -> bytes:
+    """A PNG with more parts before its pixels."""
+    file = io.BytesIO()
+    Image.new("RGB", (8, 8), (200, 10, 10)).save(file, "PNG")
+    content = file.getvalue()
+    at = content.index(b"IDAT") - 4
+    return content[:at] + parts + content[at:]
+
+
+def gif_with(parts: bytes) -> bytes:
+    """A GIF of three frames with more parts before the first."""
+    file = io.BytesIO()
+    frames = [Image.new("P", (8, 8), value) for value in (0, 1, 2)]
+    frames[0].save(file, "GIF", save_all=True, append_images=frames[1:], duration=20)
+    content = file.getvalue()
+    at = 13 + (3 << ((content[10] & 7) + 1) if content[10] & 0x80 else 0)
+    return content[:at] + parts + content[at:]
+
+
+_PROFILE = png_chunk(b"iCCP", b"p\0\0" + zlib.compress(bytes(1 << 19)))
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (png_with(png_chunk(b"abCd", b"") * 400_000), "a PNG of more than 5000 chunks"),
+        (png_with(png_chunk(b"IDAT", b"") * 400_000), "a PNG of more than 50000 chunks"),
+        (png_with(_PROFILE * 2000), "more than 4 colour profiles"),
+        (gif_with(b"\x21\xfe\x04text\0" * 100_000), "a GIF of more than 5000 blocks"),
+        (gif_with(b"\x21\xfe" + b"\x01x" * 100_000 + b"\0"), "a GIF of more than 5000 blocks"),
+        (gif_with(bytes(1_000_000)), "a GIF of more than 5000 blocks"),
+    ],
+)
+def test_pictures_of_countless_parts_are_refused_at_once(content: bytes, words: str) -> None:
+    start = time.process_time()
+    with pytest.raises(InputError, match=words):
+        read_picture(content)
+    assert time.process_time() - start < 0.5
+
+
+def test_pictures_of_many_parts_are_read() -> None:
+    many = png_chunk(b"tEXt", b"k\0v") * 300 + png_chunk(b"iCCP", b"p\0\0" + zlib.compress(bytes(3000)))
+    assert read_picture(png_with(many)).getpixel((0, 0)) == (200, 10, 10, 255)
+    assert read_picture(gif_with(b"\x21\xfe\x04text\0" * 300)).size == (8, 8)
+    frames = [Image.new("P", (8, 8), value % 200) for value in range(3000)]
+    file = io.BytesIO()
+    frames[0].save(file, "GIF", save_all=True, append_images=frames[1:])
+    assert read_picture(file.getvalue()).size == (8, 8)
 
 
 def test_one_pixel_is_a_picture() -> None:

@@ -31,13 +31,13 @@ def drawn() -> tuple[np.ndarray, np.ndarray]:
 
 def test_answers_as_the_original_does() -> None:
     rgb, mask = drawn()
-    found = u2netp._look(rgb)
+    found = u2netp.look(rgb)
     assert found.dtype == np.float32
     means = found.reshape(40, 8, 40, 8).mean(axis=(1, 3))
     assert np.abs(means - np.load(REFERENCE).astype(np.float32)).mean() < 0.002
     assert ((found > 0.5) & mask).sum() / ((found > 0.5) | mask).sum() > 0.98
     with torch.autocast("cpu", torch.bfloat16):  # whoever calls it, it computes in float32
-        assert np.array_equal(u2netp._look(rgb), found)
+        assert np.array_equal(u2netp.look(rgb), found)
 
 
 def test_any_size_and_a_black_picture() -> None:
@@ -58,7 +58,7 @@ def test_a_second_look_finds_thin_parts_of_small_things() -> None:
     def recall(found: np.ndarray) -> float:
         return float(found[leg].mean())
 
-    assert recall(saliency(small)) > max(0.8, recall(u2netp._look(small)))
+    assert recall(saliency(small)) > max(0.8, recall(u2netp.look(small)))
 
 
 def test_the_weights_are_those_of_the_card() -> None:

@@ -80,13 +80,14 @@ def test_a_bundle_of_the_first_format_is_reproduced(
         facts = json.loads(members["bundle.json"])
         asked, provenance = facts["settings"], facts.pop("provenance")
         steps = [asked.pop("coarse_steps"), asked.pop("detail_steps")]
-        del asked["background"]
+        del asked["background"], facts["cut_by"], facts["notes"]
         asked |= {"num_inference_steps": steps, "turns": asked.pop("frames"), **provenance}
         members["bundle.json"] = json.dumps({**facts, "format": 1, "method": asked["method"]}).encode()
 
     old = read_bundle(rewritten(written(record, tmp_path), as_it_was))
     assert old.provenance == record.provenance
     assert old.settings == record.settings
+    assert (old.cut_by, old.notes) == (["none"] * len(old.pictures), [[]] * len(old.pictures))
     assert replay(old, tiny_pipeline).identical
 
 

@@ -57,6 +57,23 @@ def test_change_is_the_rms_of_the_difference(tiny_pipeline: WaveMeshPipeline, el
     assert field_change(fine, coarse) == pytest.approx(np.sqrt(1 / 8))
 
 
+def test_a_record_tells_how_its_pictures_were_cut_out(
+    tiny_pipeline: WaveMeshPipeline, ellipse: Image.Image, tmp_path: Path
+) -> None:
+    recorder = Recorder()
+    cut = ellipse.crop((ellipse.width // 2, 0, ellipse.width, ellipse.height))
+    output = tiny_pipeline([View(cut, cut_by="hand"), ellipse], (1, 1), callback=recorder)
+    again = RunRecord.load(recorder.record(output).save(tmp_path))
+    assert again.cut_by == ["hand", "alpha"]
+    assert [len(notes) for notes in again.notes] == [1, 0]
+    assert "touches the left border" in again.notes[0][0]
+    assert [(view.cut_by, list(view.notes)) for view in again.views()] == list(
+        zip(again.cut_by, again.notes, strict=True)
+    )
+    with pytest.raises(ValueError, match="tells of 1 cut-outs of 2 pictures"):
+        RunRecord.from_parts({**again.facts(), "cut_by": ["hand"]}, again.arrays(), again.pictures)
+
+
 def test_a_record_survives_the_disk(tiny_pipeline: WaveMeshPipeline, ellipse: Image.Image, tmp_path: Path) -> None:
     record, _ = recorded(tiny_pipeline, ellipse)
     again = RunRecord.load(record.save(tmp_path / "a" / "record"))

@@ -57,7 +57,8 @@ ARGUMENTS = {
     "guidance: float = 1.0, sampler: Literal['ddim', 'dpmpp_2m', 'ddpm'] = 'ddim', seed: int = 0, "
     "method: Literal['wavemesh', 'triplane'] = 'wavemesh', resolution: int = 128, threshold: float = 0.0, "
     "frames: int = 1, colours: None | Literal['views', 'mixed', 'triplane'] = None, "
-    "background: Literal['auto', 'alpha', 'u2netp', 'rembg', 'grabcut', 'none'] = 'auto', steps: None | int = None",
+    "background: Literal['auto', 'alpha', 'u2netp', 'rembg', 'grabcut', 'none'] = 'auto', steps: None | int = None, "
+    "masks: list[None | filepath] = []",
     "/step": "bundle: filepath, number: int = 1",
     "/edit_wavelets": "bundle: filepath, gains: dict(str, float) = {}, threshold: float = 0.0, "
     "mode: Literal['hard', 'soft'] = 'hard', muted: list[int] = [], other: None | filepath = None, "
@@ -101,6 +102,19 @@ def refusal(client: Client, name: str, **arguments: Any) -> str:
 def test_endpoints_and_their_arguments(client: Client) -> None:
     endpoints = client.view_api(return_format="dict")["named_endpoints"]
     assert {name: ", ".join(map(told, each["parameters"])) for name, each in endpoints.items()} == ARGUMENTS
+
+
+def test_masks_are_files_and_cut_outs_are_told(client: Client, pictures: list[Path], tmp_path: Path) -> None:
+    mask = np.zeros((96, 96), dtype=np.uint8)
+    mask[20:76, :50] = 255
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    masks = [handle_file(str(tmp_path / "mask.png")), None]
+    facts, _, bundle = generated(client, pictures[:2], masks=masks)[-1]
+    assert [each["cut_by"] for each in facts["pictures"]] == ["mask", "u2netp"]
+    assert read_bundle(bundle).cut_by == ["mask", "u2netp"]
+    for bad in ([str(tmp_path / "mask.png")], "mask.png"):
+        given = [handle_file(str(path)) for path in pictures[:1]]
+        assert "The argument masks must be a list of files" in refusal(client, "/generate", pictures=given, masks=bad)
 
 
 def test_only_files_that_were_sent_are_read(client: Client, served: str, tmp_path: Path) -> None:

@@ -3,4 +3,4 @@
 Lies above the page, which is one of the things that it measures.
 """
 
-PARTS = ("pipeline", "triplane", "unet", "wavelets", "app", "previews")
+PARTS = ("pipeline", "cutout", "triplane", "unet", "wavelets", "app", "previews")

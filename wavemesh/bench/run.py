@@ -1,8 +1,8 @@
 """Measures what the benchmark is asked for, one part after the other.
 
-Image to mesh per stage with peak memory (in a child process), the triplane system beside its reference's figures,
-sparse against dense U-Net, cost per doubling of resolution, wavelets against ptwt and PyWavelets, the time from
-starting the app to its first page, and what the page's previews add to a run.
+Image to mesh per stage with peak memory (in a child process), the cut-out of a large photograph, the triplane system
+beside its reference's figures, sparse against dense U-Net, cost per doubling of resolution, wavelets against ptwt and
+PyWavelets, the time from starting the app to its first page, and what the page's previews add to a run.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import torch
 
 from wavemesh.bench import PARTS
 from wavemesh.bench.app import bench_app_start
+from wavemesh.bench.cutout import bench_cutout
 from wavemesh.bench.pipeline import bench_pipeline
 from wavemesh.bench.previews import bench_previews
 from wavemesh.bench.report import BenchReport
@@ -55,6 +56,7 @@ def run_bench(
         device = "cuda" if torch.cuda.is_available() else "cpu"
     runners: dict[str, Callable[[], dict[str, Any] | None]] = {
         "pipeline": lambda: bench_pipeline(source, device, repeats),
+        "cutout": lambda: bench_cutout(repeats),
         "triplane": lambda: bench_triplane(triplane_source, device, repeats),
         "unet": lambda: bench_unet(detail, device, repeats),
         "wavelets": lambda: bench_wavelets(max(repeats, 5)),

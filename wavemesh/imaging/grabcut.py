@@ -30,8 +30,8 @@ def grabcut_alpha(rgb: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w"]:
     guess = _first_guess(strangeness, is_plain)
     if guess is None:
         return np.zeros((height, width), dtype=np.uint8)
-    mask = _cut(small, guess)
-    return _full_size_alpha(rgb, _without_specks(mask, 0.0005 if is_plain else 0.05))
+    mask = colour_cut(small, guess)
+    return full_size_alpha(rgb, without_specks(mask, 0.0005 if is_plain else 0.05))
 
 
 def refined_alpha(rgb: UInt8[np.ndarray, "h w 3"], likelihood: Float[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w"]:
@@ -50,7 +50,7 @@ def refined_alpha(rgb: UInt8[np.ndarray, "h w 3"], likelihood: Float[np.ndarray,
     guess[likely > _SURE_OBJECT] = cv2.GC_FGD
     cv2.setRNGSeed(0)  # k-means inside GrabCut starts at random
     small = cv2.resize(rgb, small_size, interpolation=cv2.INTER_AREA)
-    return _full_size_alpha(rgb, _without_specks(_cut(small, guess), 0.0005))
+    return full_size_alpha(rgb, without_specks(colour_cut(small, guess), 0.0005))
 
 
 def _distance_from_border(small: UInt8[np.ndarray, "h w 3"]) -> tuple[Float[np.ndarray, "h w"], bool]:
@@ -118,17 +118,20 @@ def _first_guess(strangeness: Float[np.ndarray, "h w"], is_plain: bool) -> UInt8
     return guess
 
 
-def _cut(small: UInt8[np.ndarray, "h w 3"], guess: UInt8[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
+def colour_cut(
+    rgb: UInt8[np.ndarray, "h w 3"], guess: UInt8[np.ndarray, "h w"], rounds: int = 5
+) -> Bool[np.ndarray, "h w"]:
+    """GrabCut's answer to a guess of its four labels (`cv2.GC_*`); its time grows with pixels and rounds."""
     background, foreground = np.zeros((1, 65)), np.zeros((1, 65))
     mask = guess.copy()
     has_both = np.isin(mask, (cv2.GC_FGD, cv2.GC_PR_FGD)).any() and np.isin(mask, (cv2.GC_BGD, cv2.GC_PR_BGD)).any()
     if has_both:  # OpenCV asserts on a mask with one kind only
-        bgr = cv2.cvtColor(small, cv2.COLOR_RGB2BGR)
-        cv2.grabCut(bgr, mask, None, background, foreground, 5, cv2.GC_INIT_WITH_MASK)
+        bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
+        cv2.grabCut(bgr, mask, None, background, foreground, rounds, cv2.GC_INIT_WITH_MASK)
     return np.isin(mask, (cv2.GC_FGD, cv2.GC_PR_FGD))
 
 
-def _without_specks(mask: Bool[np.ndarray, "h w"], largest_hole: float) -> Bool[np.ndarray, "h w"]:
+def without_specks(mask: Bool[np.ndarray, "h w"], largest_hole: float) -> Bool[np.ndarray, "h w"]:
     """The mask without islands far smaller than the object and without holes up to that share of the picture."""
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
     if count < 2:
@@ -141,7 +144,7 @@ def _without_specks(mask: Bool[np.ndarray, "h w"], largest_hole: float) -> Bool[
     return mask | np.isin(labels, np.setdiff1d(holes, outside))
 
 
-def _full_size_alpha(rgb: UInt8[np.ndarray, "h w 3"], mask: Bool[np.ndarray, "sh sw"]) -> UInt8[np.ndarray, "h w"]:
+def full_size_alpha(rgb: UInt8[np.ndarray, "h w 3"], mask: Bool[np.ndarray, "sh sw"]) -> UInt8[np.ndarray, "h w"]:
     """The small mask at full size, its edge moved to the picture's own edge by a guided filter (He et al. 2013)."""
     height, width = rgb.shape[:2]
     if not mask.any():

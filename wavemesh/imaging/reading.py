@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import functools
 import io
-import re
 import warnings
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from jaxtyping import Shaped
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from wavemesh.errors import InputError
+from wavemesh.imaging.parts import check_parts, jpeg_scans
 
 FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "AVIF", "TIFF", "BMP", "GIF")  # and HEIF, where pi-heif is installed
 MAX_MEGAPIXELS = 16
@@ -29,10 +29,6 @@ MAX_HEIC_MEGAPIXELS = 50  # phones write 12, 24 and 48
 MAX_SCANNED_MEGAPIXELS = 250  # megapixels times scans of a JPEG: each scan goes over the whole picture once more
 _ENOUGH_MEGAPIXELS = 4  # a JPEG is decoded at the largest of 1, 1/2, 1/4, 1/8 that stays below
 _HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
-# What follows 0xFF and is neither a stuffed byte, nor filling, nor a restart inside a scan.
-_MARKER = re.compile(rb"\xff([^\x00\x01\xff\xd0-\xd8])", re.DOTALL)
-_MAX_SEGMENTS = 5000
-_START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
 
 PictureSource = str | Path | bytes | Image.Image | np.ndarray
 
@@ -87,7 +83,8 @@ def _from_bytes(data: bytes, name: str) -> Image.Image:
         raise InputError(f"{name} has {len(data) / 2**20:.0f} MiB; at most {MAX_FILE_MIB} MiB are accepted.")
     if _is_heic(data) and not _heic_opens():
         raise InputError(f"{name} is a HEIC picture: install the package pi-heif to read it, or save it as JPEG.")
-    scans = _jpeg_scans(data, name)
+    scans = jpeg_scans(data, name)
+    check_parts(data, name)
     try:
         with warnings.catch_warnings():
             # Pillow warns about pictures that our own limits, checked right below, may well let through.
@@ -123,23 +120,6 @@ def _draft(picture: Image.Image, scans: int, name: str) -> None:
         factor *= 2
     picture.draft(None, (width // factor, height // factor))
     _check_size(picture.size, name)
-
-
-def _jpeg_scans(data: bytes, name: str) -> int:
-    """The number of scans of the first image in a JPEG file, from its markers alone; 0 for another file.
-
-    Raises InputError for so many segments that only walking over them would take long.
-    """
-    if not data.startswith(b"\xff\xd8"):
-        return 0
-    scans, position = 0, 2
-    for _ in range(_MAX_SEGMENTS):
-        found = _MARKER.search(data, position)
-        if found is None or found[1][0] == _END_OF_IMAGE:
-            return scans
-        scans += found[1][0] == _START_OF_SCAN
-        position = found.end() + max(2, int.from_bytes(data[found.end() : found.end() + 2], "big"))
-    raise InputError(f"{name} is a JPEG of more than {_MAX_SEGMENTS} segments; save it as a plain JPEG.")
 
 
 def _check_scans(count: int, size: tuple[int, int], name: str) -> None:

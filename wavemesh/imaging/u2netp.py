@@ -43,7 +43,7 @@ def saliency(rgb: UInt8[np.ndarray, "h w 3"]) -> Float[np.ndarray, "h w"]:
     It looks twice: at the whole picture, and again at the part in which something stood out, where thin parts get more
     of the SIDE x SIDE pixels that it sees. Raises InputError where the weights are missing or damaged.
     """
-    found = _look(rgb)
+    found = look(rgb)
     stands_out = found >= 0.5
     rows, columns = np.flatnonzero(stands_out.any(axis=1)), np.flatnonzero(stands_out.any(axis=0))
     if rows.size == 0:
@@ -53,12 +53,13 @@ def saliency(rgb: UInt8[np.ndarray, "h w 3"]) -> Float[np.ndarray, "h w"]:
     if found[part].size > _NEARLY_ALL * found.size:
         return found
     closer = np.zeros_like(found)
-    closer[part] = _look(np.ascontiguousarray(rgb[part]))
+    closer[part] = look(np.ascontiguousarray(rgb[part]))
     return closer
 
 
 @torch.inference_mode()
-def _look(rgb: UInt8[np.ndarray, "h w 3"]) -> Float[np.ndarray, "h w"]:
+def look(rgb: UInt8[np.ndarray, "h w 3"]) -> Float[np.ndarray, "h w"]:
+    """As `saliency`, by a single look at the whole picture."""
     height, width = rgb.shape[:2]
     shrinks = max(height, width) > SIDE
     small = cv2.resize(rgb, (SIDE, SIDE), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)

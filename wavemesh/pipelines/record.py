@@ -59,7 +59,8 @@ class RunRecord:
     """A run from its pictures to its mesh.
 
     settings, provenance: those of the pipeline's output. pictures, cameras: the crops as the network saw them.
-    estimated: which cameras were. coefficients, triplane: of the result, None for the other method.
+    estimated: which cameras were. cut_by, notes: of each picture, as in `PreparedView`. coefficients, triplane: of the
+    result, None for the other method.
     sdf: (n, n, n) float32. mesh: coloured by vertex. timings: seconds per stage. stopped: whether it ended early.
     """
 
@@ -75,6 +76,15 @@ class RunRecord:
     provenance: dict[str, Any] = field(default_factory=dict)
     timings: dict[str, float] = field(default_factory=dict)
     stopped: bool = False
+    cut_by: list[str] = field(default_factory=list)
+    notes: list[list[str]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Where nothing is said about cut-outs, nothing is known of any; ValueError where it is said of others."""
+        self.cut_by = self.cut_by or ["none"] * len(self.pictures)
+        self.notes = self.notes or [[] for _ in self.pictures]
+        if not len(self.cut_by) == len(self.notes) == len(self.pictures):
+            raise ValueError(f"it tells of {len(self.cut_by)} cut-outs of {len(self.pictures)} pictures")
 
     @property
     def method(self) -> str:
@@ -97,8 +107,12 @@ class RunRecord:
     def views(self) -> list[PreparedView]:
         """The views as a pipeline takes them again, not to be cropped or estimated once more."""
         return [
-            PreparedView(picture, camera, picture, Crop(0.0, 0.0, *(float(picture.width),) * 3), estimated)
-            for picture, camera, estimated in zip(self.pictures, self.cameras, self.estimated, strict=True)
+            PreparedView(
+                picture, camera, picture, Crop(0.0, 0.0, *(float(picture.width),) * 3), estimated, tuple(notes), cut_by
+            )
+            for picture, camera, estimated, notes, cut_by in zip(
+                self.pictures, self.cameras, self.estimated, self.notes, self.cut_by, strict=True
+            )
         ]
 
     def to_bytes(self, others: Mapping[str, bytes] | None = None) -> bytes:
@@ -133,6 +147,8 @@ class RunRecord:
             "provenance": self.provenance,
             "cameras": [asdict(camera) for camera in self.cameras],
             "estimated": self.estimated,
+            "cut_by": self.cut_by,
+            "notes": self.notes,
             "steps": steps,
             "bank": grids[0].bank if grids else None,
             "resolution": grids[0].resolution if grids else None,
@@ -197,6 +213,9 @@ class RunRecord:
             triplane=triplane,
             timings=facts["timings"],
             stopped=facts["stopped"],
+            # Bundles of earlier versions say nothing about cut-outs.
+            cut_by=[str(each) for each in facts.get("cut_by", ())],
+            notes=[[str(note) for note in each] for each in facts.get("notes", ())],
         )
 
 
@@ -240,6 +259,8 @@ class Recorder:
             pictures=[view.picture for view in output.views],
             cameras=[view.camera for view in output.views],
             estimated=[bool(view.estimated) for view in output.views],
+            cut_by=[view.cut_by for view in output.views],
+            notes=[list(view.notes) for view in output.views],
             steps=list(self.steps),
             coefficients=output.coefficients,
             sdf=output.sdf,

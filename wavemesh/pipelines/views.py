@@ -38,12 +38,13 @@ class View:
     """A picture (path, bytes, PIL image or array) and the camera that took it; None has it estimated.
 
     mask: a picture of the same proportions, white where the object is (or opaque, where it has transparency); None has
-    the object cut out.
+    the object cut out. cut_by: what has made the picture's alpha, where that is known, to be told from then on.
     """
 
     image: PictureSource
     camera: Camera | None = None
     mask: PictureSource | None = None
+    cut_by: str | None = None
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,8 @@ def _cut(
     picture = resize_premultiplied(crop.apply(cutout.picture), image_size)
     known = asked.camera is not None
     camera = (asked.camera or Camera()).cropped(crop.left, crop.top, crop.size, crop.width, crop.height)
-    return PreparedView(picture, camera, cutout.picture, crop, not known, cutout.notes, cutout.method), known
+    cut_by = asked.cut_by or cutout.method
+    return PreparedView(picture, camera, cutout.picture, crop, not known, cutout.notes, cut_by), known
 
 
 def object_window(picture: Image.Image, margin: float = CROP_MARGIN) -> Crop:

@@ -20,7 +20,7 @@ from wavemesh.errors import InputError
 from wavemesh.geometry.camera import Camera
 from wavemesh.geometry.export import mesh_bytes
 from wavemesh.ui.compare.content import measure
-from wavemesh.ui.endpoint import offer, sent_file
+from wavemesh.ui.endpoint import Option, checked, offer, sent_file
 from wavemesh.ui.generate.request import progress_facts, requested_job, run_options
 from wavemesh.ui.generate.truth import rendered_pictures
 from wavemesh.ui.result.content import Shape, Shapes
@@ -36,6 +36,11 @@ if TYPE_CHECKING:
     from wavemesh.pipelines.record import RunRecord
 
 Facts = dict[str, Any]
+_MASKS = Option(
+    list[FileData | None],
+    [],
+    "A file for each picture, white or opaque where the object is, or null to have it cut out; [] cuts out all.",
+)
 
 
 def add_api(studio: Studio) -> None:
@@ -47,7 +52,8 @@ def add_api(studio: Studio) -> None:
     if "triplane" in studio.methods:
         tools.append(made.render_triplane)
     with gr.Column(visible=False):
-        offer(made.generate, run_options(studio.shipped), concurrency_limit=4, concurrency_id="runs")
+        options = {**run_options(studio.shipped), "masks": _MASKS}
+        offer(made.generate, options, concurrency_limit=4, concurrency_id="runs")
         for tool in tools:
             offer(tool, concurrency_limit=2, concurrency_id="tools")
 
@@ -70,9 +76,12 @@ class _Endpoints:
             cameras: One object with azimuth_deg, elevation_deg, ... or null for each picture; [] estimates all.
 
         Returns:
-            Progress as numbers, the mesh (.glb) and the run bundle (.zip); the files come with the last item.
+            Progress as numbers, the mesh (.glb) and the run bundle (.zip); the files come with the last item, and of
+            each picture what cut it out and what may go wrong with that.
         """
-        job = requested_job([picture.path for picture in pictures], list(cameras), settings)
+        masks = checked("masks", list[FileData | None], settings.pop("masks") or [])
+        paths = [None if mask is None else mask.path for mask in masks]
+        job = requested_job([picture.path for picture in pictures], list(cameras), settings, paths)
         # Without a browser there is no session to speak of: every call gets its own.
         for update in self._studio.generate(job, f"api{request.session_hash or ''}"):
             files = {} if update.result is None else update.result.files

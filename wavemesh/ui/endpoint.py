@@ -68,7 +68,7 @@ def checked(name: str, hint: Any, value: Any) -> Any:
         # As gradio's own components: a file that it has not checked itself, on its way in, is refused.
         return TypeAdapter(hint).validate_python(value, context={"validate_meta": True})
     except ValidationError as error:
-        if FileData in (hint, *typing.get_args(hint)):
+        if FileData in (hint, *typing.get_args(hint)) or hint == list[FileData | None]:
             wanted = "a list of files" if typing.get_origin(hint) is list else "a file"
             raise InputError(f"The argument {name} must be {wanted}, not {value!r:.80}.") from None
         first = error.errors()[0]

@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw
 
+from wavemesh import imaging
 from wavemesh.errors import InputError
 from wavemesh.geometry.camera import Camera
-from wavemesh.imaging import crop_foreground, pad_to_square, read_picture, remove_background
+from wavemesh.imaging import crop_foreground, pad_to_square, read_picture
 
 Number = int | float  # gradio's sliders and numbers give either
 
@@ -38,7 +39,7 @@ class Picture:
     estimate said, as the crop it belongs to and that crop's camera. origin: the folder of the mesh
     that it was rendered from, if it was. example: the key of the example that it belongs to, if it does. whole: the
     picture as it came, RGBA, where something was cut away from it; with keeps_background it is used in the cut-out's
-    place.
+    place. cut_by: what made the cut-out, see `imaging.Cutout`, or "hand". notes: what may go wrong with it.
     """
 
     name: str
@@ -49,6 +50,8 @@ class Picture:
     example: str | None = None
     whole: Image.Image | None = None
     keeps_background: bool = False
+    cut_by: str = "none"
+    notes: tuple[str, ...] = ()
 
     @property
     def used(self) -> Image.Image:
@@ -71,19 +74,29 @@ class Picture:
 
 
 def cut_out(
-    path: str | Path, camera: Camera | None = None, name: str | None = None, background: str = "auto"
+    path: str | Path,
+    camera: Camera | None = None,
+    name: str | None = None,
+    background: str = "auto",
+    mask: str | Path | None = None,
 ) -> Picture:
     """The picture of a file without its background; raises InputError if it cannot be used.
 
-    background: how it is cut away, as in `remove_background`.
+    background: how it is cut away; mask: a file that says what the object is, in its place; as in `imaging.cut_out`.
     """
     name = name or Path(path).name
-    picture = read_picture(path, name)
+    picture = _kept_size(read_picture(path, name))
+    cut = imaging.cut_out(
+        picture, background, name, None if mask is None else read_picture(mask, f"The mask of {name}")
+    )
+    untouched = ImageChops.difference(picture.getchannel("A"), cut.picture.getchannel("A")).getbbox() is None
+    return Picture(name, cut.picture, camera, whole=None if untouched else picture, cut_by=cut.method, notes=cut.notes)
+
+
+def _kept_size(picture: Image.Image) -> Image.Image:
     if max(picture.size) > KEPT_SIDE:
         picture.thumbnail((KEPT_SIDE, KEPT_SIDE), Image.Resampling.LANCZOS)
-    cutout = remove_background(picture, background, name)
-    untouched = ImageChops.difference(picture.getchannel("A"), cutout.getchannel("A")).getbbox() is None
-    return Picture(name, cutout, camera, whole=None if untouched else picture)
+    return picture
 
 
 def parse_cameras(cameras: Any, count: int) -> list[Camera | None]:

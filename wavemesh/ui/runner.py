@@ -51,7 +51,8 @@ Pipeline = Callable[..., Any]
 class Job:
     """What a run is asked for.
 
-    views: RGBA pictures with their cameras, None to have one estimated. settings: of the method, filled. name: becomes
+    views: RGBA pictures with their cameras, None to have one estimated. cut_by: what cut out each, where that is known.
+    settings: of the method, filled. name: becomes
     the files' name. origin: the folder of the mesh that all views were rendered from, if they were. prepared: views as
     a record has them, which take the place of `views` before the pipeline. previews: whether the shape is drawn while
     it forms.
@@ -63,6 +64,7 @@ class Job:
     origin: str | None = None
     prepared: tuple[PreparedView, ...] = ()
     previews: bool = True
+    cut_by: tuple[str | None, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ class Result:
     """What a run leaves: files by suffix, numbers for the caption, and the cameras that were estimated.
 
     found: for each view the crop and its camera, None where the camera was given. folder: holds the files and the
-    record of the run.
+    record of the run. cut_by, notes: of each picture, what cut it out and what may go wrong with that.
     """
 
     files: dict[str, str]
@@ -82,6 +84,8 @@ class Result:
     timings: dict[str, float] = field(default_factory=dict)
     found: tuple[tuple[Image.Image, Camera] | None, ...] = ()
     folder: str = ""
+    cut_by: tuple[str, ...] = ()
+    notes: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -187,7 +191,10 @@ def _work(pipeline_factory: Callable[[], Pipeline], job: Job, stop: StopFlag, me
     try:
         from wavemesh.pipelines.views import View
 
-        views = list(job.prepared) or [View(picture, camera) for picture, camera in job.views]
+        cut_by = job.cut_by or (None,) * len(job.views)
+        views = list(job.prepared) or [
+            View(picture, camera, cut_by=by) for (picture, camera), by in zip(job.views, cut_by, strict=True)
+        ]
         messages.put(pipeline_factory()(views, settings=job.settings, callback=report_step))
     except Exception as error:  # travels to the page's thread, which shows or logs it
         messages.put(error)
@@ -231,4 +238,6 @@ def _result(record: RunRecord, output: Any, job: Job, workspace: Path, seconds: 
         timings=dict(output.timings),
         found=found,
         folder=str(folder),
+        cut_by=tuple(record.cut_by),
+        notes=tuple(tuple(notes) for notes in record.notes),
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from wavemesh.errors import InputError
 from wavemesh.geometry.camera import Camera
@@ -72,6 +73,21 @@ def test_a_new_setting_is_an_argument_by_itself(monkeypatch: pytest.MonkeyPatch)
     assert options["smooth"] == (float, 0.5, "Smoothing, 0 to 1. Evens the surface.")
     given = {name: option.default for name, option in options.items()} | {"smooth": 0.25}
     assert chosen_settings(given).smoothing == 0.25
+
+
+def test_masks_of_a_program_say_what_the_object_is(pictures: list[Path], tmp_path: Path) -> None:
+    mask = np.zeros((96, 96), dtype=np.uint8)
+    mask[30:60, 20:50] = 255
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    paths = [str(path) for path in pictures[:2]]
+    job = requested_job(paths, [], arguments(), [None, str(tmp_path / "mask.png")])
+    assert np.array_equal(np.asarray(job.views[1][0])[..., 3], mask)
+    assert job.cut_by == ("alpha", "mask")
+    with pytest.raises(InputError, match="one entry for each of the 2 pictures, not 1"):
+        requested_job(paths, [], arguments(), [None])
+    Image.new("L", (200, 50), 255).save(tmp_path / "wide.png")
+    with pytest.raises(InputError, match=r"mask of disc 0\.png .* does not fit"):
+        requested_job(paths, [], arguments(), [str(tmp_path / "wide.png"), None])
 
 
 def test_pictures_go_as_they_are_to_cameras_that_are_known(pictures: list[Path]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -19,6 +20,8 @@ class Card(NamedTuple):
     azimuth: gr.Slider
     elevation: gr.Slider
     remove: gr.Button
+    notes: gr.HTML
+    edit: gr.Button
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,8 @@ class Cards:
             azimuth, elevation = (round(angle) for angle in picture.angles)
             changes[card.column] = gr.update(visible=True)
             changes[card.image] = gr.update(value=shown(picture, estimate), label=picture.name)
+            changes[card.notes] = gr.update(value=notes_html(picture), visible=bool(notes_html(picture)))
+            changes[card.edit] = gr.update(visible=not picture.keeps_background)
             changes[card.azimuth] = gr.update(value=azimuth, visible=known, interactive=not estimate)
             changes[card.elevation] = gr.update(value=elevation, visible=known, interactive=not estimate)
         for card in self.cards[len(pictures) :]:
@@ -103,9 +108,19 @@ def _build_card(number: int) -> Card:
             buttons=[],
         )
         remove = gr.Button("✕", size="sm", elem_classes="wm-remove", elem_id=f"remove-{number}")
+        notes = gr.HTML(visible=False, elem_id=f"notes-{number}")
+        edit = gr.Button("Edit cut-out", size="sm", elem_id=f"edit-{number}")
         azimuth = gr.Slider(-180, 180, 0, step=1, label="Azimuth (°)", buttons=[], elem_id=f"azimuth-{number}")
         elevation = gr.Slider(-90, 90, 15, step=1, label="Elevation (°)", buttons=[], elem_id=f"elevation-{number}")
-    return Card(column, image, azimuth, elevation, remove)
+    return Card(column, image, azimuth, elevation, remove, notes, edit)
+
+
+def notes_html(picture: Picture) -> str:
+    """What may go wrong with the cut-out of a picture, for its card; empty where nothing may, or it is not used."""
+    if picture.keeps_background:
+        return ""
+    said = [note.removeprefix(f"{picture.name}: ") for note in picture.notes]
+    return "".join(f'<p class="wm-note">{html.escape(note[:1].upper() + note[1:])}</p>' for note in said)
 
 
 def wire_cards(table: Cards) -> None:

@@ -109,6 +109,7 @@ def make_job(pictures: Sequence[Picture], estimate: bool, settings: Settings) ->
         settings=replace(settings, background="none"),  # is cut away already, or to be kept
         name=f"{stem or 'object'}-mesh",
         origin=origins.pop() if len(origins) == 1 else None,
+        cut_by=tuple("none" if picture.keeps_background else picture.cut_by for picture in pictures),
     )
 
 

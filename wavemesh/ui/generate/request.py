@@ -43,15 +43,24 @@ def run_options(shipped: Mapping[str, Settings]) -> dict[str, Option]:
     return {name: found[name] for name in (*_FIRST, *(name for name in found if name not in _FIRST))}
 
 
-def requested_job(paths: Sequence[str], cameras: Any, given: Mapping[str, Any]) -> Job:
+def requested_job(
+    paths: Sequence[str], cameras: Any, given: Mapping[str, Any], masks: Sequence[str | None] = ()
+) -> Job:
     """The job of a program, from picture files, cameras as JSON has them, and arguments such as `run_options` names.
 
+    masks: files that say what is the object, one or None for each picture; none at all has all cut out.
     Raises InputError for what cannot be used.
     """
     if len(paths) > MAX_VIEWS:
         raise InputError(f"At most {MAX_VIEWS} pictures can be used, not {len(paths)}.")
+    if masks and len(masks) != len(paths):
+        raise InputError(
+            f"Masks must be a list with one entry for each of the {len(paths)} pictures, not {len(masks)}."
+        )
     known, settings = parse_cameras(cameras, len(paths)), chosen_settings(given)
-    job = make_job([cut_out(path, background=settings.background) for path in paths], True, settings)
+    pairs = zip(paths, masks or [None] * len(paths), strict=True)
+    pictures = [cut_out(path, background=settings.background, mask=mask) for path, mask in pairs]
+    job = make_job(pictures, True, settings)
     # Pictures with their cameras as they are: nothing has to be cropped around what a person turned.
     return replace(job, views=tuple((picture, camera) for (picture, _), camera in zip(job.views, known, strict=True)))
 
@@ -65,6 +74,8 @@ def progress_facts(update: Update) -> dict[str, Any]:
     if update.result is not None:
         made = update.result
         facts |= {"vertices": made.vertices, "faces": made.faces, "seconds": round(made.seconds, 2)}
+        pairs = zip(made.cut_by, made.notes, strict=True)
+        facts["pictures"] = [{"cut_by": cut_by, "notes": list(notes)} for cut_by, notes in pairs]
     return facts
 
 

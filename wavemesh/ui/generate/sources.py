@@ -119,6 +119,10 @@ def wire_sources(studio: Studio, sources: Sources, table: Cards, stage: Stage, f
         replaced = any(picture.camera for picture in given[table.pictures])
         kept = [] if replaced else table.turned(given)
         result, problems = add_pictures(kept, paths)
+        if len(result) == len(kept):  # nothing came of it, so what is there stays
+            for problem in problems:
+                gr.Warning(problem, title="Left out")
+            return {upload: None}
         result = with_background(result, any(picture.keeps_background for picture in kept))
         for problem in problems:
             gr.Warning(problem, title="Left out")

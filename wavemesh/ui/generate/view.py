@@ -13,6 +13,7 @@ from wavemesh.errors import InputError
 from wavemesh.ui.generate.cards import Cards, build_cards, wire_cards
 from wavemesh.ui.generate.content import example_of, make_job, with_found
 from wavemesh.ui.generate.controls import Controls, build_controls, estimate_time
+from wavemesh.ui.generate.cutout_editor import build_cutout_editor, wire_cutout_editor
 from wavemesh.ui.generate.sources import build_renderer, build_sources, wire_renderer, wire_sources
 from wavemesh.ui.generate.stage import Stage, build_stage
 from wavemesh.ui.pictures import Picture
@@ -43,8 +44,10 @@ def generate_tab(studio: Studio, finished_run: gr.State) -> None:
                 controls = build_controls(studio)
             with gr.Column(scale=7, min_width=330, elem_classes="wm-result"):
                 stage = build_stage()
+        editor = build_cutout_editor()
         wire_sources(studio, sources, table, stage, finished_run)
         wire_cards(table)
+        wire_cutout_editor(editor, table)
         wire_renderer(studio, renderer, sources.credit, table, stage, finished_run)
         _wire_run(studio, table, controls, stage, finished_run)
 
