@@ -118,6 +118,7 @@ class FakePipeline:
                 crop=Crop(16.0, 16.0, 64.0, 96.0, 96.0),
                 camera=view.camera or Camera(40.0, 25.0),
                 estimated=view.camera is None,
+                side=view.side,
             )
             for view in views
         ]

@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wavemesh.errors import InputError
+from wavemesh.geometry.frame import SIDES, Side
 from wavemesh.settings import METHODS, Settings, all_options, by_option, options
+
+UNKNOWN = "unknown"  # the word for a picture of which nobody says what side it shows
 
 if TYPE_CHECKING:
     from wavemesh.geometry.camera import Camera
@@ -113,6 +116,20 @@ def cameras_for(
     distance = usual.distance if distance is None else distance
     fov = usual.fov_deg if fov is None else fov
     return [Camera(azimuth, elevation, distance, fov) for azimuth, elevation in zip(azimuths, levels, strict=True)]
+
+
+def sides_for(num_pictures: int, words: Sequence[str] | None, azimuths: Sequence[float] | None) -> list[Side | None]:
+    """The side that each picture shows, None where nobody says; InputError for words and counts that do not fit."""
+    if words is None:
+        return [None] * num_pictures
+    if azimuths is not None:
+        raise InputError("--view is for cameras that are estimated: leave it out, or --azimuth.")
+    for word in words:
+        if word not in (*SIDES, UNKNOWN):
+            raise InputError(f"--view takes {', '.join(SIDES)} or {UNKNOWN} for each picture, not {word!r}.")
+    if len(words) != num_pictures:
+        raise InputError(_mismatch("--view", len(words), num_pictures) + "give one for each.")
+    return [next((side for side in SIDES if side == word), None) for word in words]
 
 
 def _mismatch(option: str, num_values: int, num_pictures: int) -> str:

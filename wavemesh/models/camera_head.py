@@ -25,7 +25,9 @@ from torch import Tensor, nn
 from wavemesh.checkpoint import load_module, save_weights
 from wavemesh.config import to_dict
 from wavemesh.geometry.camera import DEFAULT_DISTANCE, Camera
+from wavemesh.geometry.frame import Side
 from wavemesh.models.multiview_encoder import PyramidBackbone
+from wavemesh.models.sides import at_sides
 
 AZIMUTH_BINS = 24
 # Pictures that are turned together: 64 combinations.
@@ -75,15 +77,19 @@ class CameraHead(nn.Module):
         return self.hidden(self.backbone(images)[-1])
 
     @torch.inference_mode()
-    def estimate(self, pictures: list[Image.Image]) -> list[Camera]:
-        """Cameras of RGBA crops; the first has an azimuth in [0, 90), the others are relative to it."""
+    def estimate(self, pictures: list[Image.Image], sides: list[Side | None] | None = None) -> list[Camera]:
+        """Cameras of RGBA crops; the first has an azimuth in [0, 90), the others are relative to it.
+
+        sides: which sides of the object the pictures show, None where nobody says; with any, the frame is the one in
+        which the front is around azimuth 0, see `sides.at_sides`.
+        """
         device = next(self.parameters()).device
         size = self.config.image_size
         resized = np.stack([np.asarray(picture.convert("RGBA").resize((size, size))) for picture in pictures])
         pixels = torch.from_numpy(resized).permute(0, 3, 1, 2).float().to(device) / 255.0
         answers, azimuths = self.mirror_averaged(torch.cat([pixels[:, :3] * pixels[:, 3:], pixels[:, 3:]], dim=1))
         cameras = [_camera(row) for row in answers.cpu().tolist()]
-        return align_quarter_turns(cameras, azimuths.cpu())
+        return at_sides(align_quarter_turns(cameras, azimuths.cpu()), sides or [None] * len(cameras))
 
     def mirror_averaged(self, images: Float[Tensor, "b 4 h w"]) -> tuple[Float[Tensor, "b 6"], Float[Tensor, "b k"]]:
         """Answers and probabilities of the azimuth's bins, averaged over pictures and their mirror images."""

@@ -21,10 +21,11 @@ from PIL import Image
 
 from wavemesh.files import write_bytes
 from wavemesh.geometry.camera import Camera
+from wavemesh.geometry.frame import Side
 from wavemesh.imaging import Crop
 from wavemesh.pipelines.archive import Parts, archive_bytes, read_archive
 from wavemesh.pipelines.outputs import Output, StepReport, TriplaneArrays
-from wavemesh.pipelines.views import PreparedView
+from wavemesh.pipelines.views import PreparedView, View
 from wavemesh.settings import Settings, from_json, to_json
 from wavemesh.wavelets.sparse import SparseCoefficients
 
@@ -61,6 +62,7 @@ class RunRecord:
     settings, provenance: those of the pipeline's output. pictures, cameras: the crops as the network saw them.
     estimated: which cameras were. coefficients, triplane: of the result, None for the other method.
     sdf: (n, n, n) float32. mesh: coloured by vertex. timings: seconds per stage. stopped: whether it ended early.
+    sides: those of the views; empty for none. front_deg: the azimuth that is the front of what is shown and written.
     """
 
     settings: Settings
@@ -75,6 +77,8 @@ class RunRecord:
     provenance: dict[str, Any] = field(default_factory=dict)
     timings: dict[str, float] = field(default_factory=dict)
     stopped: bool = False
+    sides: list[Side | None] = field(default_factory=list)
+    front_deg: float = 0.0
 
     @property
     def method(self) -> str:
@@ -96,9 +100,10 @@ class RunRecord:
 
     def views(self) -> list[PreparedView]:
         """The views as a pipeline takes them again, not to be cropped or estimated once more."""
+        sides = self.sides or [None] * len(self.pictures)
         return [
-            PreparedView(picture, camera, picture, Crop(0.0, 0.0, *(float(picture.width),) * 3), estimated)
-            for picture, camera, estimated in zip(self.pictures, self.cameras, self.estimated, strict=True)
+            PreparedView(picture, camera, picture, Crop(0.0, 0.0, *(float(picture.width),) * 3), estimated, side=side)
+            for picture, camera, estimated, side in zip(self.pictures, self.cameras, self.estimated, sides, strict=True)
         ]
 
     def to_bytes(self, others: Mapping[str, bytes] | None = None) -> bytes:
@@ -133,6 +138,8 @@ class RunRecord:
             "provenance": self.provenance,
             "cameras": [asdict(camera) for camera in self.cameras],
             "estimated": self.estimated,
+            "sides": self.sides,
+            "front_deg": self.front_deg,
             "steps": steps,
             "bank": grids[0].bank if grids else None,
             "resolution": grids[0].resolution if grids else None,
@@ -197,6 +204,9 @@ class RunRecord:
             triplane=triplane,
             timings=facts["timings"],
             stopped=facts["stopped"],
+            # Runs from before there were sides and a front have none.
+            sides=[View("", side=side).side for side in facts.get("sides", [])],
+            front_deg=Camera(facts.get("front_deg", 0.0)).azimuth_deg,
         )
 
 
@@ -247,6 +257,8 @@ class Recorder:
             triplane=output.triplane,
             timings=dict(output.timings),
             stopped=bool(output.stopped),
+            sides=[view.side for view in output.views],
+            front_deg=output.front_deg,
         )
 
 

@@ -19,6 +19,7 @@ from torch import Tensor
 from wavemesh.errors import InputError
 from wavemesh.geometry.camera import Camera
 from wavemesh.geometry.camera_tensors import stack_cameras
+from wavemesh.geometry.frame import SIDES, Side
 from wavemesh.imaging import (
     CROP_MARGIN,
     FOREGROUND_ALPHA,
@@ -30,7 +31,8 @@ from wavemesh.imaging import (
 
 MAX_VIEWS = 8
 
-CameraEstimator = Callable[[list[Image.Image]], list[Camera]]
+# From crops and the sides that they show, None where nobody says.
+CameraEstimator = Callable[[list[Image.Image], list[Side | None]], list[Camera]]
 
 
 @dataclass(frozen=True)
@@ -38,12 +40,18 @@ class View:
     """A picture (path, bytes, PIL image or array) and the camera that took it; None has it estimated.
 
     mask: a picture of the same proportions, white where the object is (or opaque, where it has transparency); None has
-    the object cut out.
+    the object cut out. side: which side of the object it shows, where that is known: it fixes the quarter turn of a
+    camera that is estimated, and the frame, in which the front is around azimuth 0. Raises InputError for another side.
     """
 
     image: PictureSource
     camera: Camera | None = None
     mask: PictureSource | None = None
+    side: Side | None = None
+
+    def __post_init__(self) -> None:
+        if self.side is not None and self.side not in SIDES:
+            raise InputError(f"The side must be one of {', '.join(SIDES)}, not {self.side!r}.")
 
 
 @dataclass(frozen=True)
@@ -52,6 +60,7 @@ class PreparedView:
 
     full: the masked picture before the crop. crop: the window in it. estimated: whether the camera is an estimate.
     notes: a sentence for each thing that may go wrong with the mask. cut_by: what made the mask, see `imaging.Cutout`.
+    side: as in `View`.
     """
 
     picture: Image.Image
@@ -61,6 +70,7 @@ class PreparedView:
     estimated: bool
     notes: tuple[str, ...] = ()
     cut_by: str = "none"
+    side: Side | None = None
 
 
 def prepare_views(
@@ -81,7 +91,7 @@ def prepare_views(
     cut = [_cut(view, image_size, background, name) for view, name in zip(views, names, strict=True)]
     if all(placed for _, placed in cut):
         return [view for view, _ in cut]
-    guessed = estimate_cameras([view.picture for view, _ in cut])
+    guessed = estimate_cameras([view.picture for view, _ in cut], [view.side for view, _ in cut])
     return [view if placed else replace(view, camera=guess) for (view, placed), guess in zip(cut, guessed, strict=True)]
 
 
@@ -103,7 +113,8 @@ def _cut(
     picture = resize_premultiplied(crop.apply(cutout.picture), image_size)
     known = asked.camera is not None
     camera = (asked.camera or Camera()).cropped(crop.left, crop.top, crop.size, crop.width, crop.height)
-    return PreparedView(picture, camera, cutout.picture, crop, not known, cutout.notes, cutout.method), known
+    prepared = PreparedView(picture, camera, cutout.picture, crop, not known, cutout.notes, cutout.method, asked.side)
+    return prepared, known
 
 
 def object_window(picture: Image.Image, margin: float = CROP_MARGIN) -> Crop:
@@ -163,8 +174,8 @@ def network_tensors(views: Sequence[PreparedView]) -> tuple[Tensor, Tensor, Tens
 
 
 def cameras_fit(views: Sequence[PreparedView]) -> bool:
-    """Whether the silhouettes may be laid over each other: cameras estimated one by one may be quarter turns apart."""
-    return len(views) == 1 or not any(view.estimated for view in views)
+    """Whether silhouettes may be laid over each other: without sides, estimated cameras may be quarter turns apart."""
+    return len(views) == 1 or all(view.side is not None for view in views if view.estimated)
 
 
 def as_views(images: Sequence[Any], cameras: Sequence[Camera | None] | None) -> list[View]:

@@ -22,7 +22,7 @@ import numpy as np
 from PIL import Image
 
 from wavemesh.geometry.camera import Camera
-from wavemesh.geometry.frame import beside
+from wavemesh.geometry.frame import Side, beside
 from wavemesh.settings import Settings, WaveMeshSettings, declared
 from wavemesh.ui.export import export_mesh
 from wavemesh.ui.progress import Pace, Progress
@@ -54,7 +54,8 @@ class Job:
     views: RGBA pictures with their cameras, None to have one estimated. settings: of the method, filled. name: becomes
     the files' name. origin: the folder of the mesh that all views were rendered from, if they were. prepared: views as
     a record has them, which take the place of `views` before the pipeline. previews: whether the shape is drawn while
-    it forms.
+    it forms. sides: of the views, None where nobody says; empty for none. front_deg: the azimuth that is the front of
+    what is shown and written; None leaves it to the pipeline's output.
     """
 
     views: tuple[tuple[Image.Image, Camera | None], ...]
@@ -63,14 +64,16 @@ class Job:
     origin: str | None = None
     prepared: tuple[PreparedView, ...] = ()
     previews: bool = True
+    sides: tuple[Side | None, ...] = ()
+    front_deg: float | None = None
 
 
 @dataclass(frozen=True)
 class Result:
     """What a run leaves: files by suffix, numbers for the caption, and the cameras that were estimated.
 
-    found: for each view the crop and its camera, None where the camera was given. folder: holds the files and the
-    record of the run.
+    found: for each view the crop and its camera, None where the camera was given; in the frame of the written mesh.
+    front_deg: how far that frame is turned against the network's. folder: holds the files and the record of the run.
     """
 
     files: dict[str, str]
@@ -82,6 +85,7 @@ class Result:
     timings: dict[str, float] = field(default_factory=dict)
     found: tuple[tuple[Image.Image, Camera] | None, ...] = ()
     folder: str = ""
+    front_deg: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -168,7 +172,10 @@ def run_job(
             yield Update(progress, message.stage, message.step + 1, message.num_steps, preview, measured)
         worker.join()
         yield Update(Progress("Writing the files", 0.99), preview=painter.paint_mesh(message.mesh))
-        result = _result(recorder.record(message), message, job, workspace, time.perf_counter() - begin)
+        record = recorder.record(message)
+        if job.front_deg is not None:
+            record.front_deg = job.front_deg
+        result = _result(record, message, job, workspace, time.perf_counter() - begin)
         clock.finished(time.perf_counter() - last_step)
         yield Update(Progress("Done", 1.0), result=result, pace=pace)
     finally:
@@ -187,7 +194,10 @@ def _work(pipeline_factory: Callable[[], Pipeline], job: Job, stop: StopFlag, me
     try:
         from wavemesh.pipelines.views import View
 
-        views = list(job.prepared) or [View(picture, camera) for picture, camera in job.views]
+        sides = job.sides or (None,) * len(job.views)
+        views = list(job.prepared) or [
+            View(picture, camera, side=side) for (picture, camera), side in zip(job.views, sides, strict=True)
+        ]
         messages.put(pipeline_factory()(views, settings=job.settings, callback=report_step))
     except Exception as error:  # travels to the page's thread, which shows or logs it
         messages.put(error)
@@ -215,12 +225,17 @@ class _Painter:
 
 
 def _result(record: RunRecord, output: Any, job: Job, workspace: Path, seconds: float) -> Result:
+    from wavemesh.geometry.mesh import facing
+
     folder = new_result_folder(workspace)
-    files = export_mesh(output.mesh, folder, job.name)
+    files = export_mesh(facing(output.mesh, record.front_deg), folder, job.name)
     bundle = record.save(folder, {"mesh.glb": Path(files[".glb"]).read_bytes()})
     if job.origin is not None:
         shutil.copyfile(Path(job.origin) / TRUTH_FILE, folder / TRUTH_FILE)
-    found = tuple((view.crop.apply(view.full), view.camera) if view.estimated else None for view in output.views)
+    found = tuple(
+        (view.crop.apply(view.full), view.camera.turned(-record.front_deg)) if view.estimated else None
+        for view in output.views
+    )
     return Result(
         files={**files, ".zip": str(bundle)},
         vertices=len(output.mesh.vertices),
@@ -231,4 +246,5 @@ def _result(record: RunRecord, output: Any, job: Job, workspace: Path, seconds: 
         timings=dict(output.timings),
         found=found,
         folder=str(folder),
+        front_deg=record.front_deg,
     )
