@@ -82,8 +82,6 @@ def test_sides_reach_the_estimate_and_bind_the_silhouettes(ellipse: Image.Image)
     assert cameras_fit(views[:2])
     assert not cameras_fit(views)
     assert cameras_fit(views[2:])
-    with pytest.raises(InputError, match=r"front, right, back, left, top, not 'behind'"):
-        View(ellipse, side="behind")  # type: ignore[arg-type]
 
 
 def test_network_tensors_are_premultiplied(ellipse: Image.Image) -> None:

@@ -86,8 +86,10 @@ def test_cameras_are_estimated_without_one(tiny_pipeline: WaveMeshPipeline, elli
 def test_the_first_picture_is_the_front_where_all_cameras_are_estimated(
     tiny_pipeline: WaveMeshPipeline, ellipse: Image.Image
 ) -> None:
-    out = tiny_pipeline([ellipse, ellipse], 1)
+    reports: list[StepReport] = []
+    out = tiny_pipeline([ellipse, ellipse], 1, callback=reports.append)
     first = out.views[0].camera
+    assert [report.camera for report in reports] == [first] * 2
     assert out.front_deg == first.azimuth_deg != 0.0
     shown = facing(out.mesh, out.front_deg)
     # As the first camera saw it, seen from the front at the same elevation.

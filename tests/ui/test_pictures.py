@@ -135,7 +135,7 @@ def test_sides_of_programs() -> None:
     for bad, words in (
         (["front"], "one entry for each of the 2 pictures, not 1"),
         ("front", "not str"),
-        (["front", "north"], "front, right, back, left, top or null, not 'north'"),
+        (["front", "north"], "front, right, back, left, top, not 'north'"),
     ):
         with pytest.raises(InputError, match=words):
             parse_sides(bad, 2)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wavemesh.errors import InputError
-from wavemesh.geometry.frame import SIDES, Side
+from wavemesh.geometry.frame import Side, named_side
 from wavemesh.settings import METHODS, Settings, all_options, by_option, options
 
 UNKNOWN = "unknown"  # the word for a picture of which nobody says what side it shows
@@ -124,12 +124,10 @@ def sides_for(num_pictures: int, words: Sequence[str] | None, azimuths: Sequence
         return [None] * num_pictures
     if azimuths is not None:
         raise InputError("--view is for cameras that are estimated: leave it out, or --azimuth.")
-    for word in words:
-        if word not in (*SIDES, UNKNOWN):
-            raise InputError(f"--view takes {', '.join(SIDES)} or {UNKNOWN} for each picture, not {word!r}.")
+    sides = [None if word == UNKNOWN else named_side(word) for word in words]
     if len(words) != num_pictures:
         raise InputError(_mismatch("--view", len(words), num_pictures) + "give one for each.")
-    return [next((side for side in SIDES if side == word), None) for word in words]
+    return sides
 
 
 def _mismatch(option: str, num_values: int, num_pictures: int) -> str:

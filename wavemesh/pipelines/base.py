@@ -91,6 +91,7 @@ class Run(Generic[Asked]):
         self.start = time.perf_counter()
         self.timings: dict[str, float] = {}
         self.stopped = False
+        self.camera: Camera | None = None
 
     def surface(self, sdf: np.ndarray, views: list[PreparedView]) -> trimesh.Trimesh:
         """The mesh of the field. Raises InputError where it has none."""
@@ -132,6 +133,7 @@ class Run(Generic[Asked]):
             guidance_norm=step.guidance_norm,
             elapsed_s=time.perf_counter() - self.start,
             coefficients=coefficients,
+            camera=self.camera,
         )
         if self.callback(report):
             self.stopped = True

@@ -31,6 +31,7 @@ class StepReport:
     in the coarse stage and of the triplane, 128^3 in the detail stage). active_sites: number of finest sites.
     guidance_norm: root mean square of what guidance added, None without. elapsed_s: since the start. coefficients: the
     predicted x_0 as a pyramid on the CPU, without finest details in the coarse stage; None where the method has none.
+    camera: the first view's, given or estimated, to look from.
     """
 
     stage: Literal["coarse", "detail", "triplane"]
@@ -43,6 +44,7 @@ class StepReport:
     guidance_norm: float | None
     elapsed_s: float
     coefficients: SparseCoefficients | None = None
+    camera: Camera | None = None
 
 
 @dataclass(frozen=True)

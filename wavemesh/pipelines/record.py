@@ -21,11 +21,11 @@ from PIL import Image
 
 from wavemesh.files import write_bytes
 from wavemesh.geometry.camera import Camera
-from wavemesh.geometry.frame import Side
+from wavemesh.geometry.frame import Side, named_side
 from wavemesh.imaging import Crop
 from wavemesh.pipelines.archive import Parts, archive_bytes, read_archive
 from wavemesh.pipelines.outputs import Output, StepReport, TriplaneArrays
-from wavemesh.pipelines.views import PreparedView, View
+from wavemesh.pipelines.views import PreparedView
 from wavemesh.settings import Settings, from_json, to_json
 from wavemesh.wavelets.sparse import SparseCoefficients
 
@@ -205,7 +205,7 @@ class RunRecord:
             timings=facts["timings"],
             stopped=facts["stopped"],
             # Runs from before there were sides and a front have none.
-            sides=[View("", side=side).side for side in facts.get("sides", [])],
+            sides=[named_side(side) for side in facts.get("sides", [])],
             front_deg=Camera(facts.get("front_deg", 0.0)).azimuth_deg,
         )
 

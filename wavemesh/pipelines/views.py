@@ -19,7 +19,7 @@ from torch import Tensor
 from wavemesh.errors import InputError
 from wavemesh.geometry.camera import Camera
 from wavemesh.geometry.camera_tensors import stack_cameras
-from wavemesh.geometry.frame import SIDES, Side
+from wavemesh.geometry.frame import Side, named_side
 from wavemesh.imaging import (
     CROP_MARGIN,
     FOREGROUND_ALPHA,
@@ -50,8 +50,7 @@ class View:
     side: Side | None = None
 
     def __post_init__(self) -> None:
-        if self.side is not None and self.side not in SIDES:
-            raise InputError(f"The side must be one of {', '.join(SIDES)}, not {self.side!r}.")
+        named_side(self.side)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from PIL import Image, ImageChops, ImageDraw
 
 from wavemesh.errors import InputError
 from wavemesh.geometry.camera import Camera
-from wavemesh.geometry.frame import SIDE_AZIMUTHS, SIDES, Side
+from wavemesh.geometry.frame import SIDE_AZIMUTHS, Side, named_side
 from wavemesh.imaging import crop_foreground, pad_to_square, read_picture, remove_background
 
 Number = int | float  # gradio's sliders and numbers give either
@@ -121,10 +121,7 @@ def parse_sides(sides: Any, count: int) -> tuple[Side | None, ...]:
     if not isinstance(sides, list | tuple) or len(sides) != count:
         given = len(sides) if isinstance(sides, list | tuple) else type(sides).__name__
         raise InputError(f"Sides must be a list with one entry for each of the {count} pictures, not {given}.")
-    for side in sides:
-        if side is not None and side not in SIDES:
-            raise InputError(f"A side is one of {', '.join(SIDES)} or null, not {side!r:.60}.")
-    return tuple(sides)
+    return tuple(named_side(side) for side in sides)
 
 
 def _camera(entries: Any) -> Camera:

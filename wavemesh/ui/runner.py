@@ -168,7 +168,7 @@ def run_job(
             recorder(message)
             measured = replace(recorder.steps[-1], coefficients=None, field=None)
             # Where reports pile up, only the newest is drawn.
-            preview = painter.paint(message.sdf) if messages.empty() else None
+            preview = painter.paint(message.sdf, message.camera) if messages.empty() else None
             yield Update(progress, message.stage, message.step + 1, message.num_steps, preview, measured)
         worker.join()
         yield Update(Progress("Writing the files", 0.99), preview=painter.paint_mesh(message.mesh))
@@ -211,10 +211,15 @@ class _Painter:
         self._from = beside(camera.azimuth_deg, camera.elevation_deg)
         self._next = 0.0 if job.previews else math.inf
 
-    def paint(self, sdf: np.ndarray) -> np.ndarray | None:
-        """A preview of the field's surface; None if it has none yet or the last preview was just now."""
+    def paint(self, sdf: np.ndarray, camera: Camera | None) -> np.ndarray | None:
+        """A preview of the field's surface; None if it has none yet or the last preview was just now.
+
+        camera: the first picture's, as soon as it is estimated.
+        """
         if time.perf_counter() < self._next:
             return None
+        if camera is not None:
+            self._from = beside(camera.azimuth_deg, camera.elevation_deg)
         picture = paint_field(sdf, *self._from, smooth=False)  # the model waits for it
         self._next = time.perf_counter() + _PREVIEW_PAUSE_S
         return picture

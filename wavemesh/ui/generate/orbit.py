@@ -15,7 +15,8 @@ from wavemesh.ui.pictures import Picture
 
 _RADIUS = 92.0
 _NEAREST = 34.0  # of a camera straight above: its mark leaves the object to be seen
-_NAMES = (("front", 0, 116), ("right", 116, 4), ("back", 0, -108), ("left", -116, 4))
+_NAMES = (("front", 0, 119), ("right", 124, 4), ("back", 0, -111), ("left", -122, 4))
+_HOW = "Cameras seen from above, the higher the nearer to the middle. Drag one, or move it with the arrow keys."
 
 # A mark is turned about the middle, its number turned back. The map is drawn again when something else changes angles;
 # its own dragging moves the mark here and tells the server, which then moves sliders and boxes.
@@ -63,14 +64,15 @@ def orbit_html(pictures: Sequence[Picture], estimate: bool) -> str:
 
     estimate: whether cameras are estimated: what has only a side then stands there without a grip.
     """
-    marks = [_mark(number, picture, estimate) for number, picture in enumerate(pictures)]
-    if not any(marks):
+    marks = "".join(_mark(number, picture, estimate) for number, picture in enumerate(pictures))
+    if not marks:
         return ""
     names = "".join(f'<text x="{x}" y="{y}">{name}</text>' for name, x, y in _NAMES)
+    how = f'<p class="wm-note">{_HOW}</p>' if "tabindex" in marks else ""
     return (
-        '<svg viewBox="-140 -124 280 248" role="group" aria-label="Cameras around the object, seen from above">'
+        '<div><svg viewBox="-146 -126 292 252" role="group" aria-label="Cameras around the object, seen from above">'
         f'<circle r="{_RADIUS}"/><rect x="-18" y="-18" width="36" height="36" rx="5"/><path d="M-18 18H18"/>'
-        f"<g>{names}</g>{''.join(marks)}</svg>"
+        f"<g>{names}</g>{marks}</svg>{how}</div>"
     )
 
 
