@@ -80,7 +80,7 @@ class Cards:
         kept = any(picture.keeps_background for picture in cut_away)
         changes: Updates = {
             self.pictures: pictures,
-            self.in_order: gr.update(visible=estimate and len(pictures) == 4),
+            self.in_order: gr.update(visible=len(pictures) == 4 and not any(each.camera for each in pictures)),
             **self.mapped(pictures, estimate),
             self.estimate: gr.update(value=estimate, visible=bool(pictures)),
             self.cut: gr.update(value=not kept, visible=bool(cut_away)),
@@ -90,7 +90,8 @@ class Cards:
             azimuth, elevation = (round(angle) for angle in picture.angles)
             changes[card.column] = gr.update(visible=True)
             changes[card.image] = gr.update(value=shown(picture, estimate), label=picture.name)
-            changes[card.side] = gr.update(value=picture.side or UNKNOWN, visible=estimate)
+            # Also where angles are set by hand, so that nothing moves when dragging on the map switches to that.
+            changes[card.side] = gr.update(value=picture.side or UNKNOWN, visible=estimate or picture.camera is None)
             changes[card.earlier] = gr.update(visible=len(pictures) > 1, interactive=number > 0)
             changes[card.later] = gr.update(visible=len(pictures) > 1, interactive=number + 1 < len(pictures))
             changes[card.azimuth] = gr.update(value=azimuth, visible=known, interactive=not estimate)

@@ -31,17 +31,19 @@ const place = (mark, azimuth) => {
 };
 const mark = (e) => e.target.closest?.('.wm-mark[tabindex]');
 let held = null;
+let middle = null;  // where it was when the drag began: cards may change their height meanwhile
 element.addEventListener('pointerdown', (e) => {
   held = mark(e);
   if (!held) return;
   e.preventDefault();
-  held.focus();
+  held.focus({preventScroll: true});
+  const box = held.ownerSVGElement.getBoundingClientRect();
+  middle = [box.left + box.width / 2, box.top + box.height / 2];
   element.setPointerCapture(e.pointerId);
 });
 element.addEventListener('pointermove', (e) => {
   if (!held) return;
-  const box = held.ownerSVGElement.getBoundingClientRect();
-  const [x, y] = [e.clientX - box.left - box.width / 2, e.clientY - box.top - box.height / 2];
+  const [x, y] = [e.clientX - middle[0], e.clientY - middle[1]];
   if (Math.hypot(x, y) > 6) place(held, Math.atan2(x, y) * 180 / Math.PI);
 });
 for (const end of ['pointerup', 'pointercancel']) element.addEventListener(end, () => { held = null; });

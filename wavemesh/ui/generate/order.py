@@ -9,19 +9,17 @@ from wavemesh.geometry.frame import SIDES, Side
 UNKNOWN = "unknown"
 _CHOICES = [("Unknown", UNKNOWN), *((side.capitalize(), side) for side in SIDES)]
 
-# A picture that is dropped on another card takes its place. Where there is nothing to drag with, buttons do the same.
+# A picture that is dropped on another card takes its place. Pointers, since a picture inside a button cannot be dragged
+# natively everywhere. A finger scrolls; for it and for the keyboard there are buttons.
 _DRAG = """
-const row = document.querySelector('.wm-cards');
-const at = (e) => [...row.querySelectorAll('.wm-card')].indexOf(e.target.closest?.('.wm-card'));
+const at = (node) => [...document.querySelectorAll('.wm-card')].indexOf(node?.closest?.('.wm-card'));
 let source = -1;
-row.addEventListener('dragstart', (e) => { source = at(e); });
-row.addEventListener('dragend', () => { source = -1; });
-row.addEventListener('dragover', (e) => { if (source >= 0 && at(e) >= 0) e.preventDefault(); });
-row.addEventListener('drop', (e) => {
-  if (source < 0 || at(e) < 0) return;
-  e.preventDefault();
-  e.stopPropagation();
-  if (at(e) !== source) trigger('input', {source, target: at(e)});
+document.addEventListener('pointerdown', (e) => { source = e.target.closest?.('.wm-card img') ? at(e.target) : -1; });
+document.addEventListener('dragstart', (e) => { if (source >= 0) e.preventDefault(); });
+document.addEventListener('pointercancel', () => { source = -1; });
+document.addEventListener('pointerup', (e) => {
+  const target = at(document.elementFromPoint(e.clientX, e.clientY));
+  if (source >= 0 && target >= 0 && target !== source) trigger('input', {source, target});
   source = -1;
 });
 """
@@ -34,7 +32,7 @@ def build_side(number: int) -> gr.Dropdown:
 
 def build_drag() -> gr.HTML:
     """Nothing to see; its event `input` carries `source` and `target`, places (from 0) of a card that was dragged."""
-    return gr.HTML("", js_on_load=_DRAG, elem_id="drag-cards")
+    return gr.HTML("<i></i>", js_on_load=_DRAG, elem_id="drag-cards")
 
 
 def chosen_side(value: str | None) -> Side | None:
