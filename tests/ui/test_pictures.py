@@ -91,7 +91,7 @@ def test_a_background_is_shown_beside_the_cut_out_and_can_stay(pictures: list[Pa
     # The angles stay; the rest of the camera belonged to what was there before.
     assert kept[1].angles == (10.0, 35.0)
     assert kept[1].placed()[1] == Camera(10.0, 35.0)
-    assert np.asarray(kept[1].placed()[0])[..., 3].min() == 255
+    assert kept[1].placed()[0] == replace(opaque, keeps_background=True).placed()[0]
     assert np.asarray(kept[1].used)[..., 3].min() == 255
     assert with_background(with_background([clear, opaque], True), False) == [clear, opaque]
 

@@ -17,7 +17,7 @@ CUTOUT = Image.new("RGBA", (8, 8), (200, 20, 20, 255))
 
 
 def known(azimuth: float, elevation: float) -> Picture:
-    return Picture("a", CUTOUT, Camera(azimuth, elevation))
+    return Picture("a", CUTOUT, Camera(float(azimuth), float(elevation)))
 
 
 def marks(pictures: list[Picture], estimate: bool) -> list[ElementTree.Element]:
@@ -33,7 +33,7 @@ def test_a_mark_stands_where_its_camera_does(azimuth: int) -> None:
     assert found is not None
     turn, radius = math.radians(float(found[1])), float(mark.find("circle").get("cy"))  # type: ignore[union-attr,arg-type]
     x, y = -math.sin(turn) * radius, math.cos(turn) * radius
-    position = Camera(azimuth, 0.0).position()
+    position = Camera(float(azimuth), 0.0).position()
     assert math.atan2(x, y) == pytest.approx(math.atan2(position[0], position[2]), abs=1e-6)
 
 
