@@ -89,6 +89,7 @@ def setting(default: Any, label: str, help: str, **declared: Any) -> Any:
 SAMPLERS = {"ddim": "DDIM", "dpmpp_2m": "DPM-Solver++ (2M)", "ddpm": "DDPM"}
 COLOURS = {"views": "Pictures", "mixed": "Pictures, else the triplane", "triplane": "Triplane"}
 BACKGROUNDS = {name: name for name in ("auto", "alpha", "u2netp", "rembg", "grabcut", "none")}
+FRONTS = {"picture": "First picture", "frame": "Estimated frame"}
 _STEPS: dict[str, Any] = {
     "minimum": 1,
     "maximum": 1000,
@@ -139,6 +140,12 @@ class Settings:
     )
     background: str = setting(
         "auto", "Background", "How the object is cut out of the pictures.", choices=BACKGROUNDS, on_page=False
+    )
+    front: str = setting(
+        "picture",
+        "Front",
+        "What the mesh has in front where cameras are estimated and no sides are given.",
+        choices=FRONTS,
     )
 
     def __post_init__(self) -> None:

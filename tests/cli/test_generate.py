@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import trimesh
 from PIL import Image
 
 from wavemesh.cli import main
+from wavemesh.pipelines.bundle import read_bundle
 
 
 def refuse(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
@@ -133,9 +135,37 @@ def test_cameras_are_estimated_without_angles(weights: Path, pictures: list[str]
     assert main(arguments) == 0
 
 
+def test_sides_go_into_the_bundle_and_the_first_picture_is_the_front(
+    weights: Path, pictures: list[str], tmp_path: Path
+) -> None:
+    out, bundle = tmp_path / "mesh.ply", tmp_path / "run.zip"
+    arguments = ["generate", *pictures, "-o", str(out), "--steps", "1", "--weights", str(weights)]
+    arguments += ["--bundle", str(bundle)]
+    assert main([*arguments, "--view", "left", "unknown"]) == 0
+    record = read_bundle(bundle)
+    assert record.sides == ["left", None]
+    np.testing.assert_allclose(trimesh.load_mesh(out).bounds, record.mesh.bounds, atol=1e-4)
+
+    assert main(arguments) == 0
+    record, written = read_bundle(bundle), trimesh.load_mesh(out)
+    # What the first camera saw is what a camera in front sees.
+    first = record.cameras[0]
+    seen, shown = (
+        camera.project(np.asarray(mesh.vertices))[0]
+        for camera, mesh in ((first, record.mesh), (replace(first, azimuth_deg=0.0), written))
+    )
+    np.testing.assert_allclose([shown.min(axis=0), shown.max(axis=0)], [seen.min(axis=0), seen.max(axis=0)], atol=1e-4)
+    assert main([*arguments, "--front", "frame"]) == 0
+    np.testing.assert_allclose(trimesh.load_mesh(out).bounds, read_bundle(bundle).mesh.bounds, atol=1e-4)
+
+
 @pytest.mark.parametrize(
     ("extra", "said"),
     [
+        (["--view", "behind"], "'behind'"),
+        (["--view", "front", "back"], "2 values for --view and 1 picture: give one for each"),
+        (["--view", "front", "--azimuth", "0"], "leave it out, or --azimuth"),
+        (["--front", "back"], "'back'"),
         (["-o", "mesh.xyz"], "'mesh.xyz'"),
         (["-o", "mesh"], "'mesh'"),
         (["-o", "."], "'.'"),

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,8 @@ from wavemesh.evaluation.evaluate import evaluate, score_prediction
 from wavemesh.evaluation.metrics import quarter_turned_grid
 from wavemesh.evaluation.plan import Prediction, make_plan
 from wavemesh.evaluation.samples import EvaluationSample, choose_keys, ground_truth
+from wavemesh.geometry.camera import Camera
+from wavemesh.pipelines.views import View
 
 NEAREST = "nearest training shape (image feature)"
 OPTIONS = {"views": (1,), "seeds": 2, "num_points": 1500, "jobs": 1}
@@ -215,3 +218,30 @@ def test_scores_depend_on_the_weights() -> None:
 
     assert marks("1") == marks("1")
     assert not set(marks("1")) & set(marks("4"))
+
+
+def test_several_views_have_a_row_with_their_sides() -> None:
+    """People call what they see first the front, wherever that is."""
+    cameras = [Camera(30.0 + 90.0 * turns + offset, 20.0) for turns, offset in ((0, 0), (1, 8), (2, -9), (3, 0))]
+    picture = np.zeros((4, 4, 4), dtype=np.uint8)
+    sample = EvaluationSample("a", "round", np.zeros((2, 2, 2), np.float32), [picture] * 4, cameras)
+    asked = []
+
+    class Asked:
+        fingerprint = "f"
+
+        def __call__(self, views: list[View], **_: Any) -> Any:
+            asked.append([(view.camera, view.side) for view in views])
+            raise InputError("enough")
+
+    plan = make_plan(Asked(), None, (1, 4), 1, False, ("estimated",), {})
+    name = "WaveMesh, sides given, cameras estimated"
+    assert [(row.name, row.views) for row in plan.rows] == [
+        ("WaveMesh, cameras estimated", 1),
+        ("WaveMesh, cameras estimated", 4),
+        (name, 4),
+    ]
+    unit = next(unit for unit in plan.units if unit.name in plan.rows[-1].units)
+    assert unit.any_turn
+    unit.predict(sample)
+    assert asked == [[(None, "front"), (None, "right"), (None, "back"), (None, "left")]]

@@ -20,7 +20,7 @@ def _views(ellipse: Image.Image) -> list[View]:
 
 
 def test_cameras_turn_as_in_training(ellipse: Image.Image) -> None:
-    views = prepare_views(_views(ellipse), 64, lambda pictures: [])
+    views = prepare_views(_views(ellipse), 64, lambda pictures, sides: [])
     images, poses, intrinsics = frame_tensors(views, 4)
     plain_images, plain_poses, plain_intrinsics = network_tensors(views)
     for k in range(4):

@@ -92,6 +92,28 @@ def test_a_record_survives_the_disk(tiny_pipeline: WaveMeshPipeline, ellipse: Im
         assert np.array_equal(again.field(index), record.field(index))
 
 
+def test_sides_and_the_front_survive_the_disk(
+    tiny_pipeline: WaveMeshPipeline, ellipse: Image.Image, tmp_path: Path
+) -> None:
+    recorder = Recorder()
+    sided = recorder.record(tiny_pipeline([View(ellipse, side="back"), ellipse], 1))
+    again = RunRecord.load(sided.save(tmp_path / "sided"))
+    assert again.sides == ["back", None]
+    assert [view.side for view in again.views()] == ["back", None]
+    assert again.front_deg == 0.0
+    alone = recorder.record(tiny_pipeline([ellipse], 1))
+    assert RunRecord.load(alone.save(tmp_path / "alone")).front_deg == alone.cameras[0].azimuth_deg
+
+    facts = alone.facts()
+    older = {name: value for name, value in facts.items() if name not in ("sides", "front_deg")}
+    before = RunRecord.from_parts(older, alone.arrays(), alone.pictures)
+    assert (before.sides, before.front_deg) == ([], 0.0)
+    assert [view.side for view in before.views()] == [None]
+    for changed in ({"sides": ["north"]}, {"front_deg": float("nan")}):
+        with pytest.raises(ValueError, match=r"north|nan"):
+            RunRecord.from_parts({**facts, **changed}, alone.arrays(), alone.pictures)
+
+
 def test_the_recorded_views_make_the_same_mesh(tiny_pipeline: WaveMeshPipeline, ellipse: Image.Image) -> None:
     record, _ = recorded(tiny_pipeline, ellipse)
     again = tiny_pipeline(record.views(), (3, 2), guidance_scale=2.0)

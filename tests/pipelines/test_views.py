@@ -7,10 +7,19 @@ from PIL import Image
 
 from wavemesh.errors import InputError
 from wavemesh.geometry.camera import Camera
-from wavemesh.pipelines.views import View, as_views, network_tensors, object_window, prepare_views, resize_premultiplied
+from wavemesh.geometry.frame import Side
+from wavemesh.pipelines.views import (
+    View,
+    as_views,
+    cameras_fit,
+    network_tensors,
+    object_window,
+    prepare_views,
+    resize_premultiplied,
+)
 
 
-def no_estimate(pictures: list[Image.Image]) -> list[Camera]:
+def no_estimate(pictures: list[Image.Image], sides: list[Side | None]) -> list[Camera]:
     raise AssertionError("cameras were given")
 
 
@@ -54,10 +63,25 @@ def test_resizing_does_not_bleed_colours() -> None:
 
 def test_estimates_are_used_only_where_needed(ellipse: Image.Image) -> None:
     given, guess = Camera(10.0, 5.0), Camera(77.0, 7.0)
-    views = prepare_views([View(ellipse, given), ellipse], 32, lambda pictures: [guess for _ in pictures])
+    views = prepare_views([View(ellipse, given), ellipse], 32, lambda pictures, sides: [guess for _ in pictures])
     assert [view.estimated for view in views] == [False, True]
     assert views[0].camera.azimuth_deg == 10.0
     assert views[1].camera == guess
+
+
+def test_sides_reach_the_estimate_and_bind_the_silhouettes(ellipse: Image.Image) -> None:
+    seen = []
+
+    def estimate(pictures: list[Image.Image], sides: list[Side | None]) -> list[Camera]:
+        seen.append(sides)
+        return [Camera(10.0 * index) for index in range(len(pictures))]
+
+    views = prepare_views([View(ellipse, side="right"), View(ellipse, side="top"), ellipse], 32, estimate)
+    assert seen == [["right", "top", None]]
+    assert [view.side for view in views] == ["right", "top", None]
+    assert cameras_fit(views[:2])
+    assert not cameras_fit(views)
+    assert cameras_fit(views[2:])
 
 
 def test_network_tensors_are_premultiplied(ellipse: Image.Image) -> None:

@@ -11,6 +11,7 @@ from PIL import Image
 
 from wavemesh.errors import InputError
 from wavemesh.geometry.camera import Camera
+from wavemesh.geometry.mesh import facing
 from wavemesh.models.wavemesh import WaveMeshModel
 from wavemesh.pipelines import StepReport, TriplanePipeline, View, WaveMeshPipeline
 from wavemesh.pipelines.outputs import WaveMeshOutput
@@ -80,6 +81,29 @@ def test_same_seed_same_mesh(tiny_pipeline: WaveMeshPipeline, ellipse: Image.Ima
 def test_cameras_are_estimated_without_one(tiny_pipeline: WaveMeshPipeline, ellipse: Image.Image) -> None:
     out = tiny_pipeline([ellipse, ellipse], 1)
     assert [view.estimated for view in out.views] == [True, True]
+
+
+def test_the_first_picture_is_the_front_where_all_cameras_are_estimated(
+    tiny_pipeline: WaveMeshPipeline, ellipse: Image.Image
+) -> None:
+    reports: list[StepReport] = []
+    out = tiny_pipeline([ellipse, ellipse], 1, callback=reports.append)
+    first = out.views[0].camera
+    assert [report.camera for report in reports] == [first] * 2
+    assert out.front_deg == first.azimuth_deg != 0.0
+    shown = facing(out.mesh, out.front_deg)
+    # As the first camera saw it, seen from the front at the same elevation.
+    expected, depth = first.project(np.asarray(out.mesh.vertices))
+    found = first.turned(-out.front_deg).project(np.asarray(shown.vertices))
+    np.testing.assert_allclose(found[0], expected, atol=1e-6)
+    np.testing.assert_allclose(found[1], depth, atol=1e-6)
+    assert np.array_equal(shown.visual.vertex_colors, out.mesh.visual.vertex_colors)
+
+    assert tiny_pipeline([ellipse], 1, front="frame").front_deg == 0.0
+    assert tiny_pipeline([View(ellipse, Camera(30.0))], 1).front_deg == 0.0
+    sided = tiny_pipeline([View(ellipse, side="right"), ellipse], 1)
+    assert sided.front_deg == 0.0
+    assert abs(sided.views[0].camera.azimuth_deg - 90.0) <= 45.0
 
 
 def test_from_pretrained_equals_the_model(weights_folder: Path, ellipse: Image.Image) -> None:

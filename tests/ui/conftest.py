@@ -119,6 +119,7 @@ class FakePipeline:
                 camera=view.camera or Camera(40.0, 25.0),
                 estimated=view.camera is None,
                 cut_by=view.cut_by or "none",
+                side=view.side,
             )
             for view in views
         ]

@@ -16,10 +16,14 @@ from wavemesh.ui.pictures import (
     SHOWN_SIDE,
     Picture,
     cut_out,
+    in_order,
     parse_cameras,
+    parse_sides,
+    reordered,
     shown,
     with_angles,
     with_background,
+    with_side,
 )
 
 
@@ -81,12 +85,15 @@ def test_a_background_is_shown_beside_the_cut_out_and_can_stay(pictures: list[Pa
     assert both.shape[1] > 2 * side
     assert (both[:, :side, 3] == 255).all()
     assert (both[0, -side:, 3] == 0).all()
-    found = (opaque.cutout, Camera(10.0))
+    found = (opaque.cutout, Camera(10.0, 35.0, fov_deg=20.0))
     kept = with_background([clear, replace(opaque, found=found)], True)
     assert kept[0] is clear
-    assert kept[1].found is None
+    # The angles stay; the rest of the camera belonged to what was there before.
+    assert kept[1].angles == (10.0, 35.0)
+    assert kept[1].placed()[1] == Camera(10.0, 35.0)
+    assert kept[1].placed()[0] == replace(opaque, keeps_background=True).placed()[0]
     assert np.asarray(kept[1].used)[..., 3].min() == 255
-    assert with_background(kept, False) == [clear, opaque]
+    assert with_background(with_background([clear, opaque], True), False) == [clear, opaque]
 
 
 def test_cameras_of_programs() -> None:
@@ -105,3 +112,30 @@ def test_cameras_of_programs() -> None:
     ):
         with pytest.raises(InputError, match=words):
             parse_cameras(bad, 2)
+
+
+def test_sides_orders_and_places(pictures: list[Path]) -> None:
+    found = (Image.new("RGBA", (8, 8)), Camera(12.0, 7.0))
+    four = [replace(cut_out(pictures[0]), name=str(index), found=found) for index in range(4)]
+    named = in_order(four)
+    assert [picture.side for picture in named] == ["front", "right", "back", "left"]
+    # What was found for them was found without their sides.
+    assert [picture.angles for picture in named] == [(0.0, 15.0), (90.0, 15.0), (-180.0, 15.0), (-90.0, 15.0)]
+    [*_, last] = with_side(four, 3, "top")
+    assert last.side == "top"
+    assert last.angles[1] > 60.0
+    assert with_side([last], 0, None)[0].side is None
+    assert [picture.name for picture in reordered(four, 3, 0)] == ["3", "0", "1", "2"]
+    assert reordered(four, 0, 4) == reordered(four, -1, 0) == four
+
+
+def test_sides_of_programs() -> None:
+    assert parse_sides([], 2) == parse_sides(None, 2) == (None, None)
+    assert parse_sides(["front", None], 2) == ("front", None)
+    for bad, words in (
+        (["front"], "one entry for each of the 2 pictures, not 1"),
+        ("front", "not str"),
+        (["front", "north"], "front, right, back, left, top, not 'north'"),
+    ):
+        with pytest.raises(InputError, match=words):
+            parse_sides(bad, 2)

@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wavemesh.errors import InputError
+from wavemesh.geometry.frame import Side, named_side
 from wavemesh.settings import METHODS, Settings, all_options, by_option, options
+
+UNKNOWN = "unknown"  # the word for a picture of which nobody says what side it shows
 
 if TYPE_CHECKING:
     from wavemesh.geometry.camera import Camera
@@ -113,6 +116,18 @@ def cameras_for(
     distance = usual.distance if distance is None else distance
     fov = usual.fov_deg if fov is None else fov
     return [Camera(azimuth, elevation, distance, fov) for azimuth, elevation in zip(azimuths, levels, strict=True)]
+
+
+def sides_for(num_pictures: int, words: Sequence[str] | None, azimuths: Sequence[float] | None) -> list[Side | None]:
+    """The side that each picture shows, None where nobody says; InputError for words and counts that do not fit."""
+    if words is None:
+        return [None] * num_pictures
+    if azimuths is not None:
+        raise InputError("--view is for cameras that are estimated: leave it out, or --azimuth.")
+    sides = [None if word == UNKNOWN else named_side(word) for word in words]
+    if len(words) != num_pictures:
+        raise InputError(_mismatch("--view", len(words), num_pictures) + "give one for each.")
+    return sides
 
 
 def _mismatch(option: str, num_values: int, num_pictures: int) -> str:

@@ -1,8 +1,9 @@
 """Pictures of an object become a mesh.
 
 Several pictures show the same object. Each needs the direction it was taken from (--azimuth, --elevation); without any
-azimuth the cameras are estimated. The suffix of the output chooses the format: .glb .obj .ply .stl. A baked texture
-makes an .obj three files: the mesh, its material (.mtl) and a picture (_texture.png).
+azimuth the cameras are estimated, best with the side that each picture shows (--view front right back left). The
+suffix of the output chooses the format: .glb .obj .ply .stl. A baked texture makes an .obj three files: the mesh, its
+material (.mtl) and a picture (_texture.png).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wavemesh.cli.arguments import add_device, add_settings, cameras_for, number, settings_from
+from wavemesh.cli.arguments import UNKNOWN, add_device, add_settings, cameras_for, number, settings_from, sides_for
 from wavemesh.cli.outputs import (
     check_mesh_path,
     check_texture_path,
@@ -24,6 +25,7 @@ from wavemesh.cli.outputs import (
     write_mesh,
 )
 from wavemesh.errors import InputError
+from wavemesh.geometry.frame import SIDES
 from wavemesh.settings import METHODS, to_json
 
 if TYPE_CHECKING:
@@ -49,6 +51,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--elevation", type=number, nargs="+", metavar="E", help="degrees, one for all or one per picture"
     )
     parser.add_argument("--distance", type=number, metavar="D", help="of the camera from the object's centre")
+    parser.add_argument(
+        "--view",
+        nargs="+",
+        metavar="SIDE",
+        help=f"the side that each picture shows: {', '.join(SIDES)} or {UNKNOWN}; right is what comes in front after "
+        "walking round to the right. Cameras are estimated from it: for pictures without --azimuth",
+    )
     parser.add_argument("--fov", type=number, metavar="F", help="vertical field of view in degrees")
     parser.add_argument(
         "--mask",
@@ -80,7 +89,9 @@ def run(args: argparse.Namespace) -> None:
         if path is not None:
             check_writable(path)
     cameras = cameras_for(len(args.images), args.azimuth, args.elevation, args.distance, args.fov)
+    sides = sides_for(len(args.images), args.view, args.azimuth)
 
+    from wavemesh.geometry.mesh import facing
     from wavemesh.pipelines.registry import load_pipeline
     from wavemesh.pipelines.views import View
 
@@ -93,13 +104,15 @@ def run(args: argparse.Namespace) -> None:
     pipe = load_pipeline(args.method, args.weights, args.device)
     out = pipe(
         [
-            View(image, camera, mask)
-            for image, camera, mask in zip(args.images, cameras, args.mask or [None] * len(args.images), strict=True)
+            View(image, camera, mask, side)
+            for image, camera, mask, side in zip(
+                args.images, cameras, args.mask or [None] * len(args.images), sides, strict=True
+            )
         ],
         settings=settings,
         callback=_callback(recorder),
     )
-    mesh = out.baked() if args.texture == "baked" else out.mesh
+    mesh = facing(out.baked() if args.texture == "baked" else out.mesh, out.front_deg)
     elapsed = time.perf_counter() - started
     write_mesh(args.output, mesh)
     sys.stderr.writelines(f"{note}\n" for note in out.notes)
@@ -108,7 +121,7 @@ def run(args: argparse.Namespace) -> None:
     if recorder is not None:
         from wavemesh.geometry.export import mesh_bytes
 
-        bundle = recorder.record(out).to_bytes({"mesh.glb": mesh_bytes(out.mesh, ".glb")})
+        bundle = recorder.record(out).to_bytes({"mesh.glb": mesh_bytes(facing(out.mesh, out.front_deg), ".glb")})
         write_bytes(args.bundle, bundle)
     sys.stdout.write(f"{args.output}: {len(mesh.faces):,} faces in {elapsed:.1f} s\n")
 

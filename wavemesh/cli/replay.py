@@ -31,6 +31,7 @@ def run(args: argparse.Namespace) -> None:
     if args.output is not None:
         check_mesh_path(args.output)
 
+    from wavemesh.geometry.mesh import facing
     from wavemesh.pipelines.bundle import read_bundle, replay
     from wavemesh.pipelines.registry import load_pipeline
 
@@ -40,7 +41,7 @@ def run(args: argparse.Namespace) -> None:
     started = time.perf_counter()
     result = replay(record, load_pipeline(record.method, args.weights, device))
     if args.output is not None:
-        write_mesh(args.output, result.mesh)
+        write_mesh(args.output, facing(result.mesh, record.front_deg))
     seconds = time.perf_counter() - started
     sys.stdout.write(f"{args.bundle}: {record.method}, seed {record.settings.seed}, {seconds:.1f} s. ")
     sys.stdout.write(f"{result.message}\n")

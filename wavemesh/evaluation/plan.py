@@ -107,6 +107,9 @@ def make_plan(
                 add("WaveMesh, cameras estimated", count, *guessed)
                 photographed = functools.partial(_photographed, pipeline, count, options)
                 add(PHOTOGRAPHED, count, Unit(f"wavemesh/{count}/photographs", photographed, sampled, any_turn=True))
+                if count > 1:
+                    sided = sampling_units(pipeline, count, 1, False, sampled, options, sides=True)
+                    add("WaveMesh, sides given, cameras estimated", count, *sided)
     for name, number, unit in further:
         add(name, number, unit)
     if baselines:
@@ -116,14 +119,17 @@ def make_plan(
 
 
 def sampling_units(
-    pipeline: Any, count: int, seeds: int, known: bool, fingerprint: str, options: dict[str, Any]
+    pipeline: Any, count: int, seeds: int, known: bool, fingerprint: str, options: dict[str, Any], sides: bool = False
 ) -> list[Unit]:
-    """The pipeline's samples for seeds 0, 1, ...; with estimated cameras the frame may be off by quarter turns."""
-    kind = "known" if known else "estimated"
+    """The pipeline's samples for seeds 0, 1, ...; with estimated cameras the frame may be off by quarter turns.
+
+    sides: of cameras that are estimated, the sides are given.
+    """
+    kind = "known" if known else "sides" if sides else "estimated"
     return [
         Unit(
             f"wavemesh/{count}/{kind}/seed{seed}",
-            functools.partial(_sampled, pipeline, count, seed, known, options),
+            functools.partial(_sampled, pipeline, count, seed, known, sides, options),
             fingerprint,
             any_turn=not known,
         )
@@ -132,9 +138,9 @@ def sampling_units(
 
 
 def _sampled(
-    pipeline: Any, count: int, seed: int, known: bool, options: dict[str, Any], sample: EvaluationSample
+    pipeline: Any, count: int, seed: int, known: bool, sides: bool, options: dict[str, Any], sample: EvaluationSample
 ) -> Prediction:
-    return _guarded(lambda: pipeline(sample.as_views(count, known), seed=seed, **options), sample)
+    return _guarded(lambda: pipeline(sample.as_views(count, known, sides), seed=seed, **options), sample)
 
 
 def _photographed(pipeline: Any, count: int, options: dict[str, Any], sample: EvaluationSample) -> Prediction:

@@ -19,6 +19,7 @@ from wavemesh.data.prepare_model import placed_mesh
 from wavemesh.data.sweet_home import read_library
 from wavemesh.errors import InputError
 from wavemesh.geometry.camera import Camera
+from wavemesh.geometry.frame import SIDES, Side
 from wavemesh.geometry.isosurface import sdf_to_mesh
 from wavemesh.geometry.sdf import SurfacePoints
 from wavemesh.geometry.visible import visible_surface
@@ -49,12 +50,25 @@ class EvaluationSample:
         """The pictures as `View`s with their cameras."""
         return self.as_views(len(self.pictures))
 
-    def as_views(self, count: int, known: bool = True) -> list[View]:
-        """The first `count` pictures as `View`s; without cameras when they are to be estimated."""
+    def as_views(self, count: int, known: bool = True, sides: bool = False) -> list[View]:
+        """The first `count` pictures as `View`s; without cameras when they are to be estimated.
+
+        sides: with the sides that a person would give for them, who calls the first one the front.
+        """
         if count > len(self.pictures):
             raise InputError(f"Shape {self.key} has {len(self.pictures)} canonical views, not {count}.")
         pairs = list(zip(self.pictures, self.cameras, strict=True))[:count]
-        return [View(picture, camera if known else None) for picture, camera in pairs]
+        named = self.sides[:count] if sides else [None] * count
+        return [
+            View(picture, camera if known else None, side=side)
+            for (picture, camera), side in zip(pairs, named, strict=True)
+        ]
+
+    @property
+    def sides(self) -> list[Side | None]:
+        """The side nearest to each picture, counted from the first one."""
+        first = self.cameras[0].azimuth_deg
+        return [SIDES[round((camera.azimuth_deg - first) / 90.0) % 4] for camera in self.cameras]
 
     def masks(self, count: int) -> list[np.ndarray]:
         """The silhouettes of the first `count` pictures."""

@@ -8,6 +8,7 @@ that who looks up colours need not tell them apart.
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,14 @@ def normalise(mesh: trimesh.Trimesh, longest_side: float = LONGEST_SIDE) -> trim
 def rotated(mesh: trimesh.Trimesh, rotation: Float[np.ndarray, "3 3"]) -> trimesh.Trimesh:
     """The mesh with every vertex p moved to rotation @ p."""
     return with_vertices(mesh, np.asarray(mesh.vertices) @ np.asarray(rotation, dtype=np.float64).T)
+
+
+def facing(mesh: trimesh.Trimesh, azimuth_deg: float) -> trimesh.Trimesh:
+    """The mesh turned about the vertical axis so that what a camera at this azimuth sees becomes its front (+z)."""
+    if azimuth_deg == 0.0:
+        return mesh
+    sine, cosine = math.sin(math.radians(azimuth_deg)), math.cos(math.radians(azimuth_deg))
+    return rotated(mesh, np.array([[cosine, 0.0, -sine], [0.0, 1.0, 0.0], [sine, 0.0, cosine]]))
 
 
 def load_mesh(path: str | Path, max_texture: int = 1024) -> trimesh.Trimesh:

@@ -23,8 +23,10 @@ from torch import Tensor, nn
 from wavemesh.checkpoint import load_module, save_weights
 from wavemesh.config import to_dict
 from wavemesh.geometry.camera import DEFAULT_DISTANCE, Camera
+from wavemesh.geometry.frame import Side
 from wavemesh.models.blocks import resize_images
 from wavemesh.models.multiview_encoder import PyramidBackbone, TokenBlock
+from wavemesh.models.sides import at_sides
 
 AZIMUTH_BINS = 24
 # Sine and cosine of four times the azimuth, elevation in radians, log of focal length over distance, offset x and y,
@@ -95,13 +97,18 @@ class CameraHead(nn.Module):
         return CameraAnswers(self.cameras(features), self.azimuths(features))
 
     @torch.inference_mode()
-    def estimate(self, pictures: list[Image.Image]) -> list[Camera]:
-        """Cameras of RGBA crops; the first has an azimuth in [0, 90), the others are relative to it."""
+    def estimate(self, pictures: list[Image.Image], sides: list[Side | None] | None = None) -> list[Camera]:
+        """Cameras of RGBA crops; the first has an azimuth in [0, 90), the others are relative to it.
+
+        sides: which sides of the object the pictures show, None where nobody says; with any, the frame is the one in
+        which the front is around azimuth 0, see `sides.at_sides`.
+        """
         device = next(self.parameters()).device
         size = self.config.image_size
         resized = np.stack([np.asarray(picture.convert("RGBA").resize((size, size))) for picture in pictures])
         pixels = torch.from_numpy(resized).permute(0, 3, 1, 2).float().to(device) / 255.0
-        return self.located(torch.cat([pixels[:, :3] * pixels[:, 3:], pixels[:, 3:]], dim=1))
+        cameras = self.located(torch.cat([pixels[:, :3] * pixels[:, 3:], pixels[:, 3:]], dim=1))
+        return at_sides(cameras, sides or [None] * len(cameras))
 
     def located(self, images: Float[Tensor, "n 4 h w"]) -> list[Camera]:
         """The cameras of an object's pictures, as `estimate` gives them."""

@@ -20,6 +20,7 @@ from wavemesh.checkpoint import state_digest
 from wavemesh.diffusion import samplers
 from wavemesh.errors import InputError
 from wavemesh.geometry.camera import Camera
+from wavemesh.geometry.frame import Side
 from wavemesh.geometry.isosurface import sdf_to_mesh
 from wavemesh.geometry.texture import ColourAt, vertex_colours, vertex_colours_from_views
 from wavemesh.models.camera_head import CameraHead
@@ -62,9 +63,9 @@ class Pipeline(Generic[Model]):
         return len(name) == 16 and name == state_digest(self.model.state_dict(), self.camera_head.state_dict())
 
     @torch.inference_mode()
-    def estimate_cameras(self, pictures: list[Image.Image]) -> list[Camera]:
-        """The cameras of cropped pictures; the first one fixes the frame, the others are relative to it."""
-        return self.camera_head.estimate(pictures)
+    def estimate_cameras(self, pictures: list[Image.Image], sides: list[Side | None]) -> list[Camera]:
+        """The cameras of cropped pictures; sides fix the frame, or else the first one does: `CameraHead.estimate`."""
+        return self.camera_head.estimate(pictures, sides)
 
 
 class Run(Generic[Asked]):
@@ -90,6 +91,7 @@ class Run(Generic[Asked]):
         self.start = time.perf_counter()
         self.timings: dict[str, float] = {}
         self.stopped = False
+        self.camera: Camera | None = None
 
     def surface(self, sdf: np.ndarray, views: list[PreparedView]) -> trimesh.Trimesh:
         """The mesh of the field. Raises InputError where it has none."""
@@ -131,6 +133,7 @@ class Run(Generic[Asked]):
             guidance_norm=step.guidance_norm,
             elapsed_s=time.perf_counter() - self.start,
             coefficients=coefficients,
+            camera=self.camera,
         )
         if self.callback(report):
             self.stopped = True

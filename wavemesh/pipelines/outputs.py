@@ -31,6 +31,7 @@ class StepReport:
     in the coarse stage and of the triplane, 128^3 in the detail stage). active_sites: number of finest sites.
     guidance_norm: root mean square of what guidance added, None without. elapsed_s: since the start. coefficients: the
     predicted x_0 as a pyramid on the CPU, without finest details in the coarse stage; None where the method has none.
+    camera: the first view's, given or estimated, to look from.
     """
 
     stage: Literal["coarse", "detail", "triplane"]
@@ -43,6 +44,7 @@ class StepReport:
     guidance_norm: float | None
     elapsed_s: float
     coefficients: SparseCoefficients | None = None
+    camera: Camera | None = None
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,9 @@ class TriplaneArrays:
 @dataclass(kw_only=True)
 class Output:
     """The result of a run in the frame of the world (y up, +z front, inside [-1, 1]^3).
+
+    With estimated cameras that is the frame in which they were estimated; page and command line turn the mesh by
+    `front_deg` as they show and write it, `geometry.mesh.facing`.
 
     mesh: coloured. sdf: (n, n, n) float32, negative inside. views: as the network saw them. settings: what was asked
     for, with the shipped defaults filled in. provenance: what else the result depends on, such as the fingerprint of
@@ -76,6 +81,15 @@ class Output:
     def triplane(self) -> TriplaneArrays | None:
         """The planes in their bands, None where the method has none."""
         return None
+
+    @property
+    def front_deg(self) -> float:
+        """The azimuth that is the front of what is shown and written: that of the first view where all were estimated.
+
+        0 where a camera or a side says what the frame is, and where the settings keep the frame.
+        """
+        known = any(view.side is not None or not view.estimated for view in self.views)
+        return 0.0 if known or self.settings.front == "frame" else self.views[0].camera.azimuth_deg
 
     @property
     def notes(self) -> tuple[str, ...]:

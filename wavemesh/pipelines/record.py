@@ -21,6 +21,7 @@ from PIL import Image
 
 from wavemesh.files import write_bytes
 from wavemesh.geometry.camera import Camera
+from wavemesh.geometry.frame import Side, named_side
 from wavemesh.imaging import Crop
 from wavemesh.pipelines.archive import Parts, archive_bytes, read_archive
 from wavemesh.pipelines.outputs import Output, StepReport, TriplaneArrays
@@ -62,6 +63,7 @@ class RunRecord:
     estimated: which cameras were. cut_by, notes: of each picture, as in `PreparedView`. coefficients, triplane: of the
     result, None for the other method.
     sdf: (n, n, n) float32. mesh: coloured by vertex. timings: seconds per stage. stopped: whether it ended early.
+    sides: those of the views; empty for none. front_deg: the azimuth that is the front of what is shown and written.
     """
 
     settings: Settings
@@ -78,6 +80,8 @@ class RunRecord:
     stopped: bool = False
     cut_by: list[str] = field(default_factory=list)
     notes: list[list[str]] = field(default_factory=list)
+    sides: list[Side | None] = field(default_factory=list)
+    front_deg: float = 0.0
 
     def __post_init__(self) -> None:
         """Where nothing is said about cut-outs, nothing is known of any; ValueError where it is said of others."""
@@ -106,12 +110,11 @@ class RunRecord:
 
     def views(self) -> list[PreparedView]:
         """The views as a pipeline takes them again, not to be cropped or estimated once more."""
+        sides = self.sides or [None] * len(self.pictures)
         return [
-            PreparedView(
-                picture, camera, picture, Crop(0.0, 0.0, *(float(picture.width),) * 3), estimated, tuple(notes), cut_by
-            )
-            for picture, camera, estimated, notes, cut_by in zip(
-                self.pictures, self.cameras, self.estimated, self.notes, self.cut_by, strict=True
+            PreparedView(picture, camera, picture, _whole(picture), estimated, tuple(notes), cut_by, side)
+            for picture, camera, estimated, notes, cut_by, side in zip(
+                self.pictures, self.cameras, self.estimated, self.notes, self.cut_by, sides, strict=True
             )
         ]
 
@@ -149,6 +152,8 @@ class RunRecord:
             "estimated": self.estimated,
             "cut_by": self.cut_by,
             "notes": self.notes,
+            "sides": self.sides,
+            "front_deg": self.front_deg,
             "steps": steps,
             "bank": grids[0].bank if grids else None,
             "resolution": grids[0].resolution if grids else None,
@@ -216,6 +221,9 @@ class RunRecord:
             # Bundles of earlier versions say nothing about cut-outs.
             cut_by=[str(each) for each in facts.get("cut_by", ())],
             notes=[[str(note) for note in each] for each in facts.get("notes", ())],
+            # Runs from before there were sides and a front have none.
+            sides=[named_side(side) for side in facts.get("sides", [])],
+            front_deg=Camera(facts.get("front_deg", 0.0)).azimuth_deg,
         )
 
 
@@ -268,6 +276,8 @@ class Recorder:
             triplane=output.triplane,
             timings=dict(output.timings),
             stopped=bool(output.stopped),
+            sides=[view.side for view in output.views],
+            front_deg=output.front_deg,
         )
 
 
@@ -343,3 +353,7 @@ def _pooled(grid: np.ndarray, side: int) -> np.ndarray:
         return grid
     step = len(grid) // side
     return grid.reshape(side, step, side, step, side, step).mean(axis=(1, 3, 5))
+
+
+def _whole(picture: Image.Image) -> Crop:
+    return Crop(0.0, 0.0, *(float(picture.width),) * 3)

@@ -117,6 +117,7 @@ class _Run(Run[TriplaneSettings]):
         super().__init__(pipeline, asked.filled(asdict(pipeline.model.config.sampling)), callback)
 
     def __call__(self, views: list[PreparedView]) -> TriplaneOutput:
+        self.camera = views[0].camera
         sample = self.sample(views)
         renderer = self.model.renderer
         with self.timed("decode"):

@@ -19,6 +19,7 @@ from torch import Tensor
 from wavemesh.errors import InputError
 from wavemesh.geometry.camera import Camera
 from wavemesh.geometry.camera_tensors import stack_cameras
+from wavemesh.geometry.frame import Side, named_side
 from wavemesh.imaging import (
     CROP_MARGIN,
     FOREGROUND_ALPHA,
@@ -30,7 +31,8 @@ from wavemesh.imaging import (
 
 MAX_VIEWS = 8
 
-CameraEstimator = Callable[[list[Image.Image]], list[Camera]]
+# From crops and the sides that they show, None where nobody says.
+CameraEstimator = Callable[[list[Image.Image], list[Side | None]], list[Camera]]
 
 
 @dataclass(frozen=True)
@@ -39,12 +41,18 @@ class View:
 
     mask: a picture of the same proportions, white where the object is (or opaque, where it has transparency); None has
     the object cut out. cut_by: what has made the picture's alpha, where that is known, to be told from then on.
+    side: which side of the object it shows, where that is known: it fixes the quarter turn of a camera that is
+    estimated, and the frame, in which the front is around azimuth 0. Raises InputError for another side.
     """
 
     image: PictureSource
     camera: Camera | None = None
     mask: PictureSource | None = None
     cut_by: str | None = None
+    side: Side | None = None
+
+    def __post_init__(self) -> None:
+        named_side(self.side)
 
 
 @dataclass(frozen=True)
@@ -53,6 +61,7 @@ class PreparedView:
 
     full: the masked picture before the crop. crop: the window in it. estimated: whether the camera is an estimate.
     notes: a sentence for each thing that may go wrong with the mask. cut_by: what made the mask, see `imaging.Cutout`.
+    side: as in `View`.
     """
 
     picture: Image.Image
@@ -62,6 +71,7 @@ class PreparedView:
     estimated: bool
     notes: tuple[str, ...] = ()
     cut_by: str = "none"
+    side: Side | None = None
 
 
 def prepare_views(
@@ -82,7 +92,7 @@ def prepare_views(
     cut = [_cut(view, image_size, background, name) for view, name in zip(views, names, strict=True)]
     if all(placed for _, placed in cut):
         return [view for view, _ in cut]
-    guessed = estimate_cameras([view.picture for view, _ in cut])
+    guessed = estimate_cameras([view.picture for view, _ in cut], [view.side for view, _ in cut])
     return [view if placed else replace(view, camera=guess) for (view, placed), guess in zip(cut, guessed, strict=True)]
 
 
@@ -105,7 +115,8 @@ def _cut(
     known = asked.camera is not None
     camera = (asked.camera or Camera()).cropped(crop.left, crop.top, crop.size, crop.width, crop.height)
     cut_by = asked.cut_by or cutout.method
-    return PreparedView(picture, camera, cutout.picture, crop, not known, cutout.notes, cut_by), known
+    prepared = PreparedView(picture, camera, cutout.picture, crop, not known, cutout.notes, cut_by, asked.side)
+    return prepared, known
 
 
 def object_window(picture: Image.Image, margin: float = CROP_MARGIN) -> Crop:
@@ -165,8 +176,8 @@ def network_tensors(views: Sequence[PreparedView]) -> tuple[Tensor, Tensor, Tens
 
 
 def cameras_fit(views: Sequence[PreparedView]) -> bool:
-    """Whether the silhouettes may be laid over each other: cameras estimated one by one may be quarter turns apart."""
-    return len(views) == 1 or not any(view.estimated for view in views)
+    """Whether silhouettes may be laid over each other: without sides, estimated cameras may be quarter turns apart."""
+    return len(views) == 1 or all(view.side is not None for view in views if view.estimated)
 
 
 def as_views(images: Sequence[Any], cameras: Sequence[Camera | None] | None) -> list[View]:

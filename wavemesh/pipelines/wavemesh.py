@@ -123,6 +123,7 @@ class _Run(Run[WaveMeshSettings]):
             self.provenance["triplane_weights"] = self.triplane.fingerprint
 
     def __call__(self, views: list[PreparedView]) -> WaveMeshOutput:
+        self.camera = views[0].camera
         with autocast(self.device):
             with self.timed("encode"):
                 images, poses, intrinsics = (each.to(self.device) for each in frame_tensors(views, self.frames))

@@ -121,9 +121,11 @@ class _Endpoints:
             The edited mesh (.glb) and how far the surface moved.
         """
         edit = edit_by_names(gains, threshold, mode, list(muted), list(taken))
-        before = wavelet_coefficients(_record(bundle))
+        record = _record(bundle)
+        before = wavelet_coefficients(record)
         source = wavelet_coefficients(_record(other)) if edit.taken and other is not None else None
-        comparison = Comparison(Decoded(before), Decoded(edit.applied(before, source)))
+        after = edit.applied(before, source)
+        comparison = Comparison(*(Decoded(each, record.front_deg) for each in (before, after)))
         return self._written("edited-mesh.glb", mesh_bytes(comparison.after.mesh, ".glb")), comparison.measures()
 
     def reshape(

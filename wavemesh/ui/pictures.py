@@ -18,6 +18,7 @@ from PIL import Image, ImageChops, ImageDraw
 from wavemesh import imaging
 from wavemesh.errors import InputError
 from wavemesh.geometry.camera import Camera
+from wavemesh.geometry.frame import SIDE_AZIMUTHS, Side, named_side
 from wavemesh.imaging import crop_foreground, pad_to_square, read_picture
 
 Number = int | float  # gradio's sliders and numbers give either
@@ -26,6 +27,7 @@ MAX_VIEWS = 8
 KEPT_SIDE = 768  # the network sees far fewer pixels; what a session holds stays small
 SHOWN_SIDE = 320
 _UNKNOWN = Camera(elevation_deg=15.0)  # where the sliders of a picture without a camera begin
+_TOP_ELEVATION_DEG = 80.0
 _GAP = 8  # pixels between a picture and its cut-out
 _FRAME_MARGIN = 0.3  # around the object, so that it fills the frame as at the default distance and field of view
 _BOX_EDGES = [(a, b) for a in range(8) for b in range(8) if a < b and (a ^ b) in (1, 2, 4)]
@@ -39,7 +41,9 @@ class Picture:
     estimate said, as the crop it belongs to and that crop's camera. origin: the folder of the mesh
     that it was rendered from, if it was. example: the key of the example that it belongs to, if it does. whole: the
     picture as it came, RGBA, where something was cut away from it; with keeps_background it is used in the cut-out's
-    place. cut_by: what made the cut-out, see `imaging.Cutout`, or "hand". notes: what may go wrong with it.
+    place. cut_by: what made the cut-out, see `imaging.Cutout`, or "hand". notes: what may go wrong with it. side: which
+    side of the object it shows, where somebody says. front_deg: how far the frame of `found` is turned against the one
+    in which the network estimated it.
     """
 
     name: str
@@ -52,6 +56,8 @@ class Picture:
     keeps_background: bool = False
     cut_by: str = "none"
     notes: tuple[str, ...] = ()
+    side: Side | None = None
+    front_deg: float = 0.0
 
     @property
     def used(self) -> Image.Image:
@@ -61,7 +67,7 @@ class Picture:
     @property
     def angles(self) -> tuple[float, float]:
         """Azimuth and elevation for the sliders."""
-        camera = self.camera or (self.found[1] if self.found else _UNKNOWN)
+        camera = self.camera or (self.found[1] if self.found else self.presumed)
         return (camera.azimuth_deg + 180.0) % 360.0 - 180.0, camera.elevation_deg
 
     def placed(self) -> tuple[Image.Image, Camera]:
@@ -70,7 +76,14 @@ class Picture:
             return self.used, self.camera
         if self.found is not None:
             return self.found
-        return crop_foreground(self.used, _FRAME_MARGIN)[0], _UNKNOWN
+        return crop_foreground(self.used, _FRAME_MARGIN)[0], self.presumed
+
+    @property
+    def presumed(self) -> Camera:
+        """The camera of a picture of which nothing but its side is known."""
+        if self.side == "top":
+            return replace(_UNKNOWN, elevation_deg=_TOP_ELEVATION_DEG)
+        return _UNKNOWN if self.side is None else replace(_UNKNOWN, azimuth_deg=SIDE_AZIMUTHS[self.side])
 
 
 def cut_out(
@@ -112,6 +125,19 @@ def parse_cameras(cameras: Any, count: int) -> list[Camera | None]:
     return [None if camera is None else _camera(camera) for camera in cameras]
 
 
+def parse_sides(sides: Any, count: int) -> tuple[Side | None, ...]:
+    """Sides as a program sends them: None or [] for none, else a side or null for each of `count` pictures.
+
+    Raises InputError for anything else.
+    """
+    if not sides:
+        return (None,) * count
+    if not isinstance(sides, list | tuple) or len(sides) != count:
+        given = len(sides) if isinstance(sides, list | tuple) else type(sides).__name__
+        raise InputError(f"Sides must be a list with one entry for each of the {count} pictures, not {given}.")
+    return tuple(named_side(side) for side in sides)
+
+
 def _camera(entries: Any) -> Camera:
     """The camera of a JSON object."""
     names = [field.name for field in fields(Camera)]
@@ -129,13 +155,23 @@ def _camera(entries: Any) -> Camera:
 
 
 def with_background(pictures: Sequence[Picture], keeps: bool) -> list[Picture]:
-    """The pictures with their backgrounds kept or cut away; an estimated camera belonged to what was there before."""
+    """The pictures with their backgrounds kept or cut away.
+
+    Of a camera that was found or set by hand the angles stay; the rest belonged to what was there before.
+    """
     return [
-        picture
-        if picture.whole is None or picture.keeps_background == keeps
-        else replace(picture, keeps_background=keeps, found=None)
+        picture if picture.whole is None or picture.keeps_background == keeps else _switched(picture, keeps)
         for picture in pictures
     ]
+
+
+def _switched(picture: Picture, keeps: bool) -> Picture:
+    switched = replace(picture, keeps_background=keeps, found=None)
+    if picture.found is None:
+        return switched
+    before, (cutout, camera) = picture.found[1], switched.placed()
+    kept = replace(camera, azimuth_deg=before.azimuth_deg, elevation_deg=before.elevation_deg)
+    return replace(switched, found=(cutout, kept))
 
 
 def with_angles(
@@ -157,6 +193,27 @@ def with_angles(
         else:
             turned.append(replace(picture, found=(cutout, moved)))
     return turned
+
+
+def with_side(pictures: Sequence[Picture], index: int, side: Side | None) -> list[Picture]:
+    """The pictures, one of them with another side; what was found for it was found without."""
+    changed = replace(pictures[index], side=side, found=None)
+    return [changed if place == index else picture for place, picture in enumerate(pictures)]
+
+
+def in_order(pictures: Sequence[Picture]) -> list[Picture]:
+    """The pictures as front, right, back and left in their order; those behind them stay as they are."""
+    sides: list[Side | None] = ["front", "right", "back", "left"]
+    named = [replace(picture, side=side, found=None) for picture, side in zip(pictures, sides, strict=False)]
+    return [*named, *pictures[len(named) :]]
+
+
+def reordered(pictures: Sequence[Picture], source: int, target: int) -> list[Picture]:
+    """The pictures with one of them at another place; unchanged where there is no such place."""
+    result = list(pictures)
+    if 0 <= source < len(result) and 0 <= target < len(result):
+        result.insert(target, result.pop(source))
+    return result
 
 
 def shown(picture: Picture, estimate: bool) -> Image.Image:

@@ -22,7 +22,7 @@ import numpy as np
 from PIL import Image
 
 from wavemesh.geometry.camera import Camera
-from wavemesh.geometry.frame import beside
+from wavemesh.geometry.frame import Side, beside
 from wavemesh.settings import Settings, WaveMeshSettings, declared
 from wavemesh.ui.export import export_mesh
 from wavemesh.ui.progress import Pace, Progress
@@ -55,7 +55,8 @@ class Job:
     settings: of the method, filled. name: becomes
     the files' name. origin: the folder of the mesh that all views were rendered from, if they were. prepared: views as
     a record has them, which take the place of `views` before the pipeline. previews: whether the shape is drawn while
-    it forms.
+    it forms. sides: of the views, None where nobody says; empty for none. front_deg: the azimuth that is the front of
+    what is shown and written; None leaves it to the pipeline's output.
     """
 
     views: tuple[tuple[Image.Image, Camera | None], ...]
@@ -65,14 +66,17 @@ class Job:
     prepared: tuple[PreparedView, ...] = ()
     previews: bool = True
     cut_by: tuple[str | None, ...] = ()
+    sides: tuple[Side | None, ...] = ()
+    front_deg: float | None = None
 
 
 @dataclass(frozen=True)
 class Result:
     """What a run leaves: files by suffix, numbers for the caption, and the cameras that were estimated.
 
-    found: for each view the crop and its camera, None where the camera was given. folder: holds the files and the
-    record of the run. cut_by, notes: of each picture, what cut it out and what may go wrong with that.
+    found: for each view the crop and its camera, None where the camera was given; in the frame of the written mesh.
+    front_deg: how far that frame is turned against the network's. folder: holds the files and the record of the run.
+    cut_by, notes: of each picture, what cut it out and what may go wrong with that.
     """
 
     files: dict[str, str]
@@ -86,6 +90,7 @@ class Result:
     folder: str = ""
     cut_by: tuple[str, ...] = ()
     notes: tuple[tuple[str, ...], ...] = ()
+    front_deg: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -168,11 +173,14 @@ def run_job(
             recorder(message)
             measured = replace(recorder.steps[-1], coefficients=None, field=None)
             # Where reports pile up, only the newest is drawn.
-            preview = painter.paint(message.sdf) if messages.empty() else None
+            preview = painter.paint(message.sdf, message.camera) if messages.empty() else None
             yield Update(progress, message.stage, message.step + 1, message.num_steps, preview, measured)
         worker.join()
         yield Update(Progress("Writing the files", 0.99), preview=painter.paint_mesh(message.mesh))
-        result = _result(recorder.record(message), message, job, workspace, time.perf_counter() - begin)
+        record = recorder.record(message)
+        if job.front_deg is not None:
+            record.front_deg = job.front_deg
+        result = _result(record, message, job, workspace, time.perf_counter() - begin)
         clock.finished(time.perf_counter() - last_step)
         yield Update(Progress("Done", 1.0), result=result, pace=pace)
     finally:
@@ -191,9 +199,11 @@ def _work(pipeline_factory: Callable[[], Pipeline], job: Job, stop: StopFlag, me
     try:
         from wavemesh.pipelines.views import View
 
+        sides = job.sides or (None,) * len(job.views)
         cut_by = job.cut_by or (None,) * len(job.views)
         views = list(job.prepared) or [
-            View(picture, camera, cut_by=by) for (picture, camera), by in zip(job.views, cut_by, strict=True)
+            View(picture, camera, cut_by=by, side=side)
+            for (picture, camera), by, side in zip(job.views, cut_by, sides, strict=True)
         ]
         messages.put(pipeline_factory()(views, settings=job.settings, callback=report_step))
     except Exception as error:  # travels to the page's thread, which shows or logs it
@@ -208,10 +218,15 @@ class _Painter:
         self._from = beside(camera.azimuth_deg, camera.elevation_deg)
         self._next = 0.0 if job.previews else math.inf
 
-    def paint(self, sdf: np.ndarray) -> np.ndarray | None:
-        """A preview of the field's surface; None if it has none yet or the last preview was just now."""
+    def paint(self, sdf: np.ndarray, camera: Camera | None) -> np.ndarray | None:
+        """A preview of the field's surface; None if it has none yet or the last preview was just now.
+
+        camera: the first picture's, as soon as it is estimated.
+        """
         if time.perf_counter() < self._next:
             return None
+        if camera is not None:
+            self._from = beside(camera.azimuth_deg, camera.elevation_deg)
         picture = paint_field(sdf, *self._from, smooth=False)  # the model waits for it
         self._next = time.perf_counter() + _PREVIEW_PAUSE_S
         return picture
@@ -222,12 +237,17 @@ class _Painter:
 
 
 def _result(record: RunRecord, output: Any, job: Job, workspace: Path, seconds: float) -> Result:
+    from wavemesh.geometry.mesh import facing
+
     folder = new_result_folder(workspace)
-    files = export_mesh(output.mesh, folder, job.name)
+    files = export_mesh(facing(output.mesh, record.front_deg), folder, job.name)
     bundle = record.save(folder, {"mesh.glb": Path(files[".glb"]).read_bytes()})
     if job.origin is not None:
         shutil.copyfile(Path(job.origin) / TRUTH_FILE, folder / TRUTH_FILE)
-    found = tuple((view.crop.apply(view.full), view.camera) if view.estimated else None for view in output.views)
+    found = tuple(
+        (view.crop.apply(view.full), view.camera.turned(-record.front_deg)) if view.estimated else None
+        for view in output.views
+    )
     return Result(
         files={**files, ".zip": str(bundle)},
         vertices=len(output.mesh.vertices),
@@ -240,4 +260,5 @@ def _result(record: RunRecord, output: Any, job: Job, workspace: Path, seconds: 
         folder=str(folder),
         cut_by=tuple(record.cut_by),
         notes=tuple(tuple(notes) for notes in record.notes),
+        front_deg=record.front_deg,
     )

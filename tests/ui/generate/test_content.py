@@ -6,11 +6,15 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import trimesh
 from PIL import Image
 
 from wavemesh.errors import InputError
 from wavemesh.geometry.camera import Camera
+from wavemesh.geometry.isosurface import sdf_to_mesh
+from wavemesh.pipelines.record import RunRecord
 from wavemesh.settings import METHODS, TriplaneSettings, WaveMeshSettings, presets
 from wavemesh.ui.generate.content import (
     add_pictures,
@@ -22,8 +26,10 @@ from wavemesh.ui.generate.content import (
     preset_values,
     with_found,
 )
-from wavemesh.ui.pictures import MAX_VIEWS
+from wavemesh.ui.pictures import MAX_VIEWS, in_order
+from wavemesh.ui.result.content import Shape, Shapes
 from wavemesh.ui.runner import Job
+from wavemesh.ui.steps.content import step_mesh
 from wavemesh.ui.studio import Studio
 
 SETTINGS = WaveMeshSettings(coarse_steps=4, detail_steps=2, guidance_scale=1.5, seed=7).filled()
@@ -72,10 +78,49 @@ def test_estimates_come_back_for_the_sliders(studio: Studio, pipeline: Any, pict
     result = list(studio.generate(make_job(held, True, SETTINGS), "session"))[-1].result
     assert result is not None
     held = with_found(held, held, result) or []
-    assert [picture.angles for picture in held] == [(40.0, 25.0)] * 3
-    list(studio.generate(make_job(held, False, SETTINGS), "session"))
+    # The first picture is the front of what is shown; the network goes on in the frame of its estimate.
+    assert [picture.angles for picture in held] == [(0.0, 25.0)] * 3
+    again = list(studio.generate(make_job(held, False, SETTINGS), "session"))[-1].result
     assert [view.camera.azimuth_deg for view in pipeline.calls[1]["views"]] == [40.0] * 3
     assert pipeline.calls[1]["views"][0].image.size == (64, 64)
+    assert again is not None
+    assert result.front_deg == again.front_deg == studio.record(again.folder).front_deg == 40.0
+
+
+def test_the_mesh_faces_the_first_picture_in_every_file(studio: Studio, pictures: list[Path], tmp_path: Path) -> None:
+    held, _ = add_pictures([], pictures)
+    for settings, azimuth in ((SETTINGS, 40.0), (replace(SETTINGS, front="frame"), 0.0)):
+        result = list(studio.generate(make_job(held, True, settings), "session"))[-1].result
+        assert result is not None
+        record = studio.record(result.folder)
+        camera = Camera(azimuth, 25.0)
+        expected = camera.project(np.asarray(record.mesh.vertices))[0]
+        front = replace(camera, azimuth_deg=0.0)
+        shapes, shape = Shapes(studio.record), Shape(result.folder)
+        for mesh in (
+            trimesh.load(result.files[".ply"], process=False),
+            shapes.mesh(shape),
+            trimesh.load(shapes.export(shape, ".ply", tmp_path), process=False),
+        ):
+            np.testing.assert_allclose(front.project(np.asarray(mesh.vertices))[0], expected, atol=1e-4)
+        last = len(record.steps) - 1
+        stepped = front.project(np.asarray(step_mesh(record, last).vertices))[0]
+        np.testing.assert_allclose(stepped, camera.project(record_surface(record, last))[0], atol=1e-4)
+
+
+def record_surface(record: RunRecord, index: int) -> np.ndarray:
+    """The vertices of what a step predicted, in the frame of the network."""
+    return np.asarray(sdf_to_mesh(record.field(index)).vertices)
+
+
+def test_sides_go_along_where_cameras_are_estimated(studio: Studio, pipeline: Any, pictures: list[Path]) -> None:
+    held, _ = add_pictures([], pictures)
+    held = in_order(held)
+    list(studio.generate(make_job(held, True, SETTINGS), "session"))
+    assert [view.side for view in pipeline.calls[0]["views"]] == ["front", "right", "back"]
+    list(studio.generate(make_job(held, False, SETTINGS), "session"))
+    assert [view.side for view in pipeline.calls[1]["views"]] == [None] * 3
+    assert [view.camera.azimuth_deg for view in pipeline.calls[1]["views"]] == [0.0, 90.0, 180.0]
 
 
 def test_estimates_find_their_pictures_when_some_have_gone(studio: Studio, pictures: list[Path]) -> None:

@@ -95,5 +95,8 @@ def test_pictures_go_as_they_are_to_cameras_that_are_known(pictures: list[Path])
     assert [camera for _, camera in job.views] == [Camera(50.0), None]
     assert job.settings.background == "none"  # it is cut away already
     assert (np.asarray(job.views[1][0])[..., 3] == 0).any()
+    sided = requested_job([str(path) for path in pictures[:2]], [], arguments(sides=("top", None)))
+    assert sided.sides == ("top", None)
+    assert sided.front_deg is None
     with pytest.raises(InputError, match="At most 8 pictures can be used, not 9"):
         requested_job([""] * 9, [], arguments())

@@ -143,6 +143,7 @@ def job_again(record: RunRecord, views: Sequence[int] | None = None, **changes: 
         prepared=tuple(prepared[index] for index in chosen),
         name="compare",
         previews=False,
+        front_deg=record.front_deg,
     )
 
 

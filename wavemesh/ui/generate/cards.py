@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import html
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import gradio as gr
 
-from wavemesh.ui.pictures import MAX_VIEWS, Picture, shown, with_angles, with_background
+from wavemesh.ui.generate.orbit import build_orbit, orbit_html
+from wavemesh.ui.generate.order import UNKNOWN, build_drag, build_side, chosen_side
+from wavemesh.ui.pictures import (
+    MAX_VIEWS,
+    Picture,
+    in_order,
+    reordered,
+    shown,
+    with_angles,
+    with_background,
+    with_side,
+)
 from wavemesh.ui.widgets.events import PRIVATE, Updates, Values
 
 
@@ -22,16 +35,26 @@ class Card(NamedTuple):
     remove: gr.Button
     notes: gr.HTML
     edit: gr.Button
+    side: gr.Dropdown
+    earlier: gr.Button
+    later: gr.Button
 
 
 @dataclass(frozen=True)
 class Cards:
-    """The pictures as the page shows them. pictures: the session's, as a state. estimate, cut: the switches."""
+    """The pictures as the page shows them.
+
+    pictures: the session's, as a state. estimate, cut: the switches. in_order: names the sides of four pictures. orbit:
+    the map of the cameras. drag: tells when a card was dragged.
+    """
 
     pictures: gr.State
     estimate: gr.Checkbox
     cut: gr.Checkbox
     cards: list[Card]
+    in_order: gr.Button
+    orbit: gr.HTML
+    drag: gr.HTML
 
     @property
     def inputs(self) -> set[Any]:
@@ -42,7 +65,8 @@ class Cards:
     @property
     def outputs(self) -> set[Any]:
         """All components."""
-        return {self.pictures, self.estimate, self.cut, *(part for card in self.cards for part in card)}
+        own = {self.pictures, self.estimate, self.cut, self.in_order, self.orbit}
+        return own | {part for card in self.cards for part in card}
 
     def turned(self, given: Values) -> list[Picture]:
         """The pictures with the angles that the sliders show."""
@@ -59,22 +83,33 @@ class Cards:
         kept = any(picture.keeps_background for picture in cut_away)
         changes: Updates = {
             self.pictures: pictures,
+            self.in_order: gr.update(visible=len(pictures) == 4 and not any(each.camera for each in pictures)),
+            **self.mapped(pictures, estimate),
             self.estimate: gr.update(value=estimate, visible=bool(pictures)),
             self.cut: gr.update(value=not kept, visible=bool(cut_away)),
         }
-        for card, picture in zip(self.cards, pictures, strict=False):
+        for number, (card, picture) in enumerate(zip(self.cards, pictures, strict=False)):
             known = not estimate or picture.found is not None
             azimuth, elevation = (round(angle) for angle in picture.angles)
             changes[card.column] = gr.update(visible=True)
             changes[card.image] = gr.update(value=shown(picture, estimate), label=picture.name)
             changes[card.notes] = gr.update(value=notes_html(picture), visible=bool(notes_html(picture)))
             changes[card.edit] = gr.update(visible=not picture.keeps_background)
+            # Also where angles are set by hand, so that nothing moves when dragging on the map switches to that.
+            changes[card.side] = gr.update(value=picture.side or UNKNOWN, visible=estimate or picture.camera is None)
+            changes[card.earlier] = gr.update(visible=len(pictures) > 1, interactive=number > 0)
+            changes[card.later] = gr.update(visible=len(pictures) > 1, interactive=number + 1 < len(pictures))
             changes[card.azimuth] = gr.update(value=azimuth, visible=known, interactive=not estimate)
             changes[card.elevation] = gr.update(value=elevation, visible=known, interactive=not estimate)
         for card in self.cards[len(pictures) :]:
             changes[card.column] = gr.update(visible=False)
             changes[card.image] = gr.update(value=None)
         return changes
+
+    def mapped(self, pictures: list[Picture], estimate: bool) -> Updates:
+        """The map of these pictures' cameras."""
+        drawn = orbit_html(pictures, estimate)
+        return {self.orbit: gr.update(value=drawn, visible=bool(drawn))}
 
 
 def build_cards(pictures: gr.State) -> Cards:
@@ -93,9 +128,10 @@ def build_cards(pictures: gr.State) -> Cards:
         visible=False,
         elem_id="estimate",
     )
+    in_order = gr.Button("Front, right, back, left in this order", size="sm", visible=False, elem_id="sides-in-order")
     with gr.Row(elem_classes="wm-cards"):
         cards = [_build_card(number) for number in range(MAX_VIEWS)]
-    return Cards(pictures, estimate, cut, cards)
+    return Cards(pictures, estimate, cut, cards, in_order, build_orbit(), build_drag())
 
 
 def _build_card(number: int) -> Card:
@@ -110,9 +146,13 @@ def _build_card(number: int) -> Card:
         remove = gr.Button("✕", size="sm", elem_classes="wm-remove", elem_id=f"remove-{number}")
         notes = gr.HTML(visible=False, elem_id=f"notes-{number}")
         edit = gr.Button("Edit cut-out", size="sm", elem_id=f"edit-{number}")
+        side = build_side(number)
+        with gr.Row(elem_classes="wm-move"):
+            earlier = gr.Button("← Move", size="sm", min_width=60, elem_id=f"earlier-{number}")
+            later = gr.Button("Move →", size="sm", min_width=60, elem_id=f"later-{number}")
         azimuth = gr.Slider(-180, 180, 0, step=1, label="Azimuth (°)", buttons=[], elem_id=f"azimuth-{number}")
         elevation = gr.Slider(-90, 90, 15, step=1, label="Elevation (°)", buttons=[], elem_id=f"elevation-{number}")
-    return Card(column, image, azimuth, elevation, remove, notes, edit)
+    return Card(column, image, azimuth, elevation, remove, notes, edit, side, earlier, later)
 
 
 def notes_html(picture: Picture) -> str:
@@ -124,7 +164,7 @@ def notes_html(picture: Picture) -> str:
 
 
 def wire_cards(table: Cards) -> None:
-    """Removing pictures, both switches, and the sliders."""
+    """Removing and moving pictures, both switches, sides, sliders and the map."""
 
     def switch(given: Values) -> Updates:
         estimate = given[table.estimate]
@@ -138,6 +178,7 @@ def wire_cards(table: Cards) -> None:
     table.cut.input(switch_background, {table.cut, *table.inputs}, table.outputs, **PRIVATE)
     for index, card in enumerate(table.cards):
         _wire_card(table, index, card)
+    _wire_all(table)
 
 
 def _wire_card(table: Cards, index: int, card: Card) -> None:
@@ -150,8 +191,56 @@ def _wire_card(table: Cards, index: int, card: Card) -> None:
         if index >= len(pictures):
             return gr.skip()
         (pictures[index],) = with_angles(pictures[index : index + 1], [given[card.azimuth]], [given[card.elevation]])
-        return {table.pictures: pictures, card.image: shown(pictures[index], False)}
+        changed = {table.pictures: pictures, card.image: shown(pictures[index], False)}
+        return {**changed, **table.mapped(pictures, False)}
+
+    def choose_side(given: Values) -> Updates:
+        pictures = with_side(table.placed(given), index, chosen_side(given[card.side]))
+        return table.showing(pictures, given[table.estimate])
+
+    def move(places: int) -> Callable[[Values], Updates]:
+        return lambda given: table.showing(reordered(table.placed(given), index, index + places), given[table.estimate])
 
     card.remove.click(remove, table.inputs, table.outputs, **PRIVATE)
+    card.side.input(choose_side, {card.side, *table.inputs}, table.outputs, **PRIVATE)
+    card.earlier.click(move(-1), table.inputs, table.outputs, **PRIVATE)
+    card.later.click(move(1), table.inputs, table.outputs, **PRIVATE)
+    sliders, changed = {table.pictures, card.azimuth, card.elevation}, {table.pictures, card.image, table.orbit}
     for slider in (card.azimuth, card.elevation):
-        slider.release(turn, {table.pictures, card.azimuth, card.elevation}, {table.pictures, card.image}, **PRIVATE)
+        # Not only where it is let go: angles can be typed, and keys move it too.
+        slider.input(turn, sliders, changed, trigger_mode="always_last", **PRIVATE)
+
+
+def _wire_all(table: Cards) -> None:
+    """What concerns all cards: the sides of four pictures, a card dropped on another, a camera dragged on the map."""
+
+    def name_sides(given: Values) -> Updates:
+        return table.showing(in_order(table.placed(given)), given[table.estimate])
+
+    def drop(given: Values, event: gr.EventData) -> Updates:
+        source, target = (_number(event, name) for name in ("source", "target"))
+        return table.showing(reordered(table.placed(given), int(source), int(target)), given[table.estimate])
+
+    def drag(given: Values, event: gr.EventData) -> Updates:
+        """Whoever moves a camera knows it: cameras are no longer estimated."""
+        index, pictures = int(_number(event, "picture")), list(table.placed(given))
+        if not 0 <= index < len(pictures):
+            return gr.skip()
+        (pictures[index],) = with_angles(pictures[index : index + 1], [_number(event, "azimuth")], [None])
+        card = table.cards[index]
+        if not given[table.estimate]:
+            azimuth = round(pictures[index].angles[0])
+            return {table.pictures: pictures, card.image: shown(pictures[index], False), card.azimuth: azimuth}
+        changes = table.showing(pictures, False)
+        del changes[table.orbit]  # it shows the change already, and is held
+        return changes
+
+    table.in_order.click(name_sides, table.inputs, table.outputs, **PRIVATE)
+    table.drag.input(drop, table.inputs, table.outputs, **PRIVATE)
+    table.orbit.input(drag, table.inputs, table.outputs - {table.orbit}, trigger_mode="always_last", **PRIVATE)
+
+
+def _number(event: gr.EventData, name: str) -> float:
+    """A number that an event of the page carries; one that cannot be used where it carries something else."""
+    value: Any = getattr(event, name, None)
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else -1.0

@@ -103,9 +103,14 @@ def make_job(pictures: Sequence[Picture], estimate: bool, settings: Settings) ->
     settings.check_visitor()
     # A camera that is estimated, or that somebody turned, has nothing to do with where the mesh stands.
     origins = {None if estimate else picture.origin for picture in pictures}
+    # The network takes cameras in the frame in which it estimated them, whatever the page calls the front.
+    front = next((picture.front_deg for picture in pictures if picture.found), 0.0)
+    placed = [(image, camera.turned(front)) for image, camera in (picture.placed() for picture in pictures)]
     stem = re.sub(r"[^a-z0-9]+", "-", Path(pictures[0].name).stem.lower()).strip("-")[:40]
     return Job(
-        views=tuple((picture.used, None) if estimate else picture.placed() for picture in pictures),
+        views=tuple((picture.used, None) for picture in pictures) if estimate else tuple(placed),
+        sides=tuple(picture.side for picture in pictures) if estimate else (),
+        front_deg=None if estimate else front,
         settings=replace(settings, background="none"),  # is cut away already, or to be kept
         name=f"{stem or 'object'}-mesh",
         origin=origins.pop() if len(origins) == 1 else None,
@@ -120,7 +125,7 @@ def with_found(pictures: Sequence[Picture], ran: Sequence[Picture], result: Resu
     for picture in pictures:
         place = next((index for index, (each, _) in enumerate(left) if _same_file(each, picture)), None)
         found = None if place is None else left.pop(place)[1]
-        updated.append(picture if found is None else replace(picture, found=found))
+        updated.append(picture if found is None else replace(picture, found=found, front_deg=result.front_deg))
     return updated if len(left) < len(ran) else None
 
 

@@ -72,7 +72,7 @@ def build_controls(studio: Studio) -> Controls:
         with gr.Row(elem_classes="wm-seed"):
             place("seed")
             dice = gr.Button("⚄", elem_classes="wm-dice", elem_id="dice", min_width=46, scale=0)
-    with gr.Accordion("Resolution, frames and sparsity", open=False, elem_id="lattice") as more:
+    with gr.Accordion("Resolution, frames, sparsity, front", open=False, elem_id="lattice") as more:
         rarely_moved = [name for name in known if name not in settings]
         place(*rarely_moved)
     estimate = gr.HTML(_note(estimate_text(None)), elem_id="estimate-time")

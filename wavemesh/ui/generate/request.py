@@ -10,23 +10,29 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from wavemesh.errors import InputError
+from wavemesh.geometry.frame import SIDES, Side
 from wavemesh.settings import METHODS, Setting, Settings, by_option, options, settings_class
 from wavemesh.ui.endpoint import Option
 from wavemesh.ui.generate.content import make_job
-from wavemesh.ui.pictures import MAX_VIEWS, cut_out, parse_cameras
+from wavemesh.ui.pictures import MAX_VIEWS, cut_out, parse_cameras, parse_sides
 from wavemesh.ui.runner import Job, Update
 
 # Programs may give arguments by place, so what is new comes behind these.
 _FIRST = (
     "coarse_steps", "detail_steps", "guidance", "sampler", "seed", "method", "resolution", "threshold", "frames",
+    "colours", "background", "steps",
 )  # fmt: skip
 _MEASURED = ("noise_level", "change", "active_sites", "guidance_norm")
+_SIDES_HELP = (
+    f"For each picture without a camera the side that it shows, {', '.join(SIDES)} or null; [] says nothing. "
+    "Right is what comes in front after walking round to the right."
+)
 _METHOD_HELP = "The way from pictures to a mesh; what another method has is not looked at."
 _STEPS_HELP = "Of every stage, in place of the other steps; a method of one stage takes coarse_steps without it."
 
 
 def run_options(shipped: Mapping[str, Settings]) -> dict[str, Option]:
-    """Each setting of the methods by its option name, and the method itself.
+    """Each setting of the methods by its option name, the method itself, and the sides of the pictures.
 
     shipped: the filled settings by method; those of the first are the defaults. None, for what the method says, is the
     default of settings that the first method has not, or whose default is another one elsewhere.
@@ -40,7 +46,8 @@ def run_options(shipped: Mapping[str, Settings]) -> dict[str, Option]:
         if all(options(each).get(name, setting).default == setting.default for each in METHODS.values()):
             found[name] = Option(_hint(setting), getattr(shipped[first], setting.name), _help(setting))
     found["steps"] = found["steps"]._replace(help=_STEPS_HELP)
-    return {name: found[name] for name in (*_FIRST, *(name for name in found if name not in _FIRST))}
+    ordered = {name: found[name] for name in (*_FIRST, *(name for name in found if name not in _FIRST))}
+    return {**ordered, "sides": Option(tuple[Side | None, ...], (), _SIDES_HELP)}
 
 
 def requested_job(
@@ -58,11 +65,13 @@ def requested_job(
             f"Masks must be a list with one entry for each of the {len(paths)} pictures, not {len(masks)}."
         )
     known, settings = parse_cameras(cameras, len(paths)), chosen_settings(given)
+    sides = parse_sides(given.get("sides"), len(paths))
     pairs = zip(paths, masks or [None] * len(paths), strict=True)
     pictures = [cut_out(path, background=settings.background, mask=mask) for path, mask in pairs]
     job = make_job(pictures, True, settings)
     # Pictures with their cameras as they are: nothing has to be cropped around what a person turned.
-    return replace(job, views=tuple((picture, camera) for (picture, _), camera in zip(job.views, known, strict=True)))
+    views = tuple((picture, camera) for (picture, _), camera in zip(job.views, known, strict=True))
+    return replace(job, views=views, sides=sides)
 
 
 def progress_facts(update: Update) -> dict[str, Any]:

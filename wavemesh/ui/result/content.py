@@ -159,6 +159,7 @@ class Shapes:
 
     def _make(self, shape: Shape) -> tuple[trimesh.Trimesh, str]:
         from wavemesh.geometry.isosurface import sdf_to_mesh, simplify
+        from wavemesh.geometry.mesh import facing
         from wavemesh.geometry.repair import repair, with_colours_of
 
         record = self._load(shape.folder)
@@ -167,6 +168,7 @@ class Shapes:
             mesh = with_colours_of(sdf_to_mesh(record.sdf, shape.level), record.mesh)
         if shape.max_faces and len(mesh.faces) > shape.max_faces:
             mesh = with_colours_of(simplify(mesh, shape.max_faces), mesh)
+        mesh = facing(mesh, record.front_deg)
         if not shape.repaired:
             return mesh, ""
         repaired = repair(mesh)

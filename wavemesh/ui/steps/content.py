@@ -47,9 +47,10 @@ def step_picture(record: RunRecord, index: int, side: int = 420) -> np.ndarray |
 def step_mesh(record: RunRecord, index: int) -> trimesh.Trimesh:
     """The predicted surface of a step; InputError where it has none."""
     from wavemesh.geometry.isosurface import sdf_to_mesh
+    from wavemesh.geometry.mesh import facing
 
     recorded_step(record, index)
-    return sdf_to_mesh(record.field(index))
+    return facing(sdf_to_mesh(record.field(index)), record.front_deg)
 
 
 def guidance_strengths(record: RunRecord) -> list[float | None]:

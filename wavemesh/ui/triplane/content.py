@@ -71,7 +71,10 @@ class TriplaneEditor:
 
     def mesh(self, folder: str, gains: Gains) -> trimesh.Trimesh:
         """The coloured surface of the edited planes; InputError where there is none."""
-        return self._decoder.surface(self.planes(folder, gains), MESH_RESOLUTION)
+        from wavemesh.geometry.mesh import facing
+
+        surface = self._decoder.surface(self.planes(folder, gains), MESH_RESOLUTION)
+        return facing(surface, self._load(folder).front_deg)
 
     def _edited_planes(self, folder: str, gains: Gains) -> Float[torch.Tensor, "3 c h w"]:
         return edited_planes(self.bands(folder), gains)
@@ -79,6 +82,7 @@ class TriplaneEditor:
     def _volume_picture(
         self, folder: str, gains: Gains, azimuth_deg: Number, elevation_deg: Number, size: int
     ) -> UInt8[np.ndarray, "s s 4"]:
+        azimuth_deg += self._load(folder).front_deg
         return self._decoder.volume(self.planes(folder, gains), float(azimuth_deg), float(elevation_deg), size)
 
 
@@ -96,7 +100,7 @@ def volume_picture(
     if not 16 <= size <= 512:
         raise InputError(f"The picture must be 16 to 512 pixels wide, not {size}.")
     planes = edited_planes(triplane_bands(record), gains)
-    return decoder.volume(planes, float(azimuth_deg), float(elevation_deg), size)
+    return decoder.volume(planes, float(azimuth_deg + record.front_deg), float(elevation_deg), size)
 
 
 def edited_planes(bands: TriplaneArrays, gains: Gains) -> Float[torch.Tensor, "3 c h w"]:

@@ -43,17 +43,18 @@ def wavelet_coefficients(record: RunRecord) -> SparseCoefficients:
 
 
 class Decoded:
-    """Coefficients with the surface that they mean; decoded once."""
+    """Coefficients with the surface that they mean, turned to its front; decoded once. front_deg: as of the run."""
 
-    def __init__(self, coefficients: SparseCoefficients) -> None:
-        self.coefficients = coefficients
+    def __init__(self, coefficients: SparseCoefficients, front_deg: float = 0.0) -> None:
+        self.coefficients, self.front_deg = coefficients, front_deg
 
     @cached_property
     def mesh(self) -> trimesh.Trimesh:
         """The surface; InputError where there is none."""
         from wavemesh.geometry.isosurface import sdf_to_mesh
+        from wavemesh.geometry.mesh import facing
 
-        return sdf_to_mesh(self.coefficients.to_sdf().numpy())
+        return facing(sdf_to_mesh(self.coefficients.to_sdf().numpy()), self.front_deg)
 
     @cached_property
     def surface(self) -> Surface:
@@ -141,14 +142,14 @@ class WaveletEditor:
 
     def __init__(self, load: Callable[[str], RunRecord]) -> None:
         def decoded(folder: str) -> Decoded:
-            return Decoded(wavelet_coefficients(load(folder)))
+            return Decoded(wavelet_coefficients(load(folder)), load(folder).front_deg)
 
         def compared(folder: str, edit: Edit, other: str | None) -> Comparison:
             taken = self.run(other).coefficients if other and edit.taken else None
             before = self.run(folder)
             if edit == Edit():
                 return Comparison(before, before)
-            return Comparison(before, Decoded(edit.applied(before.coefficients, taken)))
+            return Comparison(before, Decoded(edit.applied(before.coefficients, taken), before.front_deg))
 
         # Small: each holds two search trees and meshes of some 80,000 faces. Whatever is gone is computed again.
         self.run = lru_cache(maxsize=4)(decoded)
