@@ -140,6 +140,13 @@ class Settings:
     background: str = setting(
         "auto", "Background", "How the object is cut out of the pictures.", choices=BACKGROUNDS, on_page=False
     )
+    refine: str = setting(
+        "on",
+        "Camera refinement",
+        "Cameras are moved until the pictures agree.",
+        choices={"on": "On", "off": "Off"},
+        on_page=False,
+    )
 
     def __post_init__(self) -> None:
         for name, declaration in declared(type(self)).items():

@@ -41,6 +41,12 @@ class ViewFeatures:
         """What is known about one of the objects, B = 1."""
         return ViewFeatures(**{name: value[index : index + 1] for name, value in vars(self).items()})
 
+    def of_views(self, views: list[int]) -> ViewFeatures:
+        """What is known about some of the views."""
+        tokens = self.tokens.unflatten(1, (self.alpha.shape[1], -1))[:, views].flatten(1, 2)
+        per_view = {name: value[:, views] for name, value in vars(self).items() if name != "tokens"}
+        return ViewFeatures(**per_view, tokens=tokens)
+
 
 class ResidualConv(nn.Module):
     """Two 3x3 convolutions with group normalisation around a skip connection."""

@@ -59,7 +59,8 @@ class RunRecord:
     """A run from its pictures to its mesh.
 
     settings, provenance: those of the pipeline's output. pictures, cameras: the crops as the network saw them.
-    estimated: which cameras were. coefficients, triplane: of the result, None for the other method.
+    estimated: which cameras were. binding: which silhouettes the shape was made to agree with, None where nobody
+    compared them. coefficients, triplane: of the result, None for the other method.
     sdf: (n, n, n) float32. mesh: coloured by vertex. timings: seconds per stage. stopped: whether it ended early.
     """
 
@@ -75,6 +76,7 @@ class RunRecord:
     provenance: dict[str, Any] = field(default_factory=dict)
     timings: dict[str, float] = field(default_factory=dict)
     stopped: bool = False
+    binding: list[bool | None] | None = None
 
     @property
     def method(self) -> str:
@@ -96,9 +98,12 @@ class RunRecord:
 
     def views(self) -> list[PreparedView]:
         """The views as a pipeline takes them again, not to be cropped or estimated once more."""
+        binding = self.binding or [None] * len(self.pictures)
         return [
-            PreparedView(picture, camera, picture, Crop(0.0, 0.0, *(float(picture.width),) * 3), estimated)
-            for picture, camera, estimated in zip(self.pictures, self.cameras, self.estimated, strict=True)
+            PreparedView(picture, camera, picture, Crop(0.0, 0.0, *(float(picture.width),) * 3), estimated, binds=binds)
+            for picture, camera, estimated, binds in zip(
+                self.pictures, self.cameras, self.estimated, binding, strict=True
+            )
         ]
 
     def to_bytes(self, others: Mapping[str, bytes] | None = None) -> bytes:
@@ -133,6 +138,7 @@ class RunRecord:
             "provenance": self.provenance,
             "cameras": [asdict(camera) for camera in self.cameras],
             "estimated": self.estimated,
+            "binding": self.binding,
             "steps": steps,
             "bank": grids[0].bank if grids else None,
             "resolution": grids[0].resolution if grids else None,
@@ -197,6 +203,7 @@ class RunRecord:
             triplane=triplane,
             timings=facts["timings"],
             stopped=facts["stopped"],
+            binding=facts.get("binding"),
         )
 
 
@@ -247,6 +254,7 @@ class Recorder:
             triplane=output.triplane,
             timings=dict(output.timings),
             stopped=bool(output.stopped),
+            binding=[view.binds for view in output.views],
         )
 
 
