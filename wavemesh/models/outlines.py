@@ -83,7 +83,9 @@ class Outlines:
         """The silhouettes of some of the views."""
         some = copy.copy(self)
         some.views = len(views)
-        some.maps, some.places, some.distances = (each[list(views)] for each in (self.maps, self.places, self.distances))
+        some.maps, some.places, some.distances = (
+            each[list(views)] for each in (self.maps, self.places, self.distances)
+        )
         some.others = ~torch.eye(some.views, dtype=torch.bool)
         return some
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -24,10 +24,11 @@ from wavemesh.errors import InputError
 from wavemesh.geometry.camera import Camera
 from wavemesh.geometry.isosurface import sdf_to_mesh
 from wavemesh.geometry.texture import ColourAt, vertex_colours, vertex_colours_from_views
-from wavemesh.models.camera_head import CameraHead
+from wavemesh.models.camera_head import CameraHead, turn_probabilities
 from wavemesh.models.camera_refinement import refine_cameras
+from wavemesh.models.quarter_turns import choose_quarter_turns
 from wavemesh.pipelines.outputs import StepReport
-from wavemesh.pipelines.views import CameraRefiner, PreparedView
+from wavemesh.pipelines.views import CameraRefiner, PreparedView, network_tensors
 from wavemesh.settings import Settings
 from wavemesh.wavelets.sparse import SparseCoefficients
 from wavemesh.weights import fingerprint
@@ -78,22 +79,28 @@ class Pipeline(Generic[Model]):
         return self.refine if settings.refine == "on" else None
 
     @torch.inference_mode()
-    def refine(self, views: list[PreparedView]) -> list[PreparedView]:
+    def refine(self, views: list[PreparedView], free: Sequence[bool] | None = None) -> list[PreparedView]:
         """The views with cameras moved until silhouettes and predicted shape agree; what does not agree does not bind.
 
-        Cameras that somebody gave and that agree already stay as they are, and so does a single picture's.
+        Cameras that somebody gave and that agree already stay as they are, and so does a single picture's. free: which
+        cameras may be turned by quarter turns first; those that were estimated, if None.
         """
         if len(views) == 1:
             return views
+        estimated = [view.estimated for view in views]
 
         def predict(cameras: list[Camera]) -> Tensor:
             pairs = zip(views, cameras, strict=True)
             return self.predict_field([replace(view, camera=camera) for view, camera in pairs])
 
         alphas = np.stack([np.asarray(view.picture, dtype=np.float32)[..., 3] / 255.0 for view in views])
-        cameras, given = [view.camera for view in views], [not view.estimated for view in views]
-        found = refine_cameras(alphas, cameras, given, predict)
-        if found.cameras == cameras and all(given):
+        cameras = [view.camera for view in views]
+        if any(estimated if free is None else free):
+            images = network_tensors(views)[0][0].to(self.device)
+            turns = turn_probabilities(self.camera_head.mirror_averaged(images)[1])
+            cameras = choose_quarter_turns(alphas, cameras, estimated if free is None else free, turns)
+        found = refine_cameras(alphas, cameras, [not each for each in estimated], predict)
+        if found.cameras == cameras and not any(estimated):
             return views
         return [
             replace(view, camera=camera, binds=binds)

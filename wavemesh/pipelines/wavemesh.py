@@ -171,7 +171,9 @@ class _Run(Run[WaveMeshSettings]):
         condition = coarse.condition(features)
         silhouettes: list[Silhouettes] = []
         if binding and coarse.conditioning == "projective":
-            silhouettes = [model.silhouettes(features.of_object(frame).of_views(binding)) for frame in range(self.frames)]
+            silhouettes = [
+                model.silhouettes(features.of_object(frame).of_views(binding)) for frame in range(self.frames)
+            ]
 
         def consistent(bands: Tensor) -> Tensor:
             return model.consistent_bands(bands, *silhouettes[: len(bands)]) if silhouettes else bands
