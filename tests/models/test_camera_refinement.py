@@ -8,7 +8,7 @@ import torch
 
 from tests.models.silhouette_scene import cropped_cameras, perturbed, silhouettes, true_field
 from wavemesh.geometry.camera import Camera
-from wavemesh.models.camera_refinement import INSET, refine_cameras
+from wavemesh.models.camera_refinement import refine_cameras
 
 ESTIMATES, GIVEN = [False] * 4, [True] * 4
 
@@ -50,19 +50,22 @@ def test_silhouettes_alone_bring_the_cameras_together() -> None:
     for seed in range(3):
         start = perturbed(truth, seed)
         found = refine_cameras(silhouettes(truth), start, ESTIMATES)
-        assert np.mean(found.after) > 0.96 > 0.94 > np.mean(found.before)
+        assert min(found.after) >= min(found.before)
+        assert min(found.after) > 0.95
         before, after = before + relative(start, truth), after + relative(found.cameras, truth)
-    assert (after < before).all()
+    assert after[2:].max() < before[2:].max()
     assert after[2] < 0.6 * before[2]
 
 
-def test_a_true_shape_brings_them_to_their_places() -> None:
-    truth, field = cropped_cameras(), true_field() + INSET  # predictions are thinner than the truth
+def test_a_true_shape_brings_them_to_their_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wavemesh.models.camera_refinement.INSET", 0.0)  # predictions are thinner than the truth
+    truth, field = cropped_cameras(), true_field(128)
     before, after = np.zeros(4), np.zeros(4)
     for seed in range(3):
         start = perturbed(truth, seed)
         found = refine_cameras(silhouettes(truth), start, ESTIMATES, lambda cameras: field)
         before, after = before + errors(start, truth), after + errors(found.cameras, truth)
+        assert all(found.agrees)
     assert (after < 0.5 * before).all()
 
 

@@ -24,12 +24,13 @@ from wavemesh.models.outlines import PARAMETERS, Outlines, camera_axes, to_camer
 # Typical errors: azimuth and elevation in degrees, logarithm of the scale, offsets in NDC.
 ESTIMATED = (5.0, 3.0, 0.03, 0.03, 0.03)
 GIVEN = (1.5, 1.5, 0.015, 0.015, 0.015)
-AGREES = 0.95  # silhouettes agree if they have room for this share of each other
+AGREES = 0.95  # silhouettes bind if they have room for this share of each other
+CONTRADICTS = 0.8  # below it a picture is left out of the refinement, too
 RIM, INNER = 64, 16  # pixels looked at of each silhouette
 ITERATIONS, FIELDS = 12, 2
 NOISE = 1.5  # pixels: what an outline is off by itself
 FIRM = 3.0  # deviations from which on a ray that passes the others counts linearly
-WEIGHT = 16.0  # what all rays of a view are worth, in independent measurements; its rim is worth as much
+WEIGHT = 64.0  # what all rays of a view are worth, in independent measurements; its rim is worth as much
 _STEP = 0.05  # of a deviation, for derivatives
 _ALONG = 0.004  # the same along rays, world units
 _RIM_PIXELS = 48  # the predicted shape is looked at with as many a side
@@ -86,32 +87,36 @@ def refine_cameras(
         return Refinement(list(cameras), before, before, (True,) * len(cameras))
     start = Start(first, list(given))
     found = Solver(outlines, start).solve(first)
-    agreeing = agreeing_views(outlines, found)
-    if len(agreeing) < len(cameras):
+    used = agreeing_views(outlines, found, CONTRADICTS)
+    if len(used) < len(cameras):
         # What contradicts the others must not move them.
         found = first.clone()
-        if agreeing:
-            found[agreeing] = Solver(outlines.of_views(agreeing), start.of_views(agreeing)).solve(first[agreeing])
-    for _ in range(FIELDS if predict_field is not None and agreeing else 0):
+        if used:
+            found[used] = Solver(outlines.of_views(used), start.of_views(used)).solve(first[used])
+    for _ in range(FIELDS if predict_field is not None and used else 0):
         assert predict_field is not None
         field = predict_field(to_cameras(found, cameras)).float().cpu()
-        some = outlines.of_views(agreeing)
-        rims = field_rims(some, found[agreeing], field)
-        found[agreeing] = Solver(some, start.of_views(agreeing), rims).solve(found[agreeing])
+        some = outlines.of_views(used)
+        rims = field_rims(some, found[used], field)
+        found[used] = Solver(some, start.of_views(used), rims).solve(found[used])
     moved = to_cameras(found, cameras)
-    result = [new if index in agreeing else old for index, (new, old) in enumerate(zip(moved, cameras, strict=True))]
-    agrees = tuple(index in agreeing for index in range(len(cameras)))
+    result = [new if index in used else old for index, (new, old) in enumerate(zip(moved, cameras, strict=True))]
+    binding = [used[k] for k in agreeing_views(outlines.of_views(used), found[used], AGREES)] if used else []
+    agrees = tuple(index in binding for index in range(len(cameras)))
     return Refinement(result, before, tuple(outlines.agreement(found)), agrees)
 
 
-def agreeing_views(outlines: Outlines, cameras: Float[Tensor, "n 5"]) -> list[int]:
-    """The largest set of views that is found to agree, by leaving out one after the other; none if no two do."""
+def agreeing_views(outlines: Outlines, cameras: Float[Tensor, "n 5"], share: float) -> list[int]:
+    """The largest set of views that is found to have room for this share of each other, none if no two have.
+
+    One after the other is left out, the one without which the others agree best.
+    """
 
     def least(views: list[int]) -> float:
         return min(outlines.of_views(views).agreement(cameras[views]))
 
     views = list(range(outlines.views))
-    while least(views) < AGREES:
+    while least(views) < share:
         if len(views) == 2:
             return []
         views = max((views[:k] + views[k + 1 :] for k in range(len(views))), key=least)

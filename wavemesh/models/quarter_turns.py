@@ -23,7 +23,7 @@ JOINTLY = 4  # pictures that are turned together: 64 hypotheses
 QUARTERS_DEG = (0.0, 90.0, 180.0, 270.0)
 # Two pictures from the same side are unlikely: people walk around an object.
 SAME_SIDE_DEG, SAME_SIDE_LOG = 45.0, math.log(0.1)
-CONTRADICTION = 1.0  # what silhouettes count against the logarithm of a probability
+CONTRADICTION = 0.5  # what silhouettes count against the logarithm of a probability
 NOISE, LARGEST = 1.5, 16.0  # pixels that a ray may pass the others by; a squared miss counts up to here
 _RIM, _INNER, _STEPS, _LOOKS = 24, 8, 32, 2
 
