@@ -25,7 +25,7 @@ from wavemesh.models.outlines import PARAMETERS, Outlines, camera_axes, to_camer
 ESTIMATED = (5.0, 3.0, 0.03, 0.03, 0.03)
 GIVEN = (1.5, 1.5, 0.015, 0.015, 0.015)
 AGREES = 0.95  # silhouettes bind if they have room for this share of each other
-CONTRADICTS = 0.8  # below it a picture is left out of the refinement, too
+CONTRADICTS = 0.85  # below it a picture is left out of the refinement, too
 RIM, INNER = 64, 16  # pixels looked at of each silhouette
 ITERATIONS, FIELDS = 12, 2
 NOISE = 1.5  # pixels: what an outline is off by itself
