@@ -25,7 +25,6 @@ from wavemesh.models.outlines import PARAMETERS, Outlines, camera_axes, to_camer
 ESTIMATED = (5.0, 3.0, 0.03, 0.03, 0.03)
 GIVEN = (1.5, 1.5, 0.015, 0.015, 0.015)
 AGREES = 0.95  # silhouettes bind if they have room for this share of each other
-CONTRADICTS = 0.85  # below it a picture is left out of the refinement, too
 RIM, INNER = 64, 16  # pixels looked at of each silhouette
 ITERATIONS, FIELDS = 12, 2
 NOISE = 1.5  # pixels: what an outline is off by itself
@@ -87,7 +86,7 @@ def refine_cameras(
         return Refinement(list(cameras), before, before, (True,) * len(cameras))
     start = Start(first, list(given))
     found = Solver(outlines, start).solve(first)
-    used = agreeing_views(outlines, found, CONTRADICTS)
+    used = agreeing_views(outlines, found)
     if len(used) < len(cameras):
         # What contradicts the others must not move them.
         found = first.clone()
@@ -101,13 +100,13 @@ def refine_cameras(
         found[used] = Solver(some, start.of_views(used), rims).solve(found[used])
     moved = to_cameras(found, cameras)
     result = [new if index in used else old for index, (new, old) in enumerate(zip(moved, cameras, strict=True))]
-    binding = [used[k] for k in agreeing_views(outlines.of_views(used), found[used], AGREES)] if used else []
+    binding = [used[k] for k in agreeing_views(outlines.of_views(used), found[used])] if used else []
     agrees = tuple(index in binding for index in range(len(cameras)))
     return Refinement(result, before, tuple(outlines.agreement(found)), agrees)
 
 
-def agreeing_views(outlines: Outlines, cameras: Float[Tensor, "n 5"], share: float) -> list[int]:
-    """The largest set of views that is found to have room for this share of each other, none if no two have.
+def agreeing_views(outlines: Outlines, cameras: Float[Tensor, "n 5"]) -> list[int]:
+    """The largest set of views that is found to agree, none if no two do.
 
     One after the other is left out, the one without which the others agree best.
     """
@@ -116,7 +115,7 @@ def agreeing_views(outlines: Outlines, cameras: Float[Tensor, "n 5"], share: flo
         return min(outlines.of_views(views).agreement(cameras[views]))
 
     views = list(range(outlines.views))
-    while least(views) < share:
+    while least(views) < AGREES:
         if len(views) == 2:
             return []
         views = max((views[:k] + views[k + 1 :] for k in range(len(views))), key=least)
