@@ -57,7 +57,8 @@ ARGUMENTS = {
     "guidance: float = 1.0, sampler: Literal['ddim', 'dpmpp_2m', 'ddpm'] = 'ddim', seed: int = 0, "
     "method: Literal['wavemesh', 'triplane'] = 'wavemesh', resolution: int = 128, threshold: float = 0.0, "
     "frames: int = 1, colours: None | Literal['views', 'mixed', 'triplane'] = None, "
-    "background: Literal['auto', 'alpha', 'u2netp', 'rembg', 'grabcut', 'none'] = 'auto', steps: None | int = None",
+    "background: Literal['auto', 'alpha', 'u2netp', 'rembg', 'grabcut', 'none'] = 'auto', "
+    "refine: Literal['on', 'off'] = 'on', steps: None | int = None",
     "/step": "bundle: filepath, number: int = 1",
     "/edit_wavelets": "bundle: filepath, gains: dict(str, float) = {}, threshold: float = 0.0, "
     "mode: Literal['hard', 'soft'] = 'hard', muted: list[int] = [], other: None | filepath = None, "
