@@ -147,6 +147,13 @@ class Settings:
         "What the mesh has in front where cameras are estimated and no sides are given.",
         choices=FRONTS,
     )
+    refine: str = setting(
+        "on",
+        "Camera refinement",
+        "Cameras of several pictures are moved until the pictures agree.",
+        choices={"on": "On", "off": "Off"},
+        on_page=False,
+    )
 
     def __post_init__(self) -> None:
         for name, declaration in declared(type(self)).items():

@@ -1,5 +1,7 @@
 """Preparing pictures: the camera follows the crop, nothing is invented beyond the border."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +13,7 @@ from wavemesh.geometry.frame import Side
 from wavemesh.pipelines.views import (
     View,
     as_views,
-    cameras_fit,
+    binding_views,
     network_tensors,
     object_window,
     prepare_views,
@@ -79,9 +81,12 @@ def test_sides_reach_the_estimate_and_bind_the_silhouettes(ellipse: Image.Image)
     views = prepare_views([View(ellipse, side="right"), View(ellipse, side="top"), ellipse], 32, estimate)
     assert seen == [["right", "top", None]]
     assert [view.side for view in views] == ["right", "top", None]
-    assert cameras_fit(views[:2])
-    assert not cameras_fit(views)
-    assert cameras_fit(views[2:])
+    assert binding_views(views[:2]) == [0, 1]
+    assert binding_views(views) == []
+    assert binding_views(views[2:]) == [0]
+    # What was compared binds as it was found.
+    compared = [replace(view, binds=agrees) for view, agrees in zip(views, (True, False, True), strict=True)]
+    assert binding_views(compared) == [0, 2]
 
 
 def test_network_tensors_are_premultiplied(ellipse: Image.Image) -> None:

@@ -44,6 +44,12 @@ class ViewFeatures:
         known = {name: value for name, value in vars(self).items() if value is not None}
         return ViewFeatures(**{name: value[index : index + 1] for name, value in known.items()})
 
+    def of_views(self, views: list[int]) -> ViewFeatures:
+        """What is known about some of the views."""
+        tokens = self.tokens.unflatten(1, (self.alpha.shape[1], -1))[:, views].flatten(1, 2)
+        per_view = {name: value[:, views] for name, value in vars(self).items() if name != "tokens"}
+        return ViewFeatures(**per_view, tokens=tokens)
+
 
 class ResidualConv(nn.Module):
     """Two 3x3 convolutions with group normalisation around a skip connection."""

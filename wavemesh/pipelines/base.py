@@ -5,14 +5,16 @@ from __future__ import annotations
 import functools
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
 import torch
 import trimesh
+from jaxtyping import Float
 from PIL import Image
 from torch import Tensor, nn
 
@@ -23,9 +25,11 @@ from wavemesh.geometry.camera import Camera
 from wavemesh.geometry.frame import Side
 from wavemesh.geometry.isosurface import sdf_to_mesh
 from wavemesh.geometry.texture import ColourAt, vertex_colours, vertex_colours_from_views
-from wavemesh.models.camera_head import CameraHead
+from wavemesh.models.camera_head import CameraHead, turn_probabilities
+from wavemesh.models.camera_refinement import refine_cameras
+from wavemesh.models.quarter_turns import choose_quarter_turns
 from wavemesh.pipelines.outputs import StepReport
-from wavemesh.pipelines.views import PreparedView, cameras_fit
+from wavemesh.pipelines.views import CameraRefiner, PreparedView, network_tensors
 from wavemesh.settings import Settings
 from wavemesh.wavelets.sparse import SparseCoefficients
 from wavemesh.weights import fingerprint
@@ -67,6 +71,44 @@ class Pipeline(Generic[Model]):
         """The cameras of cropped pictures; sides fix the frame, or else the first one does: `CameraHead.estimate`."""
         return self.camera_head.estimate(pictures, sides)
 
+    def predict_field(self, views: list[PreparedView]) -> Float[Tensor, "n n n"]:
+        """The field (n, n, n) that the pipeline expects from the views, in one pass; values in the cells' centres."""
+        raise NotImplementedError
+
+    def refiner(self, settings: Settings) -> CameraRefiner | None:
+        """What refines the cameras of prepared views; None where the settings do not want it."""
+        return self.refine if settings.refine == "on" else None
+
+    @torch.inference_mode()
+    def refine(self, views: list[PreparedView], free: Sequence[bool] | None = None) -> list[PreparedView]:
+        """The views with cameras moved until silhouettes and predicted shape agree; what does not agree does not bind.
+
+        Cameras that somebody gave and that agree already stay as they are, and so does a single picture's. free: which
+        cameras may be turned by quarter turns first; those that were estimated without a named side, if None.
+        """
+        if len(views) == 1:
+            return views
+        estimated = [view.estimated for view in views]
+
+        def predict(cameras: list[Camera]) -> Tensor:
+            pairs = zip(views, cameras, strict=True)
+            return self.predict_field([replace(view, camera=camera) for view, camera in pairs])
+
+        alphas = np.stack([np.asarray(view.picture, dtype=np.float32)[..., 3] / 255.0 for view in views])
+        cameras = [view.camera for view in views]
+        free = [view.estimated and view.side is None for view in views] if free is None else free
+        if any(free):
+            images = network_tensors(views)[0][0].to(self.device)
+            turns = turn_probabilities(self.camera_head.mirror_averaged(images[None]).azimuths)[0]
+            cameras = choose_quarter_turns(alphas, cameras, free, turns)
+        found = refine_cameras(alphas, cameras, [not each for each in estimated], predict)
+        if found.cameras == cameras and not any(estimated):
+            return views
+        return [
+            replace(view, camera=camera, binds=binds)
+            for view, camera, binds in zip(views, found.cameras, found.agrees, strict=True)
+        ]
+
 
 class Run(Generic[Asked]):
     """One reconstruction: its filled settings, clock and callback.
@@ -95,7 +137,7 @@ class Run(Generic[Asked]):
 
     def surface(self, sdf: np.ndarray, views: list[PreparedView]) -> trimesh.Trimesh:
         """The mesh of the field. Raises InputError where it has none."""
-        if not cameras_fit(views) and not (sdf < 0).any():
+        if len(views) > 1 and any(view.estimated for view in views) and not (sdf < 0).any():
             raise InputError(
                 f"No shape fits all {len(views)} pictures with the cameras that were estimated for them: "
                 "give their angles, or fewer pictures."

@@ -60,8 +60,9 @@ class RunRecord:
     """A run from its pictures to its mesh.
 
     settings, provenance: those of the pipeline's output. pictures, cameras: the crops as the network saw them.
-    estimated: which cameras were. cut_by, notes: of each picture, as in `PreparedView`. coefficients, triplane: of the
-    result, None for the other method.
+    estimated: which cameras were. cut_by, notes: of each picture, as in `PreparedView`. binding: which silhouettes the
+    shape was made to agree with, None where nobody compared them. coefficients, triplane: of the result, None for the
+    other method.
     sdf: (n, n, n) float32. mesh: coloured by vertex. timings: seconds per stage. stopped: whether it ended early.
     sides: those of the views; empty for none. front_deg: the azimuth that is the front of what is shown and written.
     """
@@ -82,6 +83,7 @@ class RunRecord:
     notes: list[list[str]] = field(default_factory=list)
     sides: list[Side | None] = field(default_factory=list)
     front_deg: float = 0.0
+    binding: list[bool | None] | None = None
 
     def __post_init__(self) -> None:
         """Where nothing is said about cut-outs, nothing is known of any; ValueError where it is said of others."""
@@ -110,11 +112,11 @@ class RunRecord:
 
     def views(self) -> list[PreparedView]:
         """The views as a pipeline takes them again, not to be cropped or estimated once more."""
-        sides = self.sides or [None] * len(self.pictures)
+        sides, binding = self.sides or [None] * len(self.pictures), self.binding or [None] * len(self.pictures)
         return [
-            PreparedView(picture, camera, picture, _whole(picture), estimated, tuple(notes), cut_by, side)
-            for picture, camera, estimated, notes, cut_by, side in zip(
-                self.pictures, self.cameras, self.estimated, self.notes, self.cut_by, sides, strict=True
+            PreparedView(picture, camera, picture, _whole(picture), estimated, tuple(notes), cut_by, side, binds)
+            for picture, camera, estimated, notes, cut_by, side, binds in zip(
+                self.pictures, self.cameras, self.estimated, self.notes, self.cut_by, sides, binding, strict=True
             )
         ]
 
@@ -154,6 +156,7 @@ class RunRecord:
             "notes": self.notes,
             "sides": self.sides,
             "front_deg": self.front_deg,
+            "binding": self.binding,
             "steps": steps,
             "bank": grids[0].bank if grids else None,
             "resolution": grids[0].resolution if grids else None,
@@ -224,6 +227,7 @@ class RunRecord:
             # Runs from before there were sides and a front have none.
             sides=[named_side(side) for side in facts.get("sides", [])],
             front_deg=Camera(facts.get("front_deg", 0.0)).azimuth_deg,
+            binding=facts.get("binding"),
         )
 
 
@@ -278,6 +282,7 @@ class Recorder:
             stopped=bool(output.stopped),
             sides=[view.side for view in output.views],
             front_deg=output.front_deg,
+            binding=[view.binds for view in output.views],
         )
 
 

@@ -26,7 +26,7 @@ from wavemesh.models.triplane_renderer import TriplaneRenderer
 from wavemesh.models.wavelet_triplane import DetailCondition, TriplaneSample, WaveletTriplaneDiffusion
 from wavemesh.pipelines.base import Callback, Pipeline, Run, resolve_device
 from wavemesh.pipelines.outputs import TriplaneOutput, triplane_colours
-from wavemesh.pipelines.views import PictureSource, PreparedView, View, cameras_fit, network_tensors, prepare_views
+from wavemesh.pipelines.views import PictureSource, PreparedView, View, binding_views, network_tensors, prepare_views
 from wavemesh.settings import TriplaneSettings
 from wavemesh.weights import camera_head, fingerprint, resolve
 
@@ -78,8 +78,14 @@ class TriplanePipeline(Pipeline[WaveletTriplaneDiffusion]):
         run = _Run(self, asked, callback)
         with run.timed("prepare"):
             image_size = self.model.config.image_size
-            prepared = prepare_views(views, image_size, self.estimate_cameras, asked.background)
+            prepared = prepare_views(views, image_size, self.estimate_cameras, asked.background, self.refiner(asked))
         return run(prepared)
+
+    def predict_field(self, views: list[PreparedView]) -> Float[Tensor, "n n n"]:
+        """The field of the LL band that the views lead to."""
+        with autocast(self.device):
+            images, poses, intrinsics = (tensor.to(self.device) for tensor in network_tensors(views))
+            return self.model.planes(images, poses, intrinsics).field[0]
 
     @torch.inference_mode()
     def colours(self, views: list[PreparedView], seed: int = 0) -> ColourAt:
@@ -97,12 +103,13 @@ def surface_field(
     """The truncated distances that a triplane's mesh is made of, at n = resolution (128 if None).
 
     They are smoothed a little, since the planes' details are noisy, and made to agree with the silhouettes of the views
-    if their cameras fit together.
+    that bind.
     """
     cells = MESH_RESOLUTION if resolution is None else resolution
     field = gaussian_filter(renderer.sdf_grid(triplane, cells)[0].float().cpu().numpy(), SMOOTHING * cells / 2)
-    if views and cameras_fit(views):
-        pictures = posed_pictures(*network_tensors(views))
+    binding = [views[index] for index in binding_views(views)]
+    if binding:
+        pictures = posed_pictures(*network_tensors(binding))
         silhouettes = Silhouettes(pictures, cells, renderer.truncation)
         field = silhouettes.corrected_field(torch.from_numpy(field)).numpy()
     return field

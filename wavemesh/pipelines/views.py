@@ -33,6 +33,7 @@ MAX_VIEWS = 8
 
 # From crops and the sides that they show, None where nobody says.
 CameraEstimator = Callable[[list[Image.Image], list[Side | None]], list[Camera]]
+CameraRefiner = Callable[[list["PreparedView"]], list["PreparedView"]]
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,8 @@ class PreparedView:
 
     full: the masked picture before the crop. crop: the window in it. estimated: whether the camera is an estimate.
     notes: a sentence for each thing that may go wrong with the mask. cut_by: what made the mask, see `imaging.Cutout`.
-    side: as in `View`.
+    side: as in `View`. binds: whether the shape is made to agree with the silhouette; None where nobody compared it
+    with the others.
     """
 
     picture: Image.Image
@@ -72,6 +74,7 @@ class PreparedView:
     notes: tuple[str, ...] = ()
     cut_by: str = "none"
     side: Side | None = None
+    binds: bool | None = None
 
 
 def prepare_views(
@@ -79,10 +82,12 @@ def prepare_views(
     image_size: int,
     estimate_cameras: CameraEstimator,
     background: str = "auto",
+    refine: CameraRefiner | None = None,
 ) -> list[PreparedView]:
     """The views, masked and cropped, each with a camera; a view that is prepared already stays as it is.
 
-    background: how objects are cut out where there is no mask, see `imaging.cut_out`.
+    background: how objects are cut out where there is no mask, see `imaging.cut_out`. refine: moves the cameras until
+    the pictures fit together; it is not called where a view is prepared already.
     Raises InputError for no view or more than eight, an unreadable picture, one without foreground, a mask that does
     not fit, and a prepared picture of another size.
     """
@@ -90,10 +95,14 @@ def prepare_views(
         raise InputError(f"Between 1 and {MAX_VIEWS} pictures are needed, not {len(views)}.")
     names = ["The picture"] if len(views) == 1 else [f"Picture {number}" for number in range(1, len(views) + 1)]
     cut = [_cut(view, image_size, background, name) for view, name in zip(views, names, strict=True)]
-    if all(placed for _, placed in cut):
-        return [view for view, _ in cut]
-    guessed = estimate_cameras([view.picture for view, _ in cut], [view.side for view, _ in cut])
-    return [view if placed else replace(view, camera=guess) for (view, placed), guess in zip(cut, guessed, strict=True)]
+    prepared = [view for view, _ in cut]
+    if not all(placed for _, placed in cut):
+        guessed = estimate_cameras([view.picture for view in prepared], [view.side for view in prepared])
+        pairs = zip(cut, guessed, strict=True)
+        prepared = [view if placed else replace(view, camera=guess) for (view, placed), guess in pairs]
+    if refine is None or any(isinstance(view, PreparedView) for view in views):
+        return prepared
+    return refine(prepared)
 
 
 def _cut(
@@ -175,9 +184,14 @@ def network_tensors(views: Sequence[PreparedView]) -> tuple[Tensor, Tensor, Tens
     return images[None], poses[None], intrinsics[None]
 
 
-def cameras_fit(views: Sequence[PreparedView]) -> bool:
-    """Whether silhouettes may be laid over each other: without sides, estimated cameras may be quarter turns apart."""
-    return len(views) == 1 or all(view.side is not None for view in views if view.estimated)
+def binding_views(views: Sequence[PreparedView]) -> list[int]:
+    """The views whose silhouettes the shape is made to agree with.
+
+    Where nobody compared them: all, but none of several with an estimate that no side was named for: it may be quarter
+    turns apart.
+    """
+    usual = len(views) == 1 or all(view.side is not None for view in views if view.estimated)
+    return [index for index, view in enumerate(views) if (usual if view.binds is None else view.binds)]
 
 
 def as_views(images: Sequence[Any], cameras: Sequence[Camera | None] | None) -> list[View]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
@@ -26,7 +27,7 @@ from wavemesh.pipelines.base import Callback, Pipeline, Run, resolve_device
 from wavemesh.pipelines.frames import frame_tensors, mean_field
 from wavemesh.pipelines.outputs import WaveMeshOutput
 from wavemesh.pipelines.triplane import TriplanePipeline
-from wavemesh.pipelines.views import PictureSource, PreparedView, View, cameras_fit, prepare_views
+from wavemesh.pipelines.views import PictureSource, PreparedView, View, binding_views, network_tensors, prepare_views
 from wavemesh.settings import WaveMeshSettings
 from wavemesh.sparse.tensor import SparseTensor
 from wavemesh.wavelets.sparse import SparseCoefficients
@@ -90,8 +91,20 @@ class WaveMeshPipeline(Pipeline[WaveMeshModel]):
         run = _Run(self, asked, callback)
         with run.timed("prepare"):
             image_size = self.model.config.encoder.image_size
-            prepared = prepare_views(views, image_size, self.estimate_cameras, asked.background)
+            prepared = prepare_views(views, image_size, self.estimate_cameras, asked.background, self.refiner(asked))
         return run(prepared)
+
+    def predict_field(self, views: list[PreparedView]) -> Float[Tensor, "n n n"]:
+        """The field that the coarse stage expects from the views, without noise and in one step."""
+        model, device = self.model, self.device
+        with autocast(device):
+            features = model.encoder.encode(*(each.to(device) for each in network_tensors(views)))
+            condition = model.coarse.condition(features)
+            n = model.coarse.resolution
+            none = torch.zeros(1, model.coarse.bands, n, n, n, device=device)
+            bands = samplers.sample(lambda x_t, t: model.coarse(x_t, t, condition), model.diffusion, none, 1, "ddim")
+        no_details = none.new_zeros(0, 7), torch.zeros(0, 4, dtype=torch.long, device=device)
+        return model.decode(bands, *no_details)[0]
 
     def triplane(self) -> TriplanePipeline:
         """The pipeline that colours come from; raises InputError where its weights are missing or damaged."""
@@ -129,7 +142,7 @@ class _Run(Run[WaveMeshSettings]):
                 images, poses, intrinsics = (each.to(self.device) for each in frame_tensors(views, self.frames))
                 features = self.model.encode(images, poses, intrinsics)
             with self.timed("coarse"):
-                bands = self.coarse(features, cameras_fit(views))
+                bands = self.coarse(features, binding_views(views))
             with self.timed("detail"):
                 coords, details = self.detail(features.of_object(0), bands)
         with self.timed("decode"):
@@ -150,17 +163,18 @@ class _Run(Run[WaveMeshSettings]):
             coefficients=self.coefficients(bands, details, coords),
         )
 
-    def coarse(self, features: ViewFeatures, fitting: bool) -> Tensor:
+    def coarse(self, features: ViewFeatures, binding: list[int]) -> Tensor:
         """Scaled coarse bands (1, 8, n, n, n) by diffusion from noise: the mean over the frames of the features.
 
-        fitting: whether the pictures' cameras fit together, so that every predicted shape is made to agree with their
-        silhouettes.
+        binding: the views whose silhouettes every predicted shape is made to agree with.
         """
         model, coarse = self.model, self.model.coarse
         condition = coarse.condition(features)
         silhouettes: list[Silhouettes] = []
-        if fitting and coarse.conditioning == "projective":
-            silhouettes = [model.silhouettes(features.of_object(frame)) for frame in range(self.frames)]
+        if binding and coarse.conditioning == "projective":
+            silhouettes = [
+                model.silhouettes(features.of_object(frame).of_views(binding)) for frame in range(self.frames)
+            ]
 
         def consistent(bands: Tensor) -> Tensor:
             return model.consistent_bands(bands, *silhouettes[: len(bands)]) if silhouettes else bands
