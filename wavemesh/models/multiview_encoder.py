@@ -47,7 +47,8 @@ class ViewFeatures:
     def of_views(self, views: list[int]) -> ViewFeatures:
         """What is known about some of the views."""
         tokens = self.tokens.unflatten(1, (self.alpha.shape[1], -1))[:, views].flatten(1, 2)
-        per_view = {name: value[:, views] for name, value in vars(self).items() if name != "tokens"}
+        known = {name: value for name, value in vars(self).items() if value is not None and name != "tokens"}
+        per_view = {name: value[:, views] for name, value in known.items()}
         return ViewFeatures(**per_view, tokens=tokens)
 
 
