@@ -218,8 +218,8 @@ def _wire_all(table: Cards) -> None:
         return table.showing(in_order(table.placed(given)), given[table.estimate])
 
     def drop(given: Values, event: gr.EventData) -> Updates:
-        source, target = (_number(event, name) for name in ("source", "target"))
-        return table.showing(reordered(table.placed(given), int(source), int(target)), given[table.estimate])
+        source, place = (_number(event, name) for name in ("source", "place"))
+        return table.showing(reordered(table.placed(given), int(source), int(place)), given[table.estimate])
 
     def drag(given: Values, event: gr.EventData) -> Updates:
         """Whoever moves a camera knows it: cameras are no longer estimated."""
@@ -237,7 +237,9 @@ def _wire_all(table: Cards) -> None:
 
     table.in_order.click(name_sides, table.inputs, table.outputs, **PRIVATE)
     table.drag.input(drop, table.inputs, table.outputs, **PRIVATE)
-    table.orbit.input(drag, table.inputs, table.outputs - {table.orbit}, trigger_mode="always_last", **PRIVATE)
+    # Every event and in their order: of several that wait, gradio would send the last values with the first event.
+    one_by_one: dict[str, Any] = {"trigger_mode": "multiple", "concurrency_limit": 1}
+    table.orbit.input(drag, table.inputs, table.outputs - {table.orbit}, **one_by_one, **PRIVATE)
 
 
 def _number(event: gr.EventData, name: str) -> float:

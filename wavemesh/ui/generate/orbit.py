@@ -19,7 +19,7 @@ _NAMES = (("front", 0, 119), ("right", 124, 4), ("back", 0, -111), ("left", -122
 _HOW = "Cameras seen from above, the higher the nearer to the middle. Drag one, or move it with the arrow keys."
 
 # A mark is turned about the middle, its number turned back. The map is drawn again when something else changes angles;
-# its own dragging moves the mark here and tells the server, which then moves sliders and boxes.
+# its own dragging moves the mark here and tells the server in the end, which then moves slider and box.
 _DRAG = """
 const place = (mark, azimuth) => {
   const angle = Math.round(((azimuth + 180) % 360 + 360) % 360 - 180);
@@ -27,8 +27,8 @@ const place = (mark, azimuth) => {
   mark.querySelector('.wm-upright').setAttribute('transform', `rotate(${angle} 0 ${mark.dataset.radius})`);
   mark.setAttribute('aria-valuenow', angle);
   mark.setAttribute('aria-valuetext', `azimuth ${angle}°`);
-  trigger('input', {picture: +mark.dataset.picture, azimuth: angle});
 };
+const tell = (mark) => trigger('input', {picture: +mark.dataset.picture, azimuth: +mark.getAttribute('aria-valuenow')});
 const mark = (e) => e.target.closest?.('.wm-mark[tabindex]');
 let held = null;
 let middle = null;  // where it was when the drag began: cards may change their height meanwhile
@@ -46,12 +46,16 @@ element.addEventListener('pointermove', (e) => {
   const [x, y] = [e.clientX - middle[0], e.clientY - middle[1]];
   if (Math.hypot(x, y) > 6) place(held, Math.atan2(x, y) * 180 / Math.PI);
 });
-for (const end of ['pointerup', 'pointercancel']) element.addEventListener(end, () => { held = null; });
+for (const end of ['pointerup', 'pointercancel']) element.addEventListener(end, () => {
+  if (held) tell(held);
+  held = null;
+});
 element.addEventListener('keydown', (e) => {
   const turn = {ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1, PageUp: 15, PageDown: -15}[e.key];
   if (!turn || !mark(e)) return;
   e.preventDefault();
   place(mark(e), +mark(e).getAttribute('aria-valuenow') + turn);
+  tell(mark(e));
 });
 """
 

@@ -18,8 +18,8 @@ document.addEventListener('pointerdown', (e) => { source = e.target.closest?.('.
 document.addEventListener('dragstart', (e) => { if (source >= 0) e.preventDefault(); });
 document.addEventListener('pointercancel', () => { source = -1; });
 document.addEventListener('pointerup', (e) => {
-  const target = at(document.elementFromPoint(e.clientX, e.clientY));
-  if (source >= 0 && target >= 0 && target !== source) trigger('input', {source, target});
+  const place = at(document.elementFromPoint(e.clientX, e.clientY));
+  if (source >= 0 && place >= 0 && place !== source) trigger('input', {source, place});
   source = -1;
 });
 """
@@ -31,7 +31,7 @@ def build_side(number: int) -> gr.Dropdown:
 
 
 def build_drag() -> gr.HTML:
-    """Nothing to see; its event `input` carries `source` and `target`, places (from 0) of a card that was dragged."""
+    """Nothing to see; its event `input` carries `source` and `place`, from where and to where a card was dragged."""
     return gr.HTML("<i></i>", js_on_load=_DRAG, elem_id="drag-cards")
 
 
