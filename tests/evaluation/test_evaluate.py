@@ -70,7 +70,7 @@ def test_a_set_that_is_only_held_out_is_scored_without_what_needs_training_shape
     ball = trimesh.creation.icosphere(subdivisions=2, radius=3.0)
     (tmp_path / "meshes").mkdir()
     ball.export(tmp_path / "meshes" / "ball.stl")
-    tiny = {"num_views": 2, "image_size": 32, "resolution": 32, "workers": 1, "backend": "threads", "progress": False}
+    tiny = {"num_views": 2, "image_size": 32, "resolution": 64, "workers": 1, "backend": "threads", "progress": False}
     prepare(tmp_path / "meshes", tmp_path / "data", split="test", **tiny)
     options = {**OPTIONS, "cameras": ("known",), "out_dir": tmp_path / "scores"}
     result = evaluate(fake_pipeline, tmp_path / "data", **options)
