@@ -7,7 +7,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from wavemesh.data.duplicates import coarse_solid, group_look_alikes, similar_names, split_of
+from wavemesh.data.duplicates import coarse_solid, group_look_alikes, similar_names
+from wavemesh.data.sources import split_of
 
 
 def block(*bounds: int, size: int = 32) -> np.ndarray:

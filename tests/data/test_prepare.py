@@ -15,9 +15,9 @@ import trimesh
 
 from wavemesh.data import prepare as preparation
 from wavemesh.data.dataset import PreparedShapes
-from wavemesh.data.duplicates import split_of
 from wavemesh.data.prepare import PrepareReport, prepare, read_sample
 from wavemesh.data.prepare_model import Sample
+from wavemesh.data.sources import split_of
 from wavemesh.errors import InputError
 
 TINY = {"num_views": 3, "image_size": 32, "resolution": 32, "workers": 1, "backend": "threads", "progress": False}

@@ -236,9 +236,12 @@ def test_several_views_have_a_row_with_their_sides() -> None:
 
     plan = make_plan(Asked(), None, (1, 4), 1, False, ("estimated",), {})
     name = "WaveMesh, sides given, cameras estimated"
+    photographs = "WaveMesh, as a user's photographs"
     assert [(row.name, row.views) for row in plan.rows] == [
         ("WaveMesh, cameras estimated", 1),
+        (photographs, 1),
         ("WaveMesh, cameras estimated", 4),
+        (photographs, 4),
         (name, 4),
     ]
     unit = next(unit for unit in plan.units if unit.name in plan.rows[-1].units)

@@ -104,7 +104,7 @@ def run(args: argparse.Namespace) -> None:
     pipe = load_pipeline(args.method, args.weights, args.device)
     out = pipe(
         [
-            View(image, camera, mask, side)
+            View(image, camera, mask, side=side)
             for image, camera, mask, side in zip(
                 args.images, cameras, args.mask or [None] * len(args.images), sides, strict=True
             )

@@ -7,15 +7,12 @@ the same space (two rugs, two doors) share a split.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 import numpy as np
 from jaxtyping import Bool
-
-from wavemesh.data.sources import SPLITS
 
 COARSE = 32
 
@@ -86,13 +83,3 @@ def _root(parent: list[int], index: int) -> int:
     while parent[index] != index:
         index = parent[index]
     return index
-
-
-def split_of(group: str) -> str:
-    """The split that a group of look-alikes falls in, from a hash of its name: 80 / 10 / 10."""
-    position = int.from_bytes(hashlib.sha256(group.encode()).digest()[:8], "big") / 2**64
-    for name, share in SPLITS.items():
-        if position < share:
-            return name
-        position -= share
-    return name

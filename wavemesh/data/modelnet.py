@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from wavemesh.data.duplicates import split_of
-from wavemesh.data.sources import UNKNOWN, UPRIGHT, SourceModel, file_key
+from wavemesh.data.sources import UNKNOWN, UPRIGHT, SourceModel, file_key, split_of
 from wavemesh.errors import InputError
 
 LICENCE = "academic use"

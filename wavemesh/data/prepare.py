@@ -21,10 +21,10 @@ import joblib
 import numpy as np
 from tqdm import tqdm
 
-from wavemesh.data.duplicates import coarse_solid, group_look_alikes, split_of
+from wavemesh.data.duplicates import coarse_solid, group_look_alikes
 from wavemesh.data.formats import read_models
 from wavemesh.data.prepare_model import Sample, SampleSettings, placed_mesh, prepare_model
-from wavemesh.data.sources import SPLITS, SourceModel
+from wavemesh.data.sources import SPLITS, SourceModel, split_of
 from wavemesh.errors import InputError
 
 logger = logging.getLogger(__name__)

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from wavemesh.ui.generate.cards import Cards
-from wavemesh.ui.generate.editing import Editing, strokes_of
 from wavemesh.ui.widgets.events import PRIVATE, Updates, Values
 from wavemesh.ui.widgets.notices import explained, failures_told
 from wavemesh.ui.workspace import KEPT_S
@@ -86,7 +85,9 @@ def wire_cutout_editor(editor: CutoutEditor, table: Cards) -> None:
     changed = {editor.editing, editor.sheet, editor.undo, editor.start_over}
 
     def stroke(given: Values, event: gr.EventData) -> Updates:
-        editing: Editing | None = given[editor.editing]
+        from wavemesh.ui.generate.editing import strokes_of
+
+        editing = given[editor.editing]
         if editing is None:
             return {editor.sheet: ""}
         with failures_told():
@@ -127,6 +128,8 @@ def wire_cutout_editor(editor: CutoutEditor, table: Cards) -> None:
 def _opened(editor: CutoutEditor, table: Cards, index: int) -> Callable[[Values], Updates]:
     @explained
     def open_editor(given: Values) -> Updates:
+        from wavemesh.ui.generate.editing import Editing  # brings OpenCV, which a page needs no sooner
+
         editing = Editing.of(given[table.pictures], index)
         help_line = (
             f"**{editing.picture.name}**: what is dimmed is cut away. Click the object that is meant, or brush over "
@@ -143,7 +146,7 @@ def _opened(editor: CutoutEditor, table: Cards, index: int) -> Callable[[Values]
     return open_editor
 
 
-def _showing(editor: CutoutEditor, editing: Editing) -> Updates:
+def _showing(editor: CutoutEditor, editing: Any) -> Updates:
     touched = len(editing.steps) > 1
     by_hand = editing.picture.cut_by == "hand"
     return {
