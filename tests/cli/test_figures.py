@@ -76,7 +76,7 @@ def test_photographs_become_a_sheet(weights: Path, pictures: list[str], tmp_path
     assert cli.main([*arguments, "--device", "cpu", "--photographs", *pictures]) == 0
     assert [path.name for path in tmp_path.iterdir()] == ["photographs.webp"]
     with Image.open(tmp_path / "photographs.webp") as sheet:
-        assert sheet.size == (6 * 160 + 5 * 2, 2 * 160 + 2)
+        assert sheet.size == (10 * 160 + 9 * 2, 2 * 160 + 2)
 
 
 def test_cases_of_a_report_need_its_data(

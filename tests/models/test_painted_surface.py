@@ -78,7 +78,8 @@ def test_a_field_without_a_surface_has_no_colours() -> None:
 def test_objects_of_a_batch_do_not_mix() -> None:
     one = pictures([RED], [Camera(0.0, 0.0)])
     other = pictures([GREEN], [Camera(90.0, 10.0)])
-    both = PosedPictures(*(torch.cat([getattr(each, name) for each in (one, other)]) for name in vars(one)))
+    names = ("images", "poses", "intrinsics")
+    both = PosedPictures(*(torch.cat([getattr(each, name) for each in (one, other)]) for name in names))
     fields = torch.cat([box(), 0.2 + box()])
     whole = painted_planes(fields, both)
     for index, each in enumerate((one, other)):

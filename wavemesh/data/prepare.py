@@ -24,14 +24,13 @@ from tqdm import tqdm
 from wavemesh.data.duplicates import coarse_solid, group_look_alikes
 from wavemesh.data.formats import read_models
 from wavemesh.data.prepare_model import Sample, SampleSettings, placed_mesh, prepare_model
-from wavemesh.data.sources import SPLITS, SourceModel, split_of
+from wavemesh.data.sources import MESHES, SPLITS, SourceModel, split_of
 from wavemesh.errors import InputError
 
 logger = logging.getLogger(__name__)
 
 BACKENDS = ("processes", "threads", "ray", "dask")
 SAMPLES_PER_SHARD = 64
-MESHES = "meshes"  # folder of the true surfaces of what is held out, for evaluation
 _INDEXED = ("key", "name", "category", "licence", "creator", "library")
 
 

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 UNKNOWN = "unknown"
 SPLITS = {"train": 0.8, "val": 0.1, "test": 0.1}  # with their shares
+MESHES = "meshes"  # folder of the true surfaces of what is held out, for evaluation
 # Row-major: what points up becomes y, what faces -y becomes +z. Blender and many data sets are z up.
 UPRIGHT: dict[str, tuple[float, ...] | None] = {"y": None, "z": (1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, -1.0, 0.0)}
 

@@ -14,8 +14,8 @@ import trimesh
 from jaxtyping import Float
 
 from wavemesh.data.dataset import PreparedShapes
-from wavemesh.data.prepare import MESHES
 from wavemesh.data.prepare_model import placed_mesh
+from wavemesh.data.sources import MESHES
 from wavemesh.data.sweet_home import read_library
 from wavemesh.errors import InputError
 from wavemesh.geometry.camera import Camera
