@@ -16,6 +16,7 @@ import pytest
 import wavemesh
 from wavemesh import bundled
 from wavemesh.cli import main
+from wavemesh.cli.deploy import space_files
 from wavemesh.errors import InputError
 from wavemesh.extras import EXTRAS, missing
 from wavemesh.models.multiview_encoder import DinoBackbone
@@ -95,6 +96,19 @@ def extras_at_once(start: set[str]) -> dict[str, str]:
 
 def test_the_library_and_generate_need_no_extra() -> None:
     assert extras_at_once({"wavemesh.cli.generate", "wavemesh.cli.replay", *wavemesh._EXPORTS.values()}) == {}
+
+
+def test_a_space_has_whatever_the_page_may_import() -> None:
+    modules = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in FILES}
+    modules |= {name.removesuffix(".__init__"): path for name, path in modules.items()}
+    reached, waiting = set(), {name for name, path in modules.items() if "ui" in path.parts}
+    while waiting:
+        name = waiting.pop()
+        reached.add(modules[name].relative_to(ROOT).as_posix())
+        found = imports_of(modules[name], False) & set(modules)
+        waiting |= {each for each in found if modules[each].relative_to(ROOT).as_posix() not in reached}
+    assert len(reached) > 100
+    assert reached <= set(space_files(ROOT))
 
 
 def test_the_page_needs_its_own_extra_alone() -> None:

@@ -25,6 +25,8 @@ EXAMPLE = """examples, weights for the Hub and a Space that runs on a CPU:
 FILES = ("app.py", "README.md", "LICENSE", "requirements.txt", "packages.txt")
 FOLDERS = ("wavemesh", "assets", "examples")
 IGNORED = ("*/__pycache__/*", "*.pyc", "*/.*")
+# What the page never asks for: training, timing, and the photographs that evaluation puts objects into.
+UNUSED = ("/wavemesh/training/*", "/wavemesh/procedural/*", "/wavemesh/bench/*", "/assets/backgrounds/*")
 _NEEDED = ("app.py", "README.md", "requirements.txt", "packages.txt", "wavemesh/ui/app.py")
 
 
@@ -69,7 +71,8 @@ def space_files(folder: Path) -> list[str]:
     for part in FOLDERS:
         paths += (folder / part).rglob("*")
     names = (path.relative_to(folder).as_posix() for path in paths if path.is_file())
-    return sorted(name for name in names if not any(fnmatch.fnmatchcase(f"/{name}", pattern) for pattern in IGNORED))
+    left_out = (*IGNORED, *UNUSED)
+    return sorted(name for name in names if not any(fnmatch.fnmatchcase(f"/{name}", pattern) for pattern in left_out))
 
 
 def _upload(args: argparse.Namespace, files: list[str]) -> str:
