@@ -119,3 +119,26 @@ def test_attention_begins_near_the_mean_and_may_leave_views_out() -> None:
     alone = features_of(alpha[:, :1], cameras[:1], maps[:, :1])
     unseen = torch.tensor([[0.0, 0.0, 0.9]])
     torch.testing.assert_close(attended(behind, unseen), attended(alone, unseen), atol=1e-5, rtol=1e-4)
+
+
+def test_hull_of_several_views_is_the_least_of_each() -> None:
+    cameras = [Camera(30.0, 20.0), Camera(120.0, 5.0, distance=3.0, offset=(0.1, -0.05))]
+    alpha = torch.rand(1, 2, 1, 32, 32)
+    points = grid_points(12)
+    both = features_of(alpha, cameras)
+    each = [features_of(alpha[:, [i]], [camera]) for i, camera in enumerate(cameras)]
+    expected = torch.minimum(*(soft_hull(one, points) for one in each))
+    torch.testing.assert_close(soft_hull(both, points), expected)
+
+
+def test_depths_count_from_the_plane_through_the_origin() -> None:
+    torch.manual_seed(0)
+    project = ProjectiveFeatures(map_channels=4, hidden=8, out_channels=8)
+    points = 0.1 * torch.randn(20, 3)
+    alpha, maps = torch.ones(1, 1, 1, 16, 16), torch.ones(1, 1, 4, 8, 8)
+    # From far away the picture of one lens and distance is that of another, and so is what it says.
+    far, further = (
+        project(features_of(alpha, [Camera(30.0, 20.0, distance, fov)], maps), points)
+        for distance, fov in ((40.0, 3.0), (80.0, 1.5))
+    )
+    torch.testing.assert_close(far, further, atol=5e-3, rtol=0.0)

@@ -23,12 +23,14 @@ def project_points(
     points: Float[Tensor, "p 3"], camera_to_world: Float[Tensor, "*batch 3 4"], intrinsics: Float[Tensor, "*batch 3"]
 ) -> tuple[Float[Tensor, "*batch p 2"], Float[Tensor, "*batch p"]]:
     """NDC and depth of world points in every camera of a batch; points behind a camera have depth <= 0."""
-    rotation, position = camera_to_world[..., :3], camera_to_world[..., 3:]
+    rotation, position = camera_to_world[..., :3].float(), camera_to_world[..., 3:].float()
     to_camera = rotation.transpose(-1, -2)
-    # Coordinates as rows (..., 3, p): everything after the product runs over contiguous memory.
+    # Focal length and offsets go into the matrix, so that the many points are passed over as seldom as possible.
+    focal, offset = intrinsics[..., :1, None].float(), intrinsics[..., 1:, None].float()
+    depth = -to_camera[..., 2:, :]
+    matrix = torch.cat([focal * to_camera[..., :2, :] + offset * depth, depth], dim=-2)
     # In half precision they would be half a pixel off.
     with torch.autocast(points.device.type, enabled=False):
-        local_x, local_y, local_z = (to_camera @ points.T - to_camera @ position).unbind(dim=-2)
-    scale = intrinsics[..., :1] / (-local_z).clamp_min(1e-4)
-    ndc = torch.stack([local_x * scale + intrinsics[..., 1:2], local_y * scale + intrinsics[..., 2:]], dim=-1)
-    return ndc, -local_z
+        local = matrix @ points.T.float() - matrix @ position
+    ndc = local[..., :2, :] / local[..., 2:, :].clamp_min(1e-4)
+    return ndc.transpose(-1, -2), local[..., 2, :]

@@ -13,7 +13,6 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from wavemesh.geometry.camera import DEFAULT_DISTANCE
 from wavemesh.geometry.camera_tensors import project_points
 from wavemesh.models.multiview_encoder import ViewFeatures
 
@@ -63,16 +62,33 @@ def soft_hull(features: MaskedViews, points: Float[Tensor, "p 3"]) -> Float[Tens
     known, nothing is solid before or behind them.
     """
     batch, views = features.poses.shape[:2]
-    ndc, depth = project_points(points, features.poses.flatten(0, 1).float(), features.intrinsics.flatten(0, 1).float())
-    alpha = sample_maps(features.alpha.flatten(0, 1).float(), ndc, padding="border")[:, 0]
-    alpha = alpha.masked_fill(depth <= 0.0, 1.0)
-    if features.bounds is not None:
-        distance = features.poses.flatten(0, 1)[:, :, 3].float().norm(dim=1, keepdim=True)
-        begin, end = sample_maps(features.bounds.flatten(0, 1).float(), ndc, padding="border").unbind(dim=1)
-        place = depth - distance
-        within = (1.0 + torch.minimum(place - begin, end - place) / BOUND_SOFTNESS).clamp(0.0, 1.0)
-        alpha = torch.minimum(alpha, torch.where(_outside(ndc, depth), 1.0, within))
-    return alpha.unflatten(0, (batch, views)).amin(dim=1)
+    parts = [each.flatten(0, 1).float() for each in (features.alpha, features.poses, features.intrinsics)]
+    bounds = None if features.bounds is None else features.bounds.flatten(0, 1).float()
+    # On a CPU one view after the other, whose many points stay in the cache.
+    size = 1 if points.device.type == "cpu" else batch * views
+    solid = [
+        _solidity(points, *each, None if bounds is None else bounds[place * size : (place + 1) * size])
+        for place, each in enumerate(zip(*(tensor.split(size) for tensor in parts), strict=True))
+    ]
+    return torch.cat(solid).unflatten(0, (batch, views)).amin(dim=1)
+
+
+def _solidity(
+    points: Float[Tensor, "p 3"],
+    alpha: Float[Tensor, "v 1 h w"],
+    poses: Float[Tensor, "v 3 4"],
+    intrinsics: Float[Tensor, "v 3"],
+    bounds: Float[Tensor, "v 2 s s"] | None,
+) -> Float[Tensor, "v p"]:
+    """What each view allows of every point, as `soft_hull` says."""
+    ndc, depth = project_points(points, poses, intrinsics)
+    solid = sample_maps(alpha, ndc, padding="border")[:, 0].masked_fill(depth <= 0.0, 1.0)
+    if bounds is None:
+        return solid
+    begin, end = sample_maps(bounds, ndc, padding="border").unbind(dim=1)
+    place = depth - poses[:, :, 3].norm(dim=1, keepdim=True)
+    within = (1.0 + torch.minimum(place - begin, end - place) / BOUND_SOFTNESS).clamp(0.0, 1.0)
+    return torch.minimum(solid, torch.where(_outside(ndc, depth), 1.0, within))
 
 
 def _outside(ndc: Float[Tensor, "v p 2"], depth: Float[Tensor, "v p"]) -> Bool[Tensor, "v p"]:
@@ -98,7 +114,7 @@ class ProjectiveFeatures(nn.Module):
         super().__init__()
         self.attention = nn.Conv1d(hidden, 1, 1) if pooling == "attention" else None
         self.reduce = nn.Conv2d(map_channels, hidden, 1)
-        # Alpha, inside the frame, depth, and the direction from which the camera sees the point.
+        # Alpha, inside the frame, depth from the origin's plane, and the direction from which the camera sees the point.
         self.geometry = nn.Conv1d(6, hidden, 1)
         self.pool = nn.Conv1d(3 * hidden + 2, out_channels, 1)
 
@@ -111,7 +127,8 @@ class ProjectiveFeatures(nn.Module):
         maps = self.reduce(features.maps.flatten(0, 1)).float()
         alpha = sample_maps(features.alpha.flatten(0, 1).float(), ndc)
         direction = F.normalize(poses[:, :, 3:] - points.T, dim=1)
-        geometry = torch.cat([alpha, inside, (depth - DEFAULT_DISTANCE).unsqueeze(1), direction], dim=1)
+        place = depth - poses[:, :, 3].norm(dim=1, keepdim=True)
+        geometry = torch.cat([alpha, inside, place.unsqueeze(1), direction], dim=1)
         # Channels stay in front of the points until the end, as the sampling returns them.
         per_view = F.silu(sample_maps(maps, ndc) + self.geometry(geometry)) * inside
         per_view, seen = per_view.unflatten(0, (batch, views)), inside.unflatten(0, (batch, views))
