@@ -71,7 +71,7 @@ def test_bounds_hold_what_was_answered_and_reach_beside_the_silhouette() -> None
     poses, intrinsics = (each[None] for each in stack_cameras([Camera(), Camera(90.0, 20.0)]))
     with torch.inference_mode():
         depth, spread = network(images[0], camera_features(poses, intrinsics)[0])
-        near, far = (network.bounds(images, poses, intrinsics, spreads=each)[0] for each in (0.0, 2.0))
+        near, far = (network.of_views(images, poses, intrinsics).bounds(each)[0] for each in (0.0, 2.0))
     inside = (slice(None), slice(5, 11), slice(5, 11))
     assert bool((near[:, 0][inside] <= depth[:, 0][inside] + 1e-6).all())
     assert bool((near[:, 1][inside] >= depth[:, 1][inside] - 1e-6).all())

@@ -46,6 +46,7 @@ class DenoiserConfig:
     time_dim: int = 192
     pooling: Literal["mean", "attention"] = "mean"
     adaptive_norm: bool = True
+    fold: Literal[1, 2] = 1
 
 
 @dataclass
@@ -123,25 +124,30 @@ class CoarseDenoiser(nn.Module):
         # The atoms' displacement is given in finest cells; a coarse cell is four of them wide, a cell of the field two.
         self.shift, self.field_shift = get_bank(bank).atom_shift(2) / 4.0, get_bank(bank).atom_shift(1) / 2.0
         self.project = ProjectiveFeatures(map_channels, config.hidden, config.condition_channels, config.pooling)
-        self.register_buffer("place", grid_points(resolution, self.shift), persistent=False)
-        self.condition_channels = config.condition_channels + HULL_CHANNELS + bands
-        channels = bands + self.condition_channels + 1 + 3
-        self.unet = _unet(config, channels, 2 * bands, context_dim=context_dim, backend=backend)
+        self.fold, self.side = config.fold, resolution // config.fold
+        self.register_buffer("place", grid_points(self.side, self.shift / self.fold), persistent=False)
+        cells = self.fold**3
+        self.condition_channels = config.condition_channels + cells * (HULL_CHANNELS + bands)
+        channels = cells * bands + self.condition_channels + 1 + 3
+        # A folded site has its neighbours beside it already.
+        kernel = 3 if self.fold == 1 else 1
+        self.unet = _unet(
+            config, channels, 2 * cells * bands, context_dim=context_dim, backend=backend, kernel_in=kernel
+        )
 
     def condition(self, features: ViewFeatures) -> Condition:
         """The condition of all cells, from encoded views."""
         batch, n = features.poses.shape[0], self.resolution
         device = features.poses.device
         if self.conditioning == "projective":
-            sampled = self.project(features, grid_points(n, self.shift, device))
+            sampled = self.project(features, grid_points(self.side, self.shift / self.fold, device))
             with torch.no_grad():
-                hull = soft_hull(features, grid_points(2 * n, self.field_shift, device)).view(batch, *(2 * n,) * 3)
-                bands = self.hull_bands(hull).flatten(2).transpose(1, 2)
-            cells = hull.reshape(batch, n, 2, n, 2, n, 2).permute(0, 1, 3, 5, 2, 4, 6)
-            parts = [sampled, cells.reshape(batch, n**3, HULL_CHANNELS) * 2.0 - 1.0, bands]
+                hull = soft_hull(features, grid_points(2 * n, self.field_shift, device)).view(batch, 1, *(2 * n,) * 3)
+                bands = fold_cells(self.hull_bands(hull[:, 0]), self.fold)
+            parts = [sampled, fold_cells(hull, 2 * self.fold) * 2.0 - 1.0, bands]
             sites = torch.cat([part.to(sampled.dtype) for part in parts], dim=-1).flatten(0, 1)
         else:
-            sites = features.global_features.new_zeros(batch * n**3, self.condition_channels)
+            sites = features.global_features.new_zeros(batch * self.side**3, self.condition_channels)
         return Condition(sites, features.tokens, features.poses.new_ones(batch))
 
     def hull_bands(self, hull: Float[Tensor, "b x y z"]) -> Float[Tensor, "b c x2 y2 z2"]:
@@ -155,23 +161,36 @@ class CoarseDenoiser(nn.Module):
 
     def forward(self, x_t: Float[Tensor, "b c x y z"], t: Tensor, condition: Condition) -> Float[Tensor, "b c x y z"]:
         """The raw prediction for noisy bands at timesteps t (B,)."""
-        batch, n = len(x_t), self.resolution
+        batch, m = len(x_t), self.side
         keep = condition.keep.to(condition.sites.dtype)
-        noisy = signal_part(x_t, t, self.signal).permute(0, 2, 3, 4, 1).reshape(batch, n**3, self.bands)
-        sites = condition.sites.view(batch, n**3, -1) * keep[:, None, None]
-        hull = sites[..., -self.bands :]
-        flag = keep[:, None, None].expand(batch, n**3, 1)
+        noisy = fold_cells(signal_part(x_t, t, self.signal), self.fold)
+        sites = condition.sites.view(batch, m**3, -1) * keep[:, None, None]
+        known, hull = sites.tensor_split([sites.shape[-1] - noisy.shape[-1]], dim=-1)
+        flag = keep[:, None, None].expand(batch, m**3, 1)
         place = self.place.to(sites.dtype).expand(batch, -1, -1)
         # At a surface the hull's bands are ten times as large as everything else that the network looks at.
-        inputs = [noisy.to(sites.dtype), sites[..., : -self.bands], torch.asinh(hull), flag, place]
-        tokens = torch.cat(inputs, dim=-1).flatten(0, 1)
-        grid = SparseTensor.full(batch, (n, n, n), tokens)
+        tokens = torch.cat([noisy.to(sites.dtype), known, torch.asinh(hull), flag, place], dim=-1).flatten(0, 1)
+        grid = SparseTensor.full(batch, (m, m, m), tokens)
         context = condition.context * keep[:, None, None].to(condition.context.dtype)
-        output = self.unet(grid, t, context).features.view(batch, n**3, 2 * self.bands) * OUTPUT_SCALE
+        output = self.unet(grid, t, context).features.view(batch, m**3, self.fold**3, 2 * self.bands) * OUTPUT_SCALE
         correction, trust = output.chunk(2, dim=-1)
         # The network says of each cell how far to believe the hull.
-        out = correction + self.hull_share * hull * torch.sigmoid(trust)
-        return out.view(batch, n, n, n, self.bands).permute(0, 4, 1, 2, 3).float()
+        out = correction + self.hull_share * hull.unflatten(-1, (-1, self.bands)) * torch.sigmoid(trust)
+        return unfold_cells(out.flatten(2), self.fold, self.side).float()
+
+
+def fold_cells(grid: Float[Tensor, "b c x y z"], fold: int) -> Float[Tensor, "b m d"]:
+    """The cells of every block of fold^3 cells side by side: one row of fold^3 * c channels per block."""
+    batch, channels, n = grid.shape[:3]
+    m = n // fold
+    cells = grid.reshape(batch, channels, m, fold, m, fold, m, fold).permute(0, 2, 4, 6, 3, 5, 7, 1)
+    return cells.reshape(batch, m**3, fold**3 * channels)
+
+
+def unfold_cells(rows: Float[Tensor, "b m d"], fold: int, side: int) -> Float[Tensor, "b c x y z"]:
+    """The inverse of `fold_cells`; side: blocks along each axis."""
+    cells = rows.view(len(rows), side, side, side, fold, fold, fold, -1).permute(0, 7, 1, 4, 2, 5, 3, 6)
+    return cells.reshape(len(rows), -1, *(fold * side,) * 3)
 
 
 class DetailDenoiser(nn.Module):

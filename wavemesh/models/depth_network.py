@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
@@ -24,9 +25,11 @@ from wavemesh.models.blocks import resize_images
 from wavemesh.models.multiview_encoder import ResidualConv, TokenBlock
 
 CAMERA_FEATURES = 5
+DEPTH_CHANNELS = 4  # of `PosedDepths.maps`
 SPREADS = 1.0  # how far bounds keep from the answers
 _REACH = 4  # pixels beside a silhouette that know its bounds
 _UNBOUNDED = 4.0
+_LOG_SPREAD = 4.0  # brings logarithms of spreads to order one
 _LEAST_SCALE = 0.004  # world units: a quarter of a cell of the finest grid
 
 
@@ -38,6 +41,33 @@ class Depths(NamedTuple):
 
     depth: Tensor
     spread: Tensor
+
+
+class PosedDepths(NamedTuple):
+    """Depths and their spread (B, N, 2, s, s) of N views of each object, and their silhouettes (B, N, 1, s, s)."""
+
+    depth: Tensor
+    spread: Tensor
+    alpha: Tensor
+
+    def maps(self, side: int) -> Float[Tensor, "b n 4 side side"]:
+        """Depths and the logarithms of their spreads as maps of side^2 pixels, zero outside the silhouettes."""
+        known = torch.cat([self.depth, self.spread.log() / _LOG_SPREAD], dim=2).flatten(0, 1)
+        alpha = self.alpha.flatten(0, 1).to(known.dtype)
+        weighted = F.adaptive_avg_pool2d(torch.cat([known * alpha, alpha], dim=1), side)
+        # Mixed pixels at the border are those of the object.
+        maps = weighted[:, :-1] / weighted[:, -1:].clamp_min(0.1)
+        return maps.unflatten(0, self.depth.shape[:2])
+
+    def bounds(self, spreads: float = SPREADS) -> Float[Tensor, "b n 2 s s"]:
+        """Where the object surely begins and ends behind each pixel: the answers, so many spreads further apart.
+
+        Beside the silhouette the bounds are those of its border.
+        """
+        sides = self.spread.new_tensor([-1.0, 1.0])[:, None, None]
+        begin_end = (self.depth + self.spread * sides * spreads).flatten(0, 1)
+        extremes = _spread_outwards(begin_end * sides, self.alpha.flatten(0, 1) > 0.5)
+        return (extremes * sides).unflatten(0, self.depth.shape[:2])
 
 
 @dataclass(frozen=True)
@@ -86,32 +116,25 @@ class DepthNetwork(nn.Module):
             tokens = attention(tokens)
         x = tokens.transpose(1, 2).reshape(x.shape)
         for level in reversed(range(len(self.decoder))):
-            x = nn.functional.interpolate(self.up[level](x), scale_factor=2.0, mode="nearest") + skips[level]
+            x = F.interpolate(self.up[level](x), scale_factor=2.0, mode="nearest") + skips[level]
             x = self.decoder[level](x)
         depth, spread = self.answer(x).float().chunk(2, dim=1)
         front, thickness = depth.unbind(dim=1)
         # The back lies behind the front.
-        back = front + nn.functional.softplus(thickness)
+        back = front + F.softplus(thickness)
         return Depths(torch.stack([front, back], dim=1), spread.clamp(-8.0, 3.0).exp() + _LEAST_SCALE)
 
-    def bounds(
+    def of_views(
         self,
         images: Float[Tensor, "b n 4 h w"],
         poses: Float[Tensor, "b n 3 4"],
         intrinsics: Float[Tensor, "b n 3"],
-        spreads: float = SPREADS,
-    ) -> Float[Tensor, "b n 2 s s"]:
-        """Where the object surely begins and ends behind each pixel: the answers, so many spreads further apart.
-
-        Beside the silhouette the bounds are those of its border.
-        """
-        shape = images.shape[:2]
+    ) -> PosedDepths:
+        """What the network answers for posed views, for the projective conditioning."""
         flat = images.flatten(0, 1)
-        depth, spread = self(flat, camera_features(poses, intrinsics).flatten(0, 1))
-        begin, end = (depth + spread * spread.new_tensor([-spreads, spreads])[:, None, None]).unbind(dim=1)
-        alpha = resize_images(flat[:, 3:], depth.shape[-1])[:, 0]
-        extremes = _spread_outwards(torch.stack([-begin, end], dim=1), alpha.unsqueeze(1) > 0.5)
-        return (extremes * extremes.new_tensor([-1.0, 1.0])[:, None, None]).unflatten(0, shape)
+        answer = self(flat, camera_features(poses, intrinsics).flatten(0, 1))
+        alpha = resize_images(flat[:, 3:], answer.depth.shape[-1])
+        return PosedDepths(*(part.unflatten(0, images.shape[:2]) for part in (*answer, alpha)))
 
     def save(self, folder: str | Path) -> None:
         """Write configuration, fp16 weights and manifest."""
@@ -139,7 +162,7 @@ def camera_features(poses: Float[Tensor, "*b 3 4"], intrinsics: Float[Tensor, "*
 def _spread_outwards(maps: Float[Tensor, "b 2 s s"], known: Bool[Tensor, "b 1 s s"]) -> Float[Tensor, "b 2 s s"]:
     """The largest value around each known pixel, and beside the known ones the largest of the nearest of them."""
     values = maps.masked_fill(~known, -torch.inf)
-    values = nn.functional.max_pool2d(values, 3, stride=1, padding=1)
+    values = F.max_pool2d(values, 3, stride=1, padding=1)
     for _ in range(_REACH - 1):
-        values = torch.where(values.isfinite(), values, nn.functional.max_pool2d(values, 3, stride=1, padding=1))
+        values = torch.where(values.isfinite(), values, F.max_pool2d(values, 3, stride=1, padding=1))
     return values.nan_to_num(neginf=_UNBOUNDED)

@@ -21,7 +21,7 @@ from wavemesh.diffusion import GaussianDiffusion
 from wavemesh.errors import InputError
 from wavemesh.geometry.frame import TRUNCATION
 from wavemesh.models.denoiser import CoarseDenoiser, DenoiserConfig, DetailDenoiser
-from wavemesh.models.depth_network import DepthConfig, DepthNetwork
+from wavemesh.models.depth_network import DEPTH_CHANNELS, DepthConfig, DepthNetwork
 from wavemesh.models.multiview_encoder import MultiViewEncoder, ViewFeatures
 from wavemesh.models.silhouettes import Silhouettes
 from wavemesh.wavelets.sparse import active_sites, scatter_sites
@@ -78,7 +78,8 @@ class WaveMeshConfig:
     coarse_scale, detail_scale: root mean squares of the bands over the training set, in the wavelets' units; that of
     the approximation is counted from `empty`.
     active_threshold: sites are also active where the coarse field is closer to the surface than this, world units.
-    depth: a network whose bounds carve the visual hull; None: silhouettes alone do.
+    depth: a network whose answers are seen beside the encoder's maps, and whose bounds carve the visual hull; None:
+    silhouettes alone do.
     """
 
     resolution: int = 128
@@ -128,7 +129,7 @@ class WaveMeshModel(nn.Module):
         self.depth = None if config.depth is None else DepthNetwork(config.depth)
         self.diffusion = GaussianDiffusion(**vars(config.diffusion))
         shared: dict[str, Any] = {
-            "map_channels": config.encoder.map_channels,
+            "map_channels": config.encoder.map_channels + (0 if config.depth is None else DEPTH_CHANNELS),
             "context_dim": config.encoder.feature_dim,
             "truncation": config.truncation,
             "signal": self.diffusion.schedule.signal,
@@ -154,7 +155,10 @@ class WaveMeshModel(nn.Module):
         features = self.encoder.encode(images, poses, intrinsics)
         if self.depth is not None:
             with torch.no_grad():
-                features.bounds = self.depth.bounds(images, poses, intrinsics)
+                depths = self.depth.of_views(images, poses, intrinsics)
+                maps = depths.maps(features.maps.shape[-1]).to(features.maps.dtype)
+            features.maps = torch.cat([features.maps, maps], dim=2)
+            features.bounds = depths.bounds()
         return features
 
     def analyse(self, sdf: Float[Tensor, "b n n n"]) -> tuple[Float[Tensor, "b 8 m m m"], Float[Tensor, "b 7 k k k"]]:

@@ -33,7 +33,7 @@ class WaveMeshUNet(nn.Module):
 
     blocks_per_level counts for both sides unless decoder_blocks, from the lowest level to the finest, says otherwise.
     adaptive_norm: time, context and level scale, shift and gate every block; without it they are only added to the
-    features at the finest level, once, and the norms are plain ones.
+    features at the finest level, once, and the norms are plain ones. kernel_in: of the first convolution.
     """
 
     def __init__(
@@ -51,6 +51,7 @@ class WaveMeshUNet(nn.Module):
         backend: str = "auto",
         decoder_blocks: Sequence[int] | None = None,
         adaptive_norm: bool = True,
+        kernel_in: int = 3,
     ) -> None:
         super().__init__()
         depth = len(encoder_channels)
@@ -77,7 +78,7 @@ class WaveMeshUNet(nn.Module):
             self.level_embedding = nn.Embedding(num_levels, time_emb_dim)
 
         wide, narrow = list(encoder_channels), list(decoder_channels)
-        self.conv_in = SubmanifoldConv3d(in_channels, wide[0], backend=backend)
+        self.conv_in = SubmanifoldConv3d(in_channels, wide[0], kernel_in, backend)
         self.condition_in = None if adaptive_norm else nn.Linear(time_emb_dim, wide[0])
         self.encoder = nn.ModuleList(
             nn.ModuleList(block(c) for _ in range(n)) for c, n in zip(wide, blocks, strict=True)
