@@ -114,7 +114,7 @@ class ProjectiveFeatures(nn.Module):
         super().__init__()
         self.attention = nn.Conv1d(hidden, 1, 1) if pooling == "attention" else None
         self.reduce = nn.Conv2d(map_channels, hidden, 1)
-        # Alpha, inside the frame, depth from the origin's plane, and the direction from which the camera sees the point.
+        # Alpha, inside the frame, depth from the origin's plane, and the direction in which the camera sees the point.
         self.geometry = nn.Conv1d(6, hidden, 1)
         self.pool = nn.Conv1d(3 * hidden + 2, out_channels, 1)
 
