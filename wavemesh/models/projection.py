@@ -62,14 +62,17 @@ def soft_hull(features: MaskedViews, points: Float[Tensor, "p 3"]) -> Float[Tens
     known, nothing is solid before or behind them.
     """
     batch, views = features.poses.shape[:2]
-    parts = [each.flatten(0, 1).float() for each in (features.alpha, features.poses, features.intrinsics)]
+    alpha, poses, intrinsics = (
+        each.flatten(0, 1).float() for each in (features.alpha, features.poses, features.intrinsics)
+    )
     bounds = None if features.bounds is None else features.bounds.flatten(0, 1).float()
     # On a CPU one view after the other, whose many points stay in the cache.
-    size = 1 if points.device.type == "cpu" else batch * views
-    solid = [
-        _solidity(points, *each, None if bounds is None else bounds[place * size : (place + 1) * size])
-        for place, each in enumerate(zip(*(tensor.split(size) for tensor in parts), strict=True))
-    ]
+    size = 1 if points.device.type == "cpu" else len(poses)
+    solid = []
+    for start in range(0, len(poses), size):
+        some = slice(start, start + size)
+        between = None if bounds is None else bounds[some]
+        solid.append(_solidity(points, alpha[some], poses[some], intrinsics[some], between))
     return torch.cat(solid).unflatten(0, (batch, views)).amin(dim=1)
 
 
