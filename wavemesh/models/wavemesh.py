@@ -7,7 +7,7 @@ Training (`training/wavemesh.py`) and sampling (`pipelines/wavemesh.py`) both go
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -177,8 +177,8 @@ class WaveMeshModel(nn.Module):
         return idwt3d(unscaled[:, :1] + self.config.empty, unscaled[:, 1:], self.config.bank)
 
     def silhouettes(self, features: ViewFeatures) -> Silhouettes:
-        """What the views of a single object prove about its coarse field."""
-        return Silhouettes(features, 2 * self.coarse.resolution, self.config.truncation, self.coarse.field_shift)
+        """What the views of a single object prove about its coarse field; bounds of estimated depths are no proof."""
+        return Silhouettes(replace(features, bounds=None), 2 * self.coarse.resolution, self.config.truncation, self.coarse.field_shift)
 
     def consistent_bands(
         self, bands: Float[Tensor, "b 8 m m m"], *silhouettes: Silhouettes
