@@ -124,6 +124,22 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, PrepareReport]:
     return out, prepare(folder, out, split="test", **TINY)
 
 
+def test_several_sources_make_one_data_set(tmp_path: Path) -> None:
+    write(tmp_path / "boxes", {"long.obj": box_obj((4, 2, 1))})
+    ball = trimesh.creation.icosphere(2).export(file_type="glb")
+    write(tmp_path / "balls", {"ball.glb": ball, "metadata.csv": b"file_name,split,licence\nball.glb,val,CC0\n"})
+    sources = [tmp_path / "boxes", tmp_path / "balls"]
+    out = tmp_path / "set"
+    report = prepare(sources, out, **TINY)
+    assert sum(report.splits.values()) == 2
+    assert report.splits["val"] >= 1
+    index = {entry["name"]: entry for entry in json.loads((out / "index.json").read_text())}
+    assert index.keys() == {"long", "ball"}
+    assert (index["ball"]["split"], index["ball"]["licence"]) == ("val", "CC0")
+    with pytest.raises(InputError, match=r"Two models have the key 'boxes_long.*boxes"):
+        prepare([sources[0], sources[0]], tmp_path / "twice", **TINY)
+
+
 def test_odd_files_are_prepared_or_rejected_with_a_reason(odd: tuple[Path, PrepareReport]) -> None:
     out, report = odd
     assert report.splits == {"train": 0, "val": 0, "test": 2}

@@ -1,9 +1,9 @@
 """A data set for training from meshes: signed distance grids and pictures of every model, in shards.
 
-The source is a folder (or zip) of meshes - GLB, glTF, OBJ, PLY, STL, OFF - or of .sh3f furniture libraries. Without one
-the Debian package sweethome3d-furniture is used, or fetched with apt-get. Sub-folders are categories. A table
-metadata.csv in the folder may give each file_name a name, category, licence, creator, source, up axis and split. A run
-that was stopped goes on where it was; rejected.json lists what could not be used, and why.
+A source is a folder (or zip) of meshes - GLB, glTF, OBJ, PLY, STL, OFF - or of .sh3f furniture libraries. Several make
+one data set. Without one the Debian package sweethome3d-furniture is used, or fetched with apt-get. Sub-folders are
+categories. A table metadata.csv in the folder may give each file_name a name, category, licence, creator, source, up
+axis and split. A run that was stopped goes on where it was; rejected.json lists what could not be used, and why.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ EXAMPLE = """examples, about a minute on a CPU each:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument("source", type=Path, nargs="?", help="a folder or zip of meshes or .sh3f files")
+    parser.add_argument("source", type=Path, nargs="*", help="folders or zips of meshes or .sh3f files")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="where the data set goes")
     parser.add_argument("--format", choices=tuple(FORMATS), help="what the source is (default: seen from its layout)")
     parser.add_argument("--up", choices=tuple(UPRIGHT), help="the axis of the meshes that points up (default y)")
@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> None:
     from wavemesh.data.prepare import prepare
 
     report = prepare(
-        args.source,
+        args.source or None,
         args.output,
         num_views=args.views,
         image_size=args.size,

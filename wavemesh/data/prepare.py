@@ -12,7 +12,7 @@ import io
 import json
 import logging
 import tarfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -45,7 +45,7 @@ class PrepareReport:
 
 
 def prepare(
-    source: str | Path | None,
+    source: str | Path | Sequence[str | Path] | None,
     out_dir: str | Path,
     num_views: int = 20,
     image_size: int = 128,
@@ -59,11 +59,12 @@ def prepare(
     up: str | None = None,
     split: str | None = None,
 ) -> PrepareReport:
-    """Prepares the models of `source` (see `formats.read_models`, also for format_name and up) and reports counts.
+    """Prepares the models of `source`, one or several (see `formats.read_models`, also for format_name and up).
 
     limit: only so many models, spread over the source. backend: "processes" (joblib's own), "threads", "ray" or "dask".
     split: the one that all models go to; None: as the source says, or 80 / 10 / 10 by their keys.
-    Raises InputError for a missing source, an unknown backend or split, and an out_dir with other settings.
+    Reports counts. Raises InputError for a missing source, two models of one key, an unknown backend or split, and an
+    out_dir with other settings.
     """
     if backend not in BACKENDS:
         raise InputError(f"The backend must be one of {', '.join(BACKENDS)}, not {backend!r}.")
@@ -73,13 +74,27 @@ def prepare(
         raise InputError(f"The split must be one of {', '.join(SPLITS)}, not {split!r}.")
     settings = SampleSettings(num_views, image_size, resolution)
     out_dir = Path(out_dir)
-    models = read_models(source, out_dir, format_name, up)
+    sources = [source] if source is None or isinstance(source, str | Path) else list(source)
+    models = _all_models(sources, out_dir, format_name, up)
     out_dir.mkdir(parents=True, exist_ok=True)
     _check_settings(out_dir, asdict(settings) if up is None else {**asdict(settings), "up": up})
     if limit is not None and limit < len(models):
         models = [models[int(index)] for index in np.linspace(0, len(models) - 1, limit)]
     _prepare_all(models, out_dir / "models", settings, workers, backend, progress)
     return write_shards(out_dir, models, split)
+
+
+def _all_models(
+    sources: Sequence[str | Path | None], out_dir: Path, format_name: str | None, up: str | None
+) -> list[SourceModel]:
+    models: dict[str, SourceModel] = {}
+    for number, source in enumerate(sources):
+        work = out_dir / f"source-{number}" if number else out_dir
+        for model in read_models(source, work, format_name, up):
+            if model.key in models:
+                raise InputError(f"Two models have the key {model.key!r}, the second one in {source}.")
+            models[model.key] = model
+    return list(models.values())
 
 
 def _check_settings(out_dir: Path, settings: dict[str, object]) -> None:

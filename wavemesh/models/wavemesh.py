@@ -178,7 +178,9 @@ class WaveMeshModel(nn.Module):
 
     def silhouettes(self, features: ViewFeatures) -> Silhouettes:
         """What the views of a single object prove about its coarse field; bounds of estimated depths are no proof."""
-        return Silhouettes(replace(features, bounds=None), 2 * self.coarse.resolution, self.config.truncation, self.coarse.field_shift)
+        return Silhouettes(
+            replace(features, bounds=None), 2 * self.coarse.resolution, self.config.truncation, self.coarse.field_shift
+        )
 
     def consistent_bands(
         self, bands: Float[Tensor, "b 8 m m m"], *silhouettes: Silhouettes
