@@ -86,6 +86,27 @@ def test_simplify_keeps_the_shape() -> None:
     assert smaller.is_watertight
 
 
+def test_simplify_keeps_a_solid_of_thin_parts_closed() -> None:
+    x, y, z = grid(96)
+    legs = np.minimum.reduce([np.hypot(x - a, z - b) for a in (-0.6, 0.6) for b in (-0.6, 0.6)]) - 0.035
+    legs = np.maximum(legs, np.abs(y) - 0.8)
+    top = np.maximum(np.maximum(np.abs(x), np.abs(z)) - 0.8, np.abs(y - 0.8) - 0.03)
+    mesh = sdf_to_mesh(np.minimum(legs, top).clip(-0.09, 0.09).astype(np.float32))
+    smaller = simplify(mesh, len(mesh.faces) // 6)
+    assert len(mesh.faces) // 7 <= len(smaller.faces) <= len(mesh.faces) // 6
+    assert smaller.is_watertight
+    assert smaller.is_winding_consistent
+    assert smaller.volume == pytest.approx(mesh.volume, rel=0.03)
+
+
+def test_what_is_no_solid_is_simplified_too() -> None:
+    sheet = trimesh.creation.icosphere(subdivisions=4, radius=0.8)
+    sheet.update_faces(sheet.triangles_center[:, 2] > 0.0)
+    assert 200 <= len(simplify(sheet, 300).faces) <= 310
+    fin = trimesh.Trimesh(sheet.vertices, np.concatenate([sheet.faces, sheet.faces[:40, ::-1]]), process=False)
+    assert 200 <= len(simplify(fin, 300).faces) <= 310
+
+
 def test_simplify_leaves_small_meshes_alone_and_refuses_nonsense() -> None:
     mesh = trimesh.creation.box()
     assert simplify(mesh, 12) is mesh
