@@ -14,7 +14,7 @@ import trimesh
 
 from wavemesh.errors import InputError
 from wavemesh.geometry.baking import bake_texture
-from wavemesh.geometry.export import MESH_SUFFIXES, mesh_bytes, mesh_files
+from wavemesh.geometry.export import mesh_bytes, mesh_files
 from wavemesh.geometry.mesh import load_mesh
 from wavemesh.rendering.appearance import Appearance
 
@@ -74,7 +74,7 @@ def test_a_glb_read_back_has_the_colours_that_were_written(tmp_path: Path) -> No
         np.testing.assert_allclose(colours, srgb, atol=4.0)  # eight bits of linear light are few in the dark
 
 
-@pytest.mark.parametrize("suffix", MESH_SUFFIXES)
+@pytest.mark.parametrize("suffix", [".glb", ".obj", ".ply"])
 def test_every_format_keeps_the_shape(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"ball{suffix}"
     path.write_bytes(mesh_bytes(ball(), suffix.upper()))
@@ -83,6 +83,29 @@ def test_every_format_keeps_the_shape(suffix: str, tmp_path: Path) -> None:
     assert len(read.faces) == len(ball().faces)
     if suffix in (".obj", ".ply"):
         np.testing.assert_array_equal(np.asarray(read.visual.vertex_colors)[0], (188, 20, 255, 255))
+
+
+@pytest.mark.parametrize("suffix", [".stl", ".3mf", ".usdz"])
+def test_a_file_with_a_size_holds_the_shape_in_it(suffix: str) -> None:
+    small, large = (mesh_bytes(ball(), suffix, size_mm=size) for size in (50.0, 200.0))
+    assert mesh_bytes(ball(), suffix, size_mm=50.0) == small
+    assert small != large
+    assert mesh_bytes(ball(), suffix) == mesh_bytes(ball(), suffix, size_mm=500.0 if suffix == ".usdz" else 100.0)
+
+
+def test_faces_without_area_have_a_normal() -> None:
+    mesh = ball()
+    needle = np.array([[0, 0, 0], [0, 0, 0.1], [0, 0, 0.2]])
+    vertices = np.concatenate([mesh.vertices, needle])
+    faces = np.concatenate([mesh.faces, [np.arange(3) + len(mesh.vertices)]])
+    _, attributes = read_glb(mesh_bytes(trimesh.Trimesh(vertices, faces, process=False), ".glb"))
+    np.testing.assert_allclose(np.linalg.norm(attributes["NORMAL"], axis=1), 1.0, atol=1e-3)
+
+
+def test_the_object_in_a_glb_has_the_name_of_the_file() -> None:
+    tree, _ = read_glb(mesh_files(ball(), "my chair.glb")["my chair.glb"])
+    assert tree["meshes"][0]["name"] == "my chair"
+    assert "my chair" in {node.get("name") for node in tree["nodes"]}
 
 
 def test_what_is_no_mesh_file_is_refused() -> None:

@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import trimesh
 from PIL import Image
 
 from wavemesh.errors import InputError
 from wavemesh.geometry.camera import Camera
+from wavemesh.geometry.export import mesh_bytes
 from wavemesh.geometry.mesh import facing
 from wavemesh.models.wavemesh import WaveMeshModel
 from wavemesh.pipelines import StepReport, TriplanePipeline, View, WaveMeshPipeline
@@ -76,6 +78,22 @@ def test_same_seed_same_mesh(tiny_pipeline: WaveMeshPipeline, ellipse: Image.Ima
     )
     assert np.array_equal(first, second)
     assert not np.array_equal(first, other)
+
+
+def test_a_result_is_saved_as_page_and_command_write_it(
+    tiny_pipeline: WaveMeshPipeline, ellipse: Image.Image, tmp_path: Path
+) -> None:
+    out = tiny_pipeline([ellipse], 1)
+    shown = facing(out.mesh, out.front_deg)
+    path = out.save(tmp_path / "new" / "my ball.glb")
+    assert path.read_bytes() == mesh_bytes(shown, ".glb", "my ball")
+    printed = trimesh.load_mesh(out.save(str(tmp_path / "ball.stl"), 60.0))
+    assert printed.extents.max() == pytest.approx(60.0, rel=1e-4)
+    with pytest.raises(InputError, match=r"'\.fbx'"):
+        out.save(tmp_path / "ball.fbx")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot be written"):
+        out.save(tmp_path / "file" / "ball.glb")
 
 
 def test_cameras_are_estimated_without_one(tiny_pipeline: WaveMeshPipeline, ellipse: Image.Image) -> None:

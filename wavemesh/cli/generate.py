@@ -72,6 +72,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="vertex",
         help="colours of the vertices, or a picture for programs that ignore those (.glb and .obj)",
     )
+    parser.add_argument(
+        "--size", type=number, metavar="MM", help="longest side in .stl and .3mf (default 100) and .usdz (default 500)"
+    )
     add_device(parser)
     parser.add_argument("--report", type=Path, metavar="JSON", help="write settings, timings and sizes to this file")
     parser.add_argument("--bundle", type=Path, metavar="ZIP", help="write the whole run, which `replay` makes again")
@@ -79,7 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Write the mesh, and report and bundle if asked for."""
-    check_mesh_path(args.output)
+    check_mesh_path(args.output, args.size)
     settings = settings_from(args, args.method)
     if args.mask is not None and len(args.mask) != len(args.images):
         raise InputError(f"--mask needs one file for each of the {len(args.images)} pictures, not {len(args.mask)}.")
@@ -114,7 +117,7 @@ def run(args: argparse.Namespace) -> None:
     )
     mesh = facing(out.baked() if args.texture == "baked" else out.mesh, out.front_deg)
     elapsed = time.perf_counter() - started
-    write_mesh(args.output, mesh)
+    write_mesh(args.output, mesh, args.size)
     sys.stderr.writelines(f"{note}\n" for note in out.notes)
     if args.report is not None:
         write_json(args.report, _report(args, out, mesh, elapsed))

@@ -11,16 +11,28 @@ from typing import TYPE_CHECKING, Any
 
 from wavemesh import files
 from wavemesh.errors import InputError
-from wavemesh.geometry.export import MESH_SUFFIXES, TEXTURE_SUFFIXES, mesh_files, side_files
+from wavemesh.geometry.export import (
+    MESH_SUFFIXES,
+    SIZED_SUFFIXES,
+    TEXTURE_SUFFIXES,
+    check_size,
+    mesh_files,
+    side_files,
+)
 
 if TYPE_CHECKING:
     import trimesh
 
 
-def check_mesh_path(path: Path) -> None:
-    """Raise InputError if a mesh cannot be written to the path."""
-    if path.suffix.lower() not in MESH_SUFFIXES:
+def check_mesh_path(path: Path, size_mm: float | None = None) -> None:
+    """Raise InputError if a mesh cannot be written to the path, or not with its longest side of that size."""
+    suffix = path.suffix.lower()
+    if suffix not in MESH_SUFFIXES:
         raise InputError(f"The output must end in one of {', '.join(MESH_SUFFIXES)}, not {str(path)!r}.")
+    if size_mm is not None:
+        if suffix not in SIZED_SUFFIXES:
+            raise InputError(f"A {suffix} file has no size: choose one for {', '.join(SIZED_SUFFIXES)}.")
+        check_size(size_mm)
     check_writable(path)
 
 
@@ -69,9 +81,9 @@ def write_json(path: Path, data: Any) -> None:
     write_bytes(path, (json.dumps(_plain(data), indent=2, allow_nan=False) + "\n").encode())
 
 
-def write_mesh(path: Path, mesh: trimesh.Trimesh) -> None:
+def write_mesh(path: Path, mesh: trimesh.Trimesh, size_mm: float | None = None) -> None:
     """Write the mesh in the format that the suffix names; a textured .obj with its material and picture beside it."""
-    write_files({path.parent / name: content for name, content in mesh_files(mesh, path.name).items()})
+    write_files({path.parent / name: content for name, content in mesh_files(mesh, path.name, size_mm).items()})
 
 
 def fill_table(path: Path, name: str, markdown: str) -> None:

@@ -22,7 +22,7 @@ EXAMPLE = """example, a few seconds on a CPU:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="the .zip file of a run")
-    parser.add_argument("-o", "--output", type=Path, metavar="OUT", help="write the new mesh: .glb .obj .ply .stl")
+    parser.add_argument("-o", "--output", type=Path, metavar="OUT", help="write the new mesh")
     add_device(parser)
 
 

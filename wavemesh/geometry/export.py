@@ -14,12 +14,14 @@ from wavemesh.geometry.colour import to_linear
 if TYPE_CHECKING:
     import trimesh
 
-MESH_SUFFIXES = (".glb", ".obj", ".ply", ".stl")
+MESH_SUFFIXES = (".glb", ".obj", ".ply", ".stl", ".3mf", ".usdz")
+SIZED_SUFFIXES = (".stl", ".3mf", ".usdz")  # whose longest side may be chosen
+SMALLEST_MM, LARGEST_MM = 1.0, 10_000.0
 TEXTURE_SUFFIXES = (".glb", ".obj")
 _UINT16, _UINT32 = 5123, 5125  # as glTF numbers them
 
 
-def mesh_files(mesh: trimesh.Trimesh, name: str) -> dict[str, bytes]:
+def mesh_files(mesh: trimesh.Trimesh, name: str, size_mm: float | None = None) -> dict[str, bytes]:
     """The contents of the files that make up a mesh, by their names: that called `name` is the last one.
 
     An .obj with a texture refers to a material file, and that to a picture; any other mesh is a single file. See
@@ -27,7 +29,7 @@ def mesh_files(mesh: trimesh.Trimesh, name: str) -> dict[str, bytes]:
     """
     stem, _, suffix = name.rpartition(".")
     if suffix.lower() != "obj" or mesh.visual.kind != "texture":
-        return {name: mesh_bytes(mesh, f".{suffix}")}
+        return {name: mesh_bytes(mesh, f".{suffix}", stem, size_mm)}
     from trimesh.exchange.obj import export_obj
 
     material, picture = side_files(name)
@@ -47,37 +49,61 @@ def side_files(name: str) -> tuple[str, str]:
     return f"{stem}.mtl", f"{stem}_texture.png"
 
 
-def mesh_bytes(mesh: trimesh.Trimesh, suffix: str) -> bytes:
+def check_size(size_mm: float) -> None:
+    """Raise InputError for a longest side that no file is written with."""
+    if not SMALLEST_MM <= size_mm <= LARGEST_MM:
+        raise InputError(f"The longest side must be from {SMALLEST_MM:g} to {LARGEST_MM:,.0f} mm, not {size_mm:g}.")
+
+
+def mesh_bytes(mesh: trimesh.Trimesh, suffix: str, name: str = "mesh", size_mm: float | None = None) -> bytes:
     """The content of a file with this suffix; only STL loses the colours.
 
-    GLB gets vertex normals, without which a viewer shows every facet, colours in linear light, and a matt material.
-    Raises InputError for a suffix that is not among MESH_SUFFIXES and for a mesh without faces.
+    GLB gets vertex normals, without which a viewer shows every facet, colours in linear light, and a matt material. STL
+    and 3MF stand upright in millimetres. size_mm: longest side in files that have a size (SIZED_SUFFIXES); None: 100 mm
+    to print, half a metre in the room. name: of the object within the file.
+    Raises InputError for a suffix that is not among MESH_SUFFIXES, a size out of range and a mesh without faces.
     """
     suffix = suffix.lower()
     if suffix not in MESH_SUFFIXES:
         raise InputError(f"A mesh file ends in one of {', '.join(MESH_SUFFIXES)}, not {suffix!r}.")
     if len(mesh.faces) == 0:
         raise InputError("The mesh has no faces.")
+    if size_mm is not None:
+        check_size(size_mm)
     if suffix == ".glb":
-        content = _in_linear_light(mesh).export(
-            file_type="glb", include_normals=True, tree_postprocessor=_matt, buffer_postprocessor=_short_indices
-        )
+        content = _glb(mesh, name)
+    elif suffix == ".usdz":
+        from wavemesh.geometry.usdz import ROOM_M, usdz
+
+        content = usdz(mesh, name, ROOM_M if size_mm is None else size_mm / 1000.0)
+    elif suffix in SIZED_SUFFIXES:
+        from wavemesh.geometry.printing import PRINT_MM, for_printing, three_mf
+
+        upright = for_printing(mesh, PRINT_MM if size_mm is None else size_mm)
+        content = three_mf(upright, name) if suffix == ".3mf" else upright.export(file_type="stl")
     else:
         content = mesh.export(file_type=suffix[1:])
     return content.encode() if isinstance(content, str) else content
 
 
-def _in_linear_light(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
-    """The mesh with its vertex colours in linear light, as glTF wants them; trimesh writes them as they are."""
-    if mesh.visual.kind != "vertex":
-        return mesh
+def _glb(mesh: trimesh.Trimesh, name: str) -> bytes:
     import numpy as np
     import trimesh
 
-    colours = np.array(mesh.visual.vertex_colors)
-    colours[:, :3] = np.round(to_linear(colours[:, :3] / 255.0) * 255.0)
-    return trimesh.Trimesh(
-        mesh.vertices, mesh.faces, vertex_normals=mesh.vertex_normals, vertex_colors=colours, process=False
+    visual = mesh.visual.copy()
+    if visual.kind == "vertex":
+        # In linear light, as glTF wants them; trimesh writes them as they are.
+        visual.vertex_colors[:, :3] = np.round(to_linear(visual.vertex_colors[:, :3] / 255.0) * 255.0)
+    normals = np.array(mesh.vertex_normals)
+    # Faces without an area have none, and a validator refuses the file.
+    normals[np.linalg.norm(normals, axis=1) < 0.5] = (0.0, 1.0, 0.0)
+    fit = trimesh.Trimesh(
+        mesh.vertices, mesh.faces, vertex_normals=normals, visual=visual, process=False, validate=False
+    )
+    scene = trimesh.Scene()
+    scene.add_geometry(fit, node_name=name, geom_name=name)
+    return scene.export(
+        file_type="glb", include_normals=True, tree_postprocessor=_matt, buffer_postprocessor=_short_indices
     )
 
 

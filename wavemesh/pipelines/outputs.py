@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -12,9 +13,13 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
+from wavemesh.errors import InputError
+from wavemesh.files import write_files
 from wavemesh.geometry.baking import bake_texture
 from wavemesh.geometry.camera import Camera
+from wavemesh.geometry.export import mesh_files
 from wavemesh.geometry.isosurface import simplify
+from wavemesh.geometry.mesh import facing
 from wavemesh.geometry.texture import ColourAt, interpolated_colours
 from wavemesh.models.triplane_renderer import POINTS_AT_ONCE, TriplaneRenderer
 from wavemesh.pipelines.views import PreparedView
@@ -95,6 +100,19 @@ class Output:
     def notes(self) -> tuple[str, ...]:
         """Sentences about the pictures' masks: what may have gone wrong, and what to do."""
         return tuple(note for view in self.views for note in view.notes)
+
+    def save(self, path: str | Path, size_mm: float | None = None) -> Path:
+        """Write the mesh with its front to +z, in the format that the suffix names (`geometry.export.mesh_bytes`).
+
+        Raises InputError for a suffix that no mesh file has, a size out of range, and a place that cannot be written.
+        """
+        path = Path(path)
+        contents = mesh_files(facing(self.mesh, self.front_deg), path.name, size_mm)
+        try:
+            write_files({path.parent / name: content for name, content in contents.items()})
+        except OSError as error:
+            raise InputError(f"The file {path} cannot be written: {error.strerror or error}.") from None
+        return path
 
     def colour_at(self, points: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "n 3"]:
         """The colours in [0, 1] of points on the surface: those of the vertices around them."""
