@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,8 @@ from trimesh.visual import TextureVisuals
 from trimesh.visual.material import PBRMaterial, SimpleMaterial
 
 from wavemesh.errors import InputError
-from wavemesh.geometry.mesh import concatenate, load_mesh, normalise, rotated
+from wavemesh.geometry.export import mesh_bytes
+from wavemesh.geometry.mesh import concatenate, load_mesh, mesh_from_bytes, normalise, rotated
 
 RED, BLUE = (255, 0, 0, 255), (0, 0, 255, 255)
 
@@ -115,3 +118,46 @@ def test_joining_textured_and_plain_parts_keeps_both() -> None:
     np.testing.assert_array_equal(materials[0].image.getpixel((1, 1)), (0, 255, 0))
     np.testing.assert_array_equal([material.diffuse for material in materials[2:]], [RED] * 12)
     np.testing.assert_array_equal(both.visual.uv[:4], textured.visual.uv)
+
+
+def test_a_base_colour_without_a_texture_is_seen_in_linear_light(tmp_path: Path) -> None:
+    ball = trimesh.creation.icosphere(1)
+    ball.visual = TextureVisuals(material=PBRMaterial(baseColorFactor=[0.5, 0.0, 1.0, 1.0]))
+    (tmp_path / "ball.glb").write_bytes(ball.export(file_type="glb"))
+    colours = load_mesh(tmp_path / "ball.glb").visual.vertex_colors
+    np.testing.assert_allclose(colours, np.tile((188, 0, 255, 255), (len(ball.vertices), 1)), atol=1)
+
+
+def test_an_stl_ends_where_its_count_says() -> None:
+    content = trimesh.creation.icosphere(2).export(file_type="stl")
+    assert len(mesh_from_bytes("a.stl", content + b"written by a scanner").faces) == 320
+    with pytest.raises(InputError, match=r"a\.stl is cut off: it promises 320 triangles and holds 318"):
+        mesh_from_bytes("a.stl", content[:-51])
+    text = trimesh.creation.icosphere(1).export(file_type="stl_ascii").encode()
+    assert len(mesh_from_bytes("a.stl", text).faces) == 80
+    # Some binary files begin with the word that text files begin with.
+    assert len(mesh_from_bytes("a.stl", b"solid" + content[5:]).faces) == 320
+
+
+@pytest.mark.parametrize(
+    ("extension", "method"), [("KHR_draco_mesh_compression", "Draco"), ("EXT_meshopt_compression", "meshopt")]
+)
+def test_packed_gltf_is_refused_by_name(extension: str, method: str) -> None:
+    tree = json.dumps({"asset": {"version": "2.0"}, "extensionsRequired": [extension], "meshes": []}).encode()
+    tree += b" " * (-len(tree) % 4)
+    content = struct.pack("<4sIII4s", b"glTF", 2, 20 + len(tree), len(tree), b"JSON") + tree
+    with pytest.raises(InputError, match=f"a.glb is packed with {method}"):
+        mesh_from_bytes("a.glb", content)
+
+
+@pytest.mark.parametrize("suffix", [".obj", ".ply", ".glb", ".off"])
+def test_both_doors_read_the_same(suffix: str, tmp_path: Path) -> None:
+    ball = coloured_box((188, 20, 255, 255))
+    content = ball.export(file_type="off").encode() if suffix == ".off" else mesh_bytes(ball, suffix)
+    (tmp_path / f"box{suffix}").write_bytes(content)
+    file, upload = load_mesh(tmp_path / f"box{suffix}"), mesh_from_bytes(f"box{suffix}", content)
+    np.testing.assert_array_equal(file.vertices, upload.vertices)
+    np.testing.assert_array_equal(file.faces, upload.faces)
+    if suffix != ".off":
+        for each in (file, upload):
+            np.testing.assert_allclose(each.visual.vertex_colors, np.tile((188, 20, 255, 255), (8, 1)), atol=3)

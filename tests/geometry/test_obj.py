@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import trimesh
 from PIL import Image
 
 from wavemesh.errors import InputError
+from wavemesh.geometry.export import mesh_bytes
 from wavemesh.geometry.obj import load_obj
 
 SQUARE = "v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\n"
@@ -125,3 +127,28 @@ def test_a_byte_order_mark_and_numbers_beyond_all_bounds(tmp_path: Path) -> None
 def test_a_face_of_too_many_corners_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"A face of the mesh has 5,000 corners; up to 4,096 are read\."):
         load_obj(write(tmp_path, SQUARE + "f" + " 1 2 3 4" * 1250 + "\n"))
+
+
+@pytest.mark.parametrize("colours", ["0.2 0.4 1.0", "51 102 255", "0,2 0,4 1,0"])
+def test_colours_behind_the_positions_are_kept(tmp_path: Path, colours: str) -> None:
+    text = SQUARE.replace(" 0\n", f" 0 {colours}\n") + "f 1 2 3 4\n"
+    mesh = load_obj(write(tmp_path, text))
+    np.testing.assert_array_equal(mesh.visual.vertex_colors, np.tile((51, 102, 255, 255), (4, 1)))
+    # Materials speak louder, and colours of some vertices only say nothing.
+    known = load_obj(write(tmp_path, "mtllib model.mtl\nusemtl red\n" + text, "newmtl red\nKd 1 0 0\n"))
+    assert known.visual.kind == "texture"
+    assert load_obj(write(tmp_path, text.replace(f" {colours}", "", 1))).visual.kind == "texture"
+
+
+def test_a_comma_is_a_decimal_point(tmp_path: Path) -> None:
+    mesh = load_obj(write(tmp_path, SQUARE.replace("1", "1,5") + "f 1 2 3 4\n"))
+    np.testing.assert_allclose(mesh.extents, (1.5, 1.5, 0.0))
+
+
+def test_our_own_file_is_read_with_its_colours(tmp_path: Path) -> None:
+    ball = trimesh.creation.icosphere(2)
+    ball.visual.vertex_colors = np.random.default_rng(0).integers(0, 256, (len(ball.vertices), 4), dtype=np.uint8)
+    (tmp_path / "ball.obj").write_bytes(mesh_bytes(ball, ".obj"))
+    read = load_obj(tmp_path / "ball.obj")
+    np.testing.assert_allclose(read.vertices, ball.vertices, atol=1e-6)
+    np.testing.assert_allclose(read.visual.vertex_colors[:, :3], ball.visual.vertex_colors[:, :3], atol=1)

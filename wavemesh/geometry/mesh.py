@@ -8,6 +8,7 @@ that who looks up colours need not tell them apart.
 from __future__ import annotations
 
 import io
+import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,9 +22,11 @@ from trimesh.visual.material import MultiMaterial, PBRMaterial, SimpleMaterial
 
 from wavemesh.errors import InputError
 from wavemesh.geometry.colour import to_srgb
-from wavemesh.geometry.obj import load_obj
+from wavemesh.geometry.obj import load_obj, read_obj
+from wavemesh.geometry.off import load_off
 
 LONGEST_SIDE = 1.8
+_PACKED = {"KHR_draco_mesh_compression": "Draco", "EXT_meshopt_compression": "meshopt"}
 
 
 def with_vertices(mesh: trimesh.Trimesh, vertices: Float[np.ndarray, "v 3"]) -> trimesh.Trimesh:
@@ -65,15 +68,20 @@ def facing(mesh: trimesh.Trimesh, azimuth_deg: float) -> trimesh.Trimesh:
 def load_mesh(path: str | Path, max_texture: int = 1024) -> trimesh.Trimesh:
     """The mesh of a file with its colours; scenes are flattened into one mesh.
 
-    OBJ goes through `obj.load_obj`, everything else through trimesh. Only for trusted files: uploads are parsed in a
-    limited child process elsewhere. Raises InputError where the file cannot be read or holds no faces.
+    OBJ and OFF go through readers of our own, everything else through trimesh. Only for trusted files: uploads are
+    parsed in a limited child process elsewhere. Raises InputError where the file cannot be read or holds no faces.
     """
     path = Path(path)
     if not path.is_file():
         raise InputError(f"There is no mesh file {path}.")
     if path.suffix.lower() == ".obj":
         return load_obj(path, max_texture)
-    return _flattened(path.name, path, None)
+    if path.suffix.lower() == ".gltf":  # in several files
+        return _flattened(path.name, path, None)
+    try:
+        return mesh_from_bytes(path.name, path.read_bytes())
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}.") from None
 
 
 def mesh_from_bytes(name: str, content: bytes) -> trimesh.Trimesh:
@@ -81,7 +89,42 @@ def mesh_from_bytes(name: str, content: bytes) -> trimesh.Trimesh:
 
     Raises InputError where the content cannot be read or holds no faces.
     """
-    return _flattened(name, io.BytesIO(content), Path(name).suffix[1:].lower())
+    suffix = Path(name).suffix[1:].lower()
+    if suffix == "obj":
+        return read_obj(name, content.decode("utf-8-sig", errors="replace"))
+    if suffix == "off":
+        mesh = load_off(name, content.decode("utf-8", errors="replace"))
+        if len(mesh.faces) == 0:
+            raise InputError(f"{name} holds no faces, so there is no surface in it.")
+        return mesh
+    if suffix == "stl":
+        content = _whole_stl(name, content)
+    if suffix == "glb":
+        _require_uncompressed(name, content)
+    return _flattened(name, io.BytesIO(content), suffix)
+
+
+def _whole_stl(name: str, content: bytes) -> bytes:
+    """The part of a binary STL file that its own count of triangles speaks of; some programs write more behind it."""
+    if len(content) < 84 or (content[:5].lower() == b"solid" and b"facet" in content[:2000].lower()):
+        return content
+    promised, there = int.from_bytes(content[80:84], "little"), (len(content) - 84) // 50
+    if there < promised:
+        raise InputError(f"{name} is cut off: it promises {promised:,} triangles and holds {there:,}.")
+    return content[: 84 + 50 * promised]
+
+
+def _require_uncompressed(name: str, content: bytes) -> None:
+    """Raise InputError for a GLB whose numbers are packed by Draco or meshopt, which trimesh reads as zeros."""
+    size = int.from_bytes(content[12:16], "little")
+    try:
+        tree = json.loads(content[20 : 20 + size])
+        required = tree.get("extensionsRequired", [])
+    except (ValueError, AttributeError):
+        return  # trimesh says what is wrong with it
+    for extension, method in _PACKED.items():
+        if isinstance(required, list) and extension in required:
+            raise InputError(f"{name} is packed with {method}, which cannot be read here: save it without compression.")
 
 
 def _flattened(name: str, source: Any, file_type: str | None) -> trimesh.Trimesh:
@@ -111,13 +154,19 @@ def _placed_parts(scene: trimesh.Scene) -> Iterator[trimesh.Trimesh]:
 
 
 def _gltf_colours(mesh: trimesh.Trimesh) -> UInt8[np.ndarray, "v 4"] | None:
-    """RGBA (sRGB) of a glTF mesh with colours at its vertices and a material without a texture; None for others."""
+    """RGBA (sRGB) at the vertices of a glTF mesh whose material has no texture; None for other meshes.
+
+    It is the material's base colour times that of the vertices, whichever there are, both in linear light.
+    """
     material = getattr(mesh.visual, "material", None)
     colours = getattr(mesh.visual, "vertex_attributes", {}).get("color")
-    if not isinstance(material, PBRMaterial) or material.baseColorTexture is not None or colours is None:
+    if not isinstance(material, PBRMaterial) or material.baseColorTexture is not None:
+        return None
+    if colours is None and material.baseColorFactor is None:
         return None
     rgba = np.full((len(mesh.vertices), 4), 255.0)
-    rgba[:, : colours.shape[1]] = colours if colours.dtype == np.uint8 else np.clip(colours, 0.0, 1.0) * 255.0
+    if colours is not None:
+        rgba[:, : colours.shape[1]] = colours if colours.dtype == np.uint8 else np.clip(colours, 0.0, 1.0) * 255.0
     if material.baseColorFactor is not None:
         rgba *= trimesh.visual.color.to_rgba(material.baseColorFactor) / 255.0
     rgba[:, :3] = to_srgb(rgba[:, :3] / 255.0) * 255.0

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 import trimesh
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt8
 from PIL import Image
-from trimesh.visual import TextureVisuals
+from trimesh.visual import ColorVisuals, TextureVisuals
 from trimesh.visual.material import MultiMaterial, SimpleMaterial
 
 from wavemesh.errors import InputError
@@ -38,9 +38,13 @@ class ObjMaterial:
 
 @dataclass
 class _Parsed:
-    """Raw numbers of an OBJ file; corners are 0-based (vertex, uv), polygon by polygon, uv -1 where missing."""
+    """Raw numbers of an OBJ file; corners are 0-based (vertex, uv), polygon by polygon, uv -1 where missing.
+
+    colours: of the vertices that have some, as MeshLab and many others write them behind the position.
+    """
 
     vertices: list[list[float]] = field(default_factory=list)
+    colours: list[list[float]] = field(default_factory=list)
     uvs: list[list[float]] = field(default_factory=list)
     corners: list[tuple[int, int]] = field(default_factory=list)
     polygon_size: list[int] = field(default_factory=list)
@@ -53,7 +57,7 @@ def _numbers(words: list[str], count: int) -> list[float]:
     values = []
     for word in words[:count]:
         try:
-            values.append(float(word))
+            values.append(float(word.replace(",", ".")))  # as programs of other countries write them
         except ValueError:
             values.append(0.0)
     return values + [0.0] * (count - len(values))
@@ -89,6 +93,8 @@ def _parse(text: str) -> _Parsed:
         kind = words[0]
         if kind == "v":
             parsed.vertices.append(_numbers(words[1:], 3))
+            if len(words) >= 7:
+                parsed.colours.append(_numbers(words[4:], 3))
         elif kind == "vt":
             parsed.uvs.append(_numbers(words[1:], 2))
         elif kind == "f":
@@ -202,9 +208,17 @@ def _material_table(names: list[str], materials: dict[str, ObjMaterial], max_tex
     return table
 
 
+def _rgba(colours: Float[np.ndarray, "v 3"]) -> UInt8[np.ndarray, "v 4"]:
+    """Colours from 0 to 1, or to 255 where one is larger, as eight bits; all opaque."""
+    scale = 1.0 if np.nanmax(colours) > 1.0 else 255.0
+    rgb = np.rint(np.nan_to_num(colours * scale).clip(0.0, 255.0)).astype(np.uint8)
+    return np.concatenate([rgb, np.full((len(rgb), 1), 255, np.uint8)], axis=1)
+
+
 def load_obj(path: str | Path, max_texture: int = 1024) -> trimesh.Trimesh:
     """The mesh of an OBJ file with one material per face (TextureVisuals with a MultiMaterial and face_materials).
 
+    A file without materials whose vertices have colours keeps those (ColorVisuals).
     Vertices are split only where texture coordinates differ. Faces whose material is invisible are left out, unless
     nothing else would remain. max_texture: larger pictures are reduced to this side.
     Raises InputError where the file cannot be read, holds no faces, or one of more than 4,096 corners.
@@ -214,23 +228,33 @@ def load_obj(path: str | Path, max_texture: int = 1024) -> trimesh.Trimesh:
         text = path.read_text(encoding="utf-8-sig", errors="replace")
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.") from error
+    return read_obj(path.name, text, path.parent, max_texture)
+
+
+def read_obj(name: str, text: str, folder: Path | None = None, max_texture: int = 1024) -> trimesh.Trimesh:
+    """The same for the text of a file called `name`; folder: where its materials lie, None for none."""
     parsed = _parse(text)
     vertices = np.array(parsed.vertices, dtype=np.float64).reshape(-1, 3)
     uvs = np.array(parsed.uvs, dtype=np.float64).reshape(-1, 2)
     corners, face_material = _triangles(parsed, vertices)
     if len(corners) == 0:
-        raise InputError(f"{path.name} holds no faces, so there is no surface in it.")
+        raise InputError(f"{name} holds no faces, so there is no surface in it.")
     corners[..., 1][(corners[..., 1] < 0) | (corners[..., 1] >= len(uvs))] = -1
 
     materials: dict[str, ObjMaterial] = {}
     for library in parsed.libraries:
-        found = _find_file(path.parent, library)
+        found = None if folder is None else _find_file(folder, library)
         if found is not None:
             materials |= read_materials(found)
     opacity = np.array([materials.get(name, ObjMaterial()).opacity for name in parsed.material_names])
     visible = opacity[face_material] > INVISIBLE_OPACITY
     if visible.any():
         corners, face_material = corners[visible], face_material[visible]
+
+    if not materials and len(parsed.colours) == len(vertices):
+        used, faces = np.unique(corners[..., 0], return_inverse=True)
+        colours = ColorVisuals(vertex_colors=_rgba(np.array(parsed.colours)[used]))
+        return trimesh.Trimesh(vertices[used], faces.reshape(-1, 3), visual=colours, process=False, validate=False)
 
     code = corners[..., 0] * (len(uvs) + 1) + corners[..., 1] + 1
     unique, faces = np.unique(code, return_inverse=True)
