@@ -168,6 +168,8 @@ def test_a_missing_place_for_a_table_is_found_before_the_work(
         (["prepare", "nowhere", "-o", "out"], "nowhere"),
         (["train", "--preset", "huge", "--data", "nowhere", "-o", "out"], "'huge'"),
         (["train", "--preset", "tiny", "--data", "nowhere", "-o", "out"], "nowhere"),
+        (["train", "--preset", "cpu-depth", "--data", "nowhere", "-o", "out", "--depth", "d"], "--depth needs --init"),
+        (["train", "--preset", "cpu-depth", "--data", "x", "-o", "out", "--init", "gone", "--depth", "d"], "gone"),
         (["evaluate", "--data", "nowhere", "-o", "out", "--only-baselines"], "nowhere"),
         (["figures", "-o", "out", "--triplane-weights", "nowhere"], "--only visualize_generation"),
         (["figures", "-o", "out", "--example", "spoon"], "'spoon'"),

@@ -11,6 +11,7 @@ from wavemesh.errors import InputError
 from wavemesh.geometry.camera import Camera
 from wavemesh.geometry.camera_tensors import stack_cameras
 from wavemesh.models.denoiser import CoarseDenoiser, DenoiserConfig
+from wavemesh.models.depth_network import DepthConfig, DepthNetwork
 from wavemesh.models.multiview_encoder import ViewFeatures
 from wavemesh.models.wavemesh import WaveMeshConfig, WaveMeshModel
 from wavemesh.sparse.tensor import SparseTensor
@@ -140,3 +141,37 @@ def test_silhouettes_are_imposed_on_the_bands(tiny_model: WaveMeshModel) -> None
         torch.cat([bands, bands]), silhouettes, tiny_model.silhouettes(features.of_object(0))
     )
     torch.testing.assert_close(both, consistent.expand_as(both))
+
+
+def test_a_depth_network_says_nothing_until_it_is_sure_or_listened_to(
+    tiny_model: WaveMeshModel, tmp_path: Path
+) -> None:
+    network = DepthNetwork(DepthConfig(image_size=32, widths=(8, 8, 16), attention_blocks=1, heads=2))
+    with torch.no_grad():
+        network.answer[-1].bias[2:] = 9.0  # anywhere
+    model = tiny_model.with_depth(network).eval()
+    poses, intrinsics = stack_cameras([Camera(), Camera(90.0, 20.0)])
+    images = torch.rand(1, 2, 4, 32, 32, generator=torch.Generator().manual_seed(1))
+    images[:, :, 3] = 1.0
+    noise, t = torch.randn(1, 8, 8, 8, 8), torch.tensor([500])
+
+    def answer(model: WaveMeshModel) -> torch.Tensor:
+        with torch.inference_mode():
+            features = model.encode(images, poses[None], intrinsics[None])
+            return model.coarse(noise, t, model.coarse.condition(features))
+
+    torch.testing.assert_close(answer(model), answer(tiny_model))
+    with torch.no_grad():
+        network.answer[-1].bias[2:] = -2.0  # sure: the hull is carved
+        model.depth.load_state_dict(network.state_dict())
+    assert not torch.allclose(answer(model), answer(tiny_model), atol=1e-3)
+    with torch.no_grad():
+        network.answer[-1].bias[2:] = 9.0
+        model.depth.load_state_dict(network.state_dict())
+        model.coarse.project.reduce.weight[:, -4:] = 1.0  # listened to
+    assert not torch.allclose(answer(model), answer(tiny_model), atol=1e-3)
+
+    model.save(tmp_path / "weights")
+    kept = WaveMeshModel.load(tmp_path / "weights")
+    assert kept.config == model.config
+    torch.testing.assert_close(answer(kept), answer(model), atol=2e-2, rtol=2e-2)

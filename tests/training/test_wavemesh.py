@@ -17,6 +17,7 @@ from wavemesh.errors import InputError
 from wavemesh.geometry.camera import Camera
 from wavemesh.geometry.camera_tensors import stack_cameras
 from wavemesh.models.camera_head import CameraHeadConfig, azimuths_deg
+from wavemesh.models.depth_network import DepthConfig, DepthNetwork
 from wavemesh.models.multiview_encoder import ViewFeatures
 from wavemesh.models.projection import grid_points, soft_hull
 from wavemesh.models.wavemesh import WaveMeshConfig, WaveMeshModel
@@ -207,3 +208,18 @@ def test_presets_build_their_tasks(name: str, prepared_root: Path, tmp_path: Pat
 def test_another_resolution_is_refused(shapes: PreparedShapes) -> None:
     with pytest.raises(InputError, match="32"):
         CoarseTask(shapes, WaveMeshConfig(), TaskOptions())
+
+
+def test_a_run_goes_on_with_a_depth_network_that_stays_as_it_is(prepared_root: Path, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = DepthNetwork(DepthConfig(image_size=32, widths=(8, 8, 16), attention_blocks=1, heads=2))
+    model = WaveMeshModel(TINY).with_depth(network)
+    task = CoarseTask(prepared_root, model.config, TaskOptions(batch_size=2, train_encoder=False))
+    task.model.load_state_dict(model.state_dict())
+    loss, _ = task.loss(next(task.batches(0, 0)), torch.Generator().manual_seed(0))
+    loss.backward()
+    trained = {name.split(".")[0] for name, each in task.model.named_parameters() if each.grad is not None}
+    assert trained == {"coarse"}
+    assert {id(each) for group in task.parameter_groups(1e-3) for each in group["params"]} == {
+        id(each) for each in task.model.coarse.parameters()
+    }

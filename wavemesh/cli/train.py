@@ -1,8 +1,9 @@
 """Weights, from a data set made by `prepare`: one preset is one task of one system.
 
 Snapshots in the output folder hold everything; the same command goes on where it was stopped, by Ctrl-C or a time
-limit. The shipped weights of WaveMesh-Diff come from three runs: cpu or gpu (encoder and coarse stage), cpu-detail or
-gpu-detail with --init pointing at the weights of the first, and camera. Those of the triplane system come from four,
+limit. The shipped weights of WaveMesh-Diff come from five runs: cpu or gpu (encoder and coarse stage), cpu-detail or
+gpu-detail with --init pointing at the weights of the first, depth, cpu-depth with --init at the second and --depth at
+the third, and camera. Those of the triplane system come from four,
 each with --init pointing at the weights of the one before: triplane-autoencoder (then see `gate`), triplane-coarse,
 triplane-detail and triplane-joint. Colours of surface points are computed beside the data when they are first needed.
 """
@@ -28,6 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="snapshots and logs")
     parser.add_argument("--export", type=Path, metavar="FOLDER", help="write the averaged weights here at the end")
     parser.add_argument("--init", type=Path, metavar="FOLDER", help="weights to begin from")
+    parser.add_argument(
+        "--depth", type=Path, metavar="FOLDER", help="depth network that the weights of --init are to use from now on"
+    )
     parser.add_argument("--steps", type=integer(1), metavar="N", help="optimizer steps of the whole run")
     parser.add_argument("--batch-size", type=integer(1), metavar="N")
     parser.add_argument("--learning-rate", type=number, metavar="X")
@@ -52,6 +56,8 @@ def run(args: argparse.Namespace) -> None:
     from wavemesh.training.presets import build_task, get_preset
 
     preset = get_preset(args.preset)
+    if args.depth is not None:
+        args.init = _with_depth(args.init, args.depth, args.output / "init")
     loop = preset.loop_config(
         args.output,
         total_steps=args.steps,
@@ -76,3 +82,15 @@ def run(args: argparse.Namespace) -> None:
     if args.export is not None:
         export(task, args.output, args.export)
     sys.stdout.write(f"{args.output}: step {result.step} of {loop.total_steps}, {result.stopped_by}\n")
+
+
+def _with_depth(init: Path | None, depth: Path, joined: Path) -> Path:
+    """The folder `joined`, holding the weights of `init` with the depth network."""
+    from wavemesh.errors import InputError
+    from wavemesh.models.depth_network import DepthNetwork
+    from wavemesh.models.wavemesh import WaveMeshModel
+
+    if init is None:
+        raise InputError("--depth needs --init: weights that are to use the depth network.")
+    WaveMeshModel.load(init).with_depth(DepthNetwork.load(depth)).save(joined)
+    return joined

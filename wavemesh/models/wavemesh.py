@@ -148,6 +148,20 @@ class WaveMeshModel(nn.Module):
         self.register_buffer("coarse_scale", torch.tensor(config.coarse_scale).view(1, 8, 1, 1, 1), persistent=False)
         self.register_buffer("detail_scale", torch.tensor(config.detail_scale).view(1, 7), persistent=False)
 
+    def with_depth(self, network: DepthNetwork) -> WaveMeshModel:
+        """The same model with a depth network, whose answers nothing has learnt to use yet."""
+        model = WaveMeshModel(replace(self.config, depth=network.config))
+        parts: dict[str, nn.Module] = {**self.networks(), "depth": network}
+        for name, part in model.networks().items():
+            state = parts[name].state_dict()
+            seen = state.get("project.reduce.weight")
+            if seen is not None and self.depth is None:
+                state["project.reduce.weight"] = torch.cat(
+                    [seen, seen.new_zeros(len(seen), DEPTH_CHANNELS, 1, 1)], dim=1
+                )
+            part.load_state_dict(state)
+        return model
+
     def encode(
         self, images: Float[Tensor, "b n 4 h w"], poses: Float[Tensor, "b n 3 4"], intrinsics: Float[Tensor, "b n 3"]
     ) -> ViewFeatures:

@@ -168,8 +168,15 @@ _ROWS = (
     Preset(
         "depth",
         "depth",
-        "front and back of the object behind each pixel, an hour on two CPU cores",
-        {"total_steps": 6_000, **_CPU, "batch_size": 32, "learning_rate": 1.5e-3},
+        "front and back of the object behind each pixel, an hour on one CPU core",
+        {"total_steps": 3_300, **_CPU, "batch_size": 32},
+    ),
+    Preset(
+        "cpu-depth",
+        "coarse",
+        "coarse stage goes on with what a depth network answers (--depth), an hour on two CPU cores",
+        {"total_steps": 900, **_CPU, "learning_rate": 5e-4},
+        {"train_encoder": False},
     ),
     Preset(
         "gpu",

@@ -48,7 +48,7 @@ class TaskOptions:
     sampling step is.
     surface_weight, overlap_weight: of the losses on the decoded field. limit: only the first shapes (to overfit).
     procedural_share: of the shapes are procedural ones, made anew for every batch (`data.procedural`), the others from
-    the prepared set; from 0 to 1.
+    the prepared set; from 0 to 1. train_encoder: with the coarse stage; otherwise the encoder stays as it is.
     augment: quarter turns, mirroring, colours, imperfect masks. mask_chance: share of views with an imperfect mask; the
     hull of four views already suffers from one that is eaten by a pixel. photographs: from 0, pictures as rendered, to
     1, as `data.photographs` changes them.
@@ -66,6 +66,7 @@ class TaskOptions:
     mask_chance: float = 0.1
     photographs: float = 1.0
     procedural_share: float = 0.0
+    train_encoder: bool = True
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.procedural_share <= 1.0:
@@ -184,8 +185,8 @@ class _WaveMeshTask:
         self.options = options
         self.settings = config
         self.model: nn.Module = WaveMeshModel(config)
-        for name in ("encoder", "coarse", "detail"):
-            getattr(self.model, name).requires_grad_(name in self.parts)
+        for name, network in self.model.networks().items():
+            network.requires_grad_(name in self.parts and (name != "encoder" or options.train_encoder))
         self._batches = ShapeBatches(self.shapes, options)
 
     def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
