@@ -59,11 +59,13 @@ def serve(page: gr.Blocks, **options: Any) -> tuple[Any, str, str | None]:
     """Launch the page with the limits that untrusted visitors need; options go to gradio's `launch`."""
     from wavemesh.ui.arguments import accept_file_lists
     from wavemesh.ui.theme import PAGE_CSS, theme
+    from wavemesh.ui.viewer.component import VIEWER_CSS, bundle_route
 
     page.queue(max_size=MAX_WAITING, default_concurrency_limit=4)
     settings: dict[str, Any] = {
         "theme": theme(),
-        "css_paths": [PAGE_CSS],
+        "css_paths": [PAGE_CSS, VIEWER_CSS],
+        "app_kwargs": {"routes": [bundle_route()]},
         "max_file_size": MAX_FILE_SIZE,
         "enable_monitoring": False,
         "share": False,
@@ -74,9 +76,12 @@ def serve(page: gr.Blocks, **options: Any) -> tuple[Any, str, str | None]:
         # Skips gradio's request to its own page, which gives up after three seconds: a busy machine needs more.
         "_frontend": False,
     }
-    launched = page.launch(**{**settings, **options})
+    # Not blocked before the tools for agents are ready.
+    launched = page.launch(**{**settings, **options, "prevent_thread_lock": True})
     if page.mcp_server_obj is not None:
         accept_file_lists(page.mcp_server_obj)
+    if not options.get("prevent_thread_lock"):
+        page.block_thread()
     return launched
 
 

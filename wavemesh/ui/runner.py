@@ -76,7 +76,8 @@ class Result:
 
     found: for each view the crop and its camera, None where the camera was given; in the frame of the written mesh.
     front_deg: how far that frame is turned against the network's. folder: holds the files and the record of the run.
-    cut_by, notes: of each picture, what cut it out and what may go wrong with that.
+    cut_by, notes: of each picture, what cut it out and what may go wrong with that. first: the first picture's camera, in
+    the frame of the written mesh.
     """
 
     files: dict[str, str]
@@ -91,6 +92,7 @@ class Result:
     cut_by: tuple[str, ...] = ()
     notes: tuple[tuple[str, ...], ...] = ()
     front_deg: float = 0.0
+    first: Camera = _FRONT
 
 
 @dataclass(frozen=True)
@@ -261,4 +263,5 @@ def _result(record: RunRecord, output: Any, job: Job, workspace: Path, seconds: 
         cut_by=tuple(record.cut_by),
         notes=tuple(tuple(notes) for notes in record.notes),
         front_deg=record.front_deg,
+        first=record.cameras[0].turned(-record.front_deg),
     )

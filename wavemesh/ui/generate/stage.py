@@ -13,11 +13,13 @@ from typing import Any
 import gradio as gr
 
 from wavemesh.gallery.format import Example
+from wavemesh.geometry.camera import Camera
 from wavemesh.geometry.export import MESH_SUFFIXES
 from wavemesh.ui.generate.content import caption
 from wavemesh.ui.progress import bar_html
 from wavemesh.ui.runner import Result, Update
 from wavemesh.ui.studio import Studio
+from wavemesh.ui.viewer.component import build_viewer, seen
 from wavemesh.ui.widgets.events import Updates
 from wavemesh.ui.widgets.strip import Watch
 from wavemesh.ui.workspace import new_result_folder
@@ -36,7 +38,7 @@ class Stage:
     progress: gr.HTML
     empty: gr.HTML
     forming: gr.Image
-    mesh: gr.Model3D
+    mesh: gr.HTML
     facts: gr.Markdown
     downloads: gr.Row
     files: dict[str, gr.DownloadButton]
@@ -72,14 +74,14 @@ class Stage:
         if update.preview is not None:
             changes |= {each: gr.update(visible=False) for each in (self.empty, self.facts, self.downloads)}
             changes[self.forming] = gr.update(value=update.preview, visible=True)
-            changes[self.mesh] = gr.update(visible="hidden")  # emptied while it loads, gradio's viewer raises an error
+            changes[self.mesh] = gr.update(visible="hidden")
         return changes
 
     def finished(self, result: Result) -> Updates:
         """The result of a run."""
         return {
             **_hidden(self.empty, self.forming),
-            self.mesh: gr.update(value=result.files[".glb"], visible=True),
+            self.mesh: gr.update(value=seen(result.files[".glb"], result.first, result.folder), visible=True),
             self.facts: gr.update(value=caption(result), visible=True),
             self.watch: gr.update(visible=True),
             self.downloads: gr.update(visible=True),
@@ -98,10 +100,11 @@ class Stage:
         mesh = new_result_folder(studio.workspace) / f"{example.key}-mesh.glb"
         shutil.copyfile(example.result.mesh, mesh)
         faces = example.result.faces
-        line = f"An earlier result with the bundled weights, {faces:,} triangles. Generate makes it anew."
+        line = f"An earlier result of the bundled weights, {faces:,} triangles. Press Generate to make it again."
+        first = Camera(**example.cameras[0])
         return {
             **_hidden(self.empty, self.forming, self.watch, self.downloads),
-            self.mesh: gr.update(value=str(mesh), visible=True),
+            self.mesh: gr.update(value=seen(mesh, first, example.key), visible=True),
             self.facts: gr.update(value=line, visible=True),
         }
 
@@ -123,15 +126,7 @@ def build_stage() -> Stage:
         elem_id="forming",
         elem_classes="wm-forming",
     )
-    mesh = gr.Model3D(
-        show_label=False,
-        label="Mesh",
-        height=520,
-        visible="hidden",
-        elem_id="mesh",
-        clear_color=(0.0, 0.0, 0.0, 0.0),
-        camera_position=(60, 72, 3.6),
-    )
+    mesh = build_viewer("The mesh", "mesh", visible="hidden")
     facts = gr.Markdown(visible=False, elem_id="facts", elem_classes="wm-note")
     with gr.Row(visible=False, elem_classes="wm-downloads") as downloads:
         files = {
