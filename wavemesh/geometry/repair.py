@@ -31,7 +31,7 @@ class Repair:
     """A repaired mesh, coloured like the one it came from, and what was done to it.
 
     crumbs: pieces dropped. merged: by how many the pieces became fewer because they overlapped. holes: boundary loops
-    closed. carved: whether the surface was made anew on a grid.
+    closed. carved: whether the surface was rebuilt on a grid.
     """
 
     mesh: trimesh.Trimesh
@@ -45,7 +45,7 @@ class Repair:
         """What was done, as one sentence."""
         done = []
         if self.carved:
-            done.append("the surface was made anew on a grid")
+            done.append("the surface was rebuilt on a grid")
         if self.holes:
             done.append(f"{self.holes} {'hole was' if self.holes == 1 else 'holes were'} closed")
         if self.crumbs:

@@ -22,8 +22,25 @@ MAX_WAITING = 24
 MAX_FILE_SIZE = "32mb"
 
 _HEADER = """
+<a class="wm-skip" href="#generate-button">Skip to Generate</a>
 <div class="wm-header"><h1>WaveMesh</h1>
 <p>Pictures of an object become a 3D mesh, by diffusion over wavelet coefficients. Watch it form.</p></div>
+"""
+
+# The open tab stands in the address, so that a reload opens it again.
+_TABS = """
+element.querySelector('.wm-skip').addEventListener('click', (event) => {
+  event.preventDefault();
+  document.querySelector('#tabs [role=tab]').click();
+  document.querySelector('#generate-button, #stop-button').focus();
+});
+document.addEventListener('click', (event) => {
+  const tab = event.target.closest?.('#tabs [role=tab], #tabs .overflow-dropdown button');
+  if (!tab) return;
+  const here = new URL(location);
+  here.searchParams.set('tab', tab.textContent.trim().toLowerCase());
+  history.replaceState(null, '', here);
+});
 """
 
 
@@ -41,7 +58,7 @@ def build(studio: Studio) -> gr.Blocks:
 
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(KEPT_S, KEPT_S), fill_width=True) as page:
         add_api(studio)  # first, so that no handler of the page has the name of an endpoint
-        gr.HTML(_HEADER)
+        gr.HTML(_HEADER, js_on_load=_TABS)
         # The folder of the session's last finished run; the tabs that look at runs listen to it.
         finished_run = gr.State(None, time_to_live=KEPT_S)
         with gr.Tabs(elem_id="tabs"):

@@ -7,7 +7,7 @@ of it; and its health. Heavy imports stay inside the functions: the page is laid
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING

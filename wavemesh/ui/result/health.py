@@ -37,7 +37,8 @@ def health_card(health: MeshHealth, size_mm: float, repair: str = "") -> str:
         f"<td>{html.escape(note)}</td></tr>"
         for name, value, good, note in rows
     ]
-    card = f'<p class="wm-verdict">{_verdict(health, thinnest_mm)}</p><table class="wm-health"><tbody>{"".join(lines)}</tbody></table>'
+    table = f'<table class="wm-health"><tbody>{"".join(lines)}</tbody></table>'
+    card = f'<p class="wm-verdict">{_verdict(health, thinnest_mm)}</p>{table}'
     return f'{card}<p class="wm-note" id="repair-summary">{repair}</p>' if repair else card
 
 

@@ -13,6 +13,7 @@ from wavemesh.ui.result.content import MAX_LEVEL, MIN_FACES, Shape, Shapes, thic
 from wavemesh.ui.result.health import health_card
 from wavemesh.ui.studio import Studio
 from wavemesh.ui.viewer.component import build_viewer, seen
+from wavemesh.ui.widgets.busy import click_shown
 from wavemesh.ui.widgets.downloads import download_on_demand
 from wavemesh.ui.widgets.events import PRIVATE, TOOLS, Updates, Values
 from wavemesh.ui.widgets.finished import let_go, nothing_to_inspect
@@ -67,7 +68,7 @@ class _ResultTab:
                 value=False, label="Repair for printing", elem_id="repair",
                 info="Closes holes, joins what overlaps, drops loose crumbs; always gives a closed solid.",
             )  # fmt: skip
-        self.reset = gr.Button("As the run left it", elem_id="reset-shape", size="md")
+        self.reset = gr.Button("Undo all changes", elem_id="reset-shape", size="md")
         gr.HTML('<p class="wm-step">Health</p>')
         self.size_mm = gr.Number(
             _DEFAULT_MM, label="Printed size, longest side (mm)", minimum=1, maximum=2000, elem_id="size-mm"
@@ -135,7 +136,7 @@ class _ResultTab:
         self.size_mm.change(self.measure, {self.wanted, self.size_mm}, self.health, **TOOLS)
         for suffix, button in self.film_buttons.items():
             filming = {**TOOLS, "show_progress": "full"}
-            button.click(partial(self.film, suffix), {self.wanted}, list(self.films.values()), **filming)
+            click_shown(button, partial(self.film, suffix), {self.wanted}, list(self.films.values()), **filming)
 
     def neutral(self) -> Updates:
         """The controls for the shape as the run left it."""
