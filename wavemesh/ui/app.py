@@ -42,6 +42,20 @@ document.addEventListener('click', (event) => {
   history.replaceState(null, '', here);
 });
 """
+# gradio puts pictures into buttons without a name.
+_NAMES = """
+const named = () => {
+  for (const button of document.querySelectorAll('button:not([aria-label]):has(img[alt=""])')) {
+    const card = button.closest('.wm-card'), block = button.closest('.block');
+    const label = block?.querySelector('[data-testid="block-label"]')?.textContent.trim();
+    const place = [...document.querySelectorAll('.wm-card')].indexOf(card) + 1;
+    button.setAttribute('aria-label', card ? `Picture ${place}` : label || block?.id.replaceAll('-', ' ') || 'Picture');
+  }
+};
+let naming = null;
+new MutationObserver(() => { naming ??= setTimeout(() => { naming = null; named(); }, 100); })
+  .observe(document.body, {childList: true, subtree: true});
+"""
 
 
 def build(studio: Studio) -> gr.Blocks:
@@ -55,10 +69,11 @@ def build(studio: Studio) -> gr.Blocks:
     from wavemesh.ui.steps.view import steps_tab
     from wavemesh.ui.triplane.view import triplane_tab
     from wavemesh.ui.wavelets.view import wavelet_tab
+    from wavemesh.ui.widgets.busy import WATCH_CLICKS
 
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(KEPT_S, KEPT_S), fill_width=True) as page:
         add_api(studio)  # first, so that no handler of the page has the name of an endpoint
-        gr.HTML(_HEADER, js_on_load=_TABS)
+        gr.HTML(_HEADER, js_on_load=_TABS + _NAMES + WATCH_CLICKS)
         # The folder of the session's last finished run; the tabs that look at runs listen to it.
         finished_run = gr.State(None, time_to_live=KEPT_S)
         with gr.Tabs(elem_id="tabs"):

@@ -117,7 +117,7 @@ def build_cards(pictures: gr.State) -> Cards:
     cut = gr.Checkbox(
         value=True,
         label="Cut the background away",
-        info="On the left your picture, on the right the part that is used. Switch it off if the object fills the picture.",
+        info="Left: your picture. Right: the part that is used. Switch it off if the object fills the picture.",
         visible=False,
         elem_id="cut-background",
     )

@@ -93,7 +93,7 @@ class _RunEvents:
         begun = stage.generate.click(
             self.begin,
             table.inputs | self.controls.inputs,
-            {self.run_id, self.finished, stage.generate, stage.stop, stage.progress},
+            {self.run_id, *stage.outputs},
             **PRIVATE,
         )
         # A page that opens, too: its address may name a run.
