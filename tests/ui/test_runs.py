@@ -69,17 +69,17 @@ def test_only_so_many_run_and_are_kept(
 ) -> None:
     monkeypatch.setattr(runs, "MAX_RUNNING", 2)
     monkeypatch.setattr(runs, "MAX_KEPT", 3)
-    pipeline.pause_s = 0.1
-    both = [studio.runs.begin(job_of(pictures), [], True) for _ in range(2)]
+    job, pipeline.pause_s = job_of(pictures), 0.3
+    both = [studio.runs.begin(job, [], True) for _ in range(2)]
     with pytest.raises(InputError, match="2 runs are waiting already"):
-        studio.runs.begin(job_of(pictures), [], True)
+        studio.runs.begin(job, [], True)
     pipeline.pause_s = 0.0
     for run in both:
         list(run.follow())
         while not run.ended:
             time.sleep(0.02)
     for _ in range(4):
-        last = studio.runs.begin(job_of(pictures), [], True)
+        last = studio.runs.begin(job, [], True)
         list(last.follow())
         while not last.ended:
             time.sleep(0.02)
