@@ -24,9 +24,8 @@ def test_the_bundle_is_small_and_names_no_host() -> None:
     assert BUNDLE.stat().st_size < 150_000
     assert len(content) < 600_000
     assert "MIT licence" in content[:100]
-    # Names of namespaces, which nobody asks for anything.
-    hosts = set(re.findall(r"https?://([\w.-]+)", content)) - {"www.w3.org"}
-    assert all(f"fetch({quote}http" not in content for quote in "\"'`"), hosts
+    # What it loads comes from the page's own server; other addresses in it are names of namespaces.
+    assert not re.search(r"""(fetch|import|src=)\s*\(?\s*["'`]https?://""", content)
 
 
 def test_versions_are_pinned_and_the_licence_is_told() -> None:
