@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import NamedTuple
 
 import gradio as gr
@@ -206,6 +207,9 @@ def wire_renderer(
     # One or the other: the last that was chosen.
     renderer.bundled.input(lambda: None, None, renderer.file, queue=False, **PRIVATE)
     renderer.file.upload(lambda: None, None, renderer.bundled, queue=False, **PRIVATE)
+    # A run that began now would be of pictures that are gone when it ends.
+    waits, again = ({"__type__": "update", "interactive": able} for able in (False, True))
+    button.click(None, None, stage.generate, js=f"() => ({json.dumps(waits)})", api_visibility="private")
     click_shown(
         button,
         render,
@@ -215,4 +219,4 @@ def wire_renderer(
         show_progress_on=button,
         concurrency_limit=2,
         concurrency_id="tools",
-    )
+    ).then(None, None, stage.generate, js=f"() => ({json.dumps(again)})", api_visibility="private")
