@@ -10,6 +10,7 @@ setup(
     package_data={
         "wavemesh.ui": ["page.css"],
         "wavemesh.ui.generate": ["*.js"],
+        "wavemesh.ui.viewer": ["viewer.js.gz", "viewer.css"],
         **{package: ["**/*"] for package in BUNDLED},
     },
 )

@@ -115,7 +115,7 @@ class Settings:
     guidance_scale: float | None = setting(
         1.0,
         "Guidance",
-        "Above 1 follows the pictures harder, at twice the time.",
+        "Above 1 the shape keeps closer to the pictures, in twice the time.",
         option="guidance",
         minimum=0,
         maximum=20,

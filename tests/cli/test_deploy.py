@@ -62,7 +62,7 @@ def test_what_the_page_needs_goes_and_nothing_private_does(tmp_path: Path) -> No
     files = set(space_files(ROOT))
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     offered = {name for name in tracked if name.split("/")[0] in ("wavemesh", "assets", "examples")}
-    unused = ("wavemesh/training/", "wavemesh/procedural/", "wavemesh/bench/", "assets/backgrounds/")
+    unused = ("wavemesh/cli/", "wavemesh/training/", "wavemesh/procedural/", "wavemesh/bench/", "assets/backgrounds/")
     needed = {name for name in offered if not name.startswith(unused)}
     assert len(offered) - len(needed) > 40
     assert needed | {"app.py", "README.md", "requirements.txt", "packages.txt"} <= files

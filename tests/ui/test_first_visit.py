@@ -105,7 +105,7 @@ def test_no_tab_shows_another_object_once_an_example_is_picked(page: Any, pipeli
     page.wait_for_selector("#facts:has-text('12 triangles')")
     for name, selector in content.items():
         open_tab(name)
-        page.wait_for_selector("text=generate it anew to inspect it >> visible=true")
+        page.wait_for_selector("text=press Generate to inspect it >> visible=true")
         expect(page.locator(selector)).to_be_hidden()
     # The example's own run is shown again, and it alone.
     open_tab("Generate")

@@ -16,8 +16,10 @@ import pytest
 import trimesh
 
 from wavemesh.errors import InputError
+from wavemesh.pipelines.record import RunRecord
 from wavemesh.settings import TriplaneSettings, WaveMeshSettings
 from wavemesh.ui.generate.content import add_pictures, caption, make_job
+from wavemesh.ui.generate.stage import written
 from wavemesh.ui.runner import Job, Update
 from wavemesh.ui.studio import Studio, open_studio
 
@@ -30,7 +32,9 @@ def job_of(pictures: list[Path], **changes: Any) -> Job:
     return make_job(held, True, replace(SETTINGS, **changes))
 
 
-def test_a_run_reports_every_step_and_leaves_four_files(studio: Studio, pipeline: Any, pictures: list[Path]) -> None:
+def test_a_run_reports_every_step_and_leaves_files_when_asked(
+    studio: Studio, pipeline: Any, pictures: list[Path]
+) -> None:
     updates = list(studio.generate(job_of(pictures), "session"))
     steps = [(update.stage, update.step, update.num_steps) for update in updates if update.stage]
     assert steps == [("coarse", k, 4) for k in (1, 2, 3, 4)] + [("detail", k, 2) for k in (1, 2)]
@@ -42,16 +46,17 @@ def test_a_run_reports_every_step_and_leaves_four_files(studio: Studio, pipeline
     result = updates[-1].result
     assert result is not None
     assert not result.stopped
-    assert {Path(path).name for path in result.files.values()} == {
-        f"disc-0-mesh{s}" for s in (".glb", ".obj", ".ply", ".stl")
-    } | {"run.zip"}
-    for suffix, path in result.files.items():
-        if suffix == ".zip":
-            continue
+    assert {Path(path).name for path in result.files.values()} == {"disc-0-mesh.glb", "run.zip"}
+    for suffix in (".glb", ".obj", ".ply", ".stl"):
+        path = Path(result.folder) / f"disc-0-mesh{suffix}"
+        assert path.exists() == (suffix == ".glb")  # the others only cost time before they are wanted
+        assert written(studio, suffix, (result, [])) == str(path)
         mesh = trimesh.load(path, force="mesh")
         assert len(mesh.faces) == result.faces
         assert np.allclose(mesh.extents, 1.4, atol=0.05)
-        assert Path(path).is_relative_to(studio.workspace)
+        assert path.is_relative_to(studio.workspace)
+    assert written(studio, ".zip", (result, [])) == result.files[".zip"]
+    assert written(studio, ".obj", None) is None
     call = pipeline.calls[0]
     asked = {name: call[name] for name in ("coarse_steps", "detail_steps", "guidance_scale", "seed", "sampler")}
     assert asked == {name: value for name, value in asdict(SETTINGS).items() if name in asked}
@@ -59,6 +64,23 @@ def test_a_run_reports_every_step_and_leaves_four_files(studio: Studio, pipeline
     assert [view.camera for view in call["views"]] == [None] * 3
     assert all(view.image.mode == "RGBA" and np.asarray(view.image)[0, 0, 3] == 0 for view in call["views"])
     assert "triangles" in caption(result)
+
+
+def test_a_mesh_is_there_before_its_bundle(studio: Studio, pictures: list[Path], monkeypatch: Any) -> None:
+    may_write, save = threading.Event(), RunRecord.save
+
+    def slow_save(self: RunRecord, *arguments: Any) -> Path:
+        assert may_write.wait(30)
+        return save(self, *arguments)
+
+    monkeypatch.setattr(RunRecord, "save", slow_save)
+    run = studio.runs.begin(job_of(pictures), [], True)
+    *_, last = run.follow()
+    assert last.result is not None
+    assert Path(last.result.files[".glb"]).is_file()
+    assert not Path(last.result.files[".zip"]).exists()
+    threading.Timer(0.3, may_write.set).start()
+    assert len(studio.record(last.result.folder).steps) == 6  # who needs the record waits for it
 
 
 def test_the_glb_is_smooth_matt_and_plain(studio: Studio, pictures: list[Path]) -> None:

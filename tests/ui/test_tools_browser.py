@@ -112,7 +112,7 @@ def test_muting_a_level_changes_the_mesh_and_can_be_undone(page: Any, pictures: 
 def test_the_result_is_reshaped_repaired_filmed_and_saved(page: Any, pictures: list[Path], tmp_path: Path) -> None:
     generate(page, pictures[0])
     open_tab(page, "Result")
-    page.wait_for_selector("#result-solid canvas")
+    page.wait_for_selector("#result-mesh [data-state=ready]")
     page.wait_for_selector("#health:has-text('Ready to print')")
     of_volume = page.locator("#health tr:has-text('Volume') td").first
     volume = of_volume.inner_text()
@@ -122,9 +122,7 @@ def test_the_result_is_reshaped_repaired_filmed_and_saved(page: Any, pictures: l
     assert 0 < float(of_volume.inner_text()) < float(volume)
     page.locator("#repair input").click()
     page.wait_for_selector("#repair-summary:has-text('Nothing had to be done')")
-    page.locator("#place input").nth(1).click()
-    page.wait_for_selector("#result-plot .js-plotly-plot")
-    page.locator("#paint input").nth(3).click()
+    page.locator("#paint input").nth(1).click()
     page.wait_for_selector("#paint-legend .wm-legend")
     page.locator("#film-gif").click()
     page.wait_for_selector("#gif img")

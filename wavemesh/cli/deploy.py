@@ -25,8 +25,10 @@ EXAMPLE = """examples, weights for the Hub and a Space that runs on a CPU:
 FILES = ("app.py", "README.md", "LICENSE", "requirements.txt", "packages.txt")
 FOLDERS = ("wavemesh", "assets", "examples")
 IGNORED = ("*/__pycache__/*", "*.pyc", "*/.*")
-# What the page never asks for: training, timing, and the photographs that evaluation puts objects into.
-UNUSED = ("/wavemesh/training/*", "/wavemesh/procedural/*", "/wavemesh/bench/*", "/assets/backgrounds/*")
+# What the page never asks for: commands, training, timing, and the photographs that evaluation puts objects into.
+UNUSED = (
+    "/wavemesh/cli/*", "/wavemesh/training/*", "/wavemesh/procedural/*", "/wavemesh/bench/*", "/assets/backgrounds/*",
+)  # fmt: skip
 _NEEDED = ("app.py", "README.md", "requirements.txt", "packages.txt", "wavemesh/ui/app.py")
 
 

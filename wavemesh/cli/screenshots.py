@@ -27,11 +27,11 @@ WIDTHS = {"desktop": 1440, "phone": 390}
 HEIGHT = 900
 # What a tab shows of a run, by its title: a picture is taken when all of it is there.
 CONTENT = {
-    "Generate": ("#mesh canvas", "#facts"),
+    "Generate": ("#mesh [data-state=ready]", "#facts"),
     "Steps": ("#step-shape img", "#step-facts dl", "#step-bands img"),
     "Wavelets": ("#edit-before img", "#edit-change img", "#slice-z img", "#energy table", "#sites .plot-container"),
     "Triplane": ("#orbit img", "#orbit-ll img", "#plane-YZ img", "#plane-legend p"),
-    "Result": ("#health table", "#result-solid canvas"),
+    "Result": ("#health table", "#result-mesh [data-state=ready]"),
     "Compare": ("#guidance-button", "#truth-note"),
 }
 SETTLE_MS = 2500  # plots and the 3D viewer draw after their data is there
@@ -93,7 +93,7 @@ def photograph(browser: Any, address: str, name: str, width: int, folder: Path) 
     page.goto(address)
     page.wait_for_selector("#generate-button")
     page.wait_for_selector("#card-0 img")
-    page.wait_for_selector("#mesh canvas")
+    page.wait_for_selector("#mesh [data-state=ready]")
     _save(page, folder / f"visit-{name}.webp")
     titles = dict.fromkeys(text.strip() for text in page.locator(_TABS).all_text_contents())
     _generate(page)

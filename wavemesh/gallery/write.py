@@ -45,6 +45,7 @@ _OTHERS = """
 
 - `assets/weights/cutout`: U-2-Net small by Xuebin Qin, Zichen Zhang, Chenyang Huang, Masood Dehghan, Osmar R. Zaiane and Martin Jagersand, Apache-2.0; see its model card.
 - `assets/backgrounds`: surroundings from Poly Haven by way of the npm package `@pmndrs/assets` 1.7.0, CC0, here as 8-bit JPEG.
+- `wavemesh/ui/viewer/viewer.js.gz`: parts of three.js 0.187.0, Copyright 2010-2026 three.js authors, MIT licence: permission is granted, free of charge, to deal in the software without restriction, provided that this notice is kept; it comes "as is", without warranty of any kind.
 """  # noqa: E501 - a paragraph of Markdown
 
 

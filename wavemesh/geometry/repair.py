@@ -17,12 +17,13 @@ from scipy.spatial import cKDTree
 
 from wavemesh.errors import InputError
 from wavemesh.geometry.health import mesh_health, welded
-from wavemesh.geometry.isosurface import sdf_to_mesh
+from wavemesh.geometry.isosurface import sdf_to_mesh, simplify
 from wavemesh.geometry.sdf import mesh_to_sdf
 
 CRUMB_SHARE = 0.01
 _CARVED_RESOLUTION = 128
 _CARVED_HALF_SIDE = 0.9
+_LEAST_TOLERANCE = 1e-4  # of the longest side
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Repair:
     """A repaired mesh, coloured like the one it came from, and what was done to it.
 
     crumbs: pieces dropped. merged: by how many the pieces became fewer because they overlapped. holes: boundary loops
-    closed. carved: whether the surface was made anew on a grid.
+    closed. carved: whether the surface was rebuilt on a grid.
     """
 
     mesh: trimesh.Trimesh
@@ -44,7 +45,7 @@ class Repair:
         """What was done, as one sentence."""
         done = []
         if self.carved:
-            done.append("the surface was made anew on a grid")
+            done.append("the surface was rebuilt on a grid")
         if self.holes:
             done.append(f"{self.holes} {'hole was' if self.holes == 1 else 'holes were'} closed")
         if self.crumbs:
@@ -84,6 +85,27 @@ def repair(mesh: trimesh.Trimesh, crumb_share: float = CRUMB_SHARE) -> Repair:
     if len(result.faces) == 0 or not mesh_health(result).printable:
         raise InputError(f"No solid could be found in the mesh of {len(mesh.faces)} faces.")
     return Repair(with_colours_of(result, mesh), crumbs, merged, holes, carved)
+
+
+def simplified_solid(mesh: trimesh.Trimesh, max_faces: int) -> trimesh.Trimesh:
+    """A printable solid with at most max_faces faces, still a solid, without colours; unchanged where it has fewer.
+
+    Quadric edge collapse, which makes the better triangles, where a solid comes out of it; else Manifold's own, with as
+    much tolerance as is needed. Raises InputError where the mesh is no solid.
+    """
+    solid = _manifold(welded(mesh))
+    if solid is None:
+        raise InputError(f"The mesh of {len(mesh.faces)} faces is no solid, so it cannot be simplified as one.")
+    if len(mesh.faces) <= max_faces:
+        return mesh
+    collapsed = simplify(mesh, max_faces)
+    if len(collapsed.faces) <= max_faces and mesh_health(collapsed).printable:
+        return collapsed
+    tolerance = _LEAST_TOLERANCE * float(np.max(mesh.extents))
+    while solid.num_tri() > max_faces and tolerance < np.max(mesh.extents):
+        solid = solid.simplify(tolerance)
+        tolerance *= 1.5
+    return _trimesh(solid)
 
 
 def close_holes(mesh: trimesh.Trimesh) -> tuple[trimesh.Trimesh, int]:

@@ -22,8 +22,39 @@ MAX_WAITING = 24
 MAX_FILE_SIZE = "32mb"
 
 _HEADER = """
+<a class="wm-skip" href="#generate-button">Skip to Generate</a>
 <div class="wm-header"><h1>WaveMesh</h1>
 <p>Pictures of an object become a 3D mesh, by diffusion over wavelet coefficients. Watch it form.</p></div>
+"""
+
+# The open tab stands in the address, so that a reload opens it again.
+_TABS = """
+element.querySelector('.wm-skip').addEventListener('click', (event) => {
+  event.preventDefault();
+  document.querySelector('#tabs [role=tab]').click();
+  document.querySelector('#generate-button, #stop-button').focus();
+});
+document.addEventListener('click', (event) => {
+  const tab = event.target.closest?.('#tabs [role=tab], #tabs .overflow-dropdown button');
+  if (!tab) return;
+  const here = new URL(location);
+  here.searchParams.set('tab', tab.textContent.trim().toLowerCase());
+  history.replaceState(null, '', here);
+});
+"""
+# gradio puts pictures into buttons without a name.
+_NAMES = """
+const named = () => {
+  for (const button of document.querySelectorAll('button:not([aria-label]):has(img[alt=""])')) {
+    const card = button.closest('.wm-card'), block = button.closest('.block');
+    const label = block?.querySelector('[data-testid="block-label"]')?.textContent.trim();
+    const place = [...document.querySelectorAll('.wm-card')].indexOf(card) + 1;
+    button.setAttribute('aria-label', card ? `Picture ${place}` : label || block?.id.replaceAll('-', ' ') || 'Picture');
+  }
+};
+let naming = null;
+new MutationObserver(() => { naming ??= setTimeout(() => { naming = null; named(); }, 100); })
+  .observe(document.body, {childList: true, subtree: true});
 """
 
 
@@ -38,10 +69,11 @@ def build(studio: Studio) -> gr.Blocks:
     from wavemesh.ui.steps.view import steps_tab
     from wavemesh.ui.triplane.view import triplane_tab
     from wavemesh.ui.wavelets.view import wavelet_tab
+    from wavemesh.ui.widgets.busy import WATCH_CLICKS
 
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(KEPT_S, KEPT_S), fill_width=True) as page:
         add_api(studio)  # first, so that no handler of the page has the name of an endpoint
-        gr.HTML(_HEADER)
+        gr.HTML(_HEADER, js_on_load=_TABS + _NAMES + WATCH_CLICKS)
         # The folder of the session's last finished run; the tabs that look at runs listen to it.
         finished_run = gr.State(None, time_to_live=KEPT_S)
         with gr.Tabs(elem_id="tabs"):
@@ -59,11 +91,13 @@ def serve(page: gr.Blocks, **options: Any) -> tuple[Any, str, str | None]:
     """Launch the page with the limits that untrusted visitors need; options go to gradio's `launch`."""
     from wavemesh.ui.arguments import accept_file_lists
     from wavemesh.ui.theme import PAGE_CSS, theme
+    from wavemesh.ui.viewer.component import VIEWER_CSS, bundle_route
 
     page.queue(max_size=MAX_WAITING, default_concurrency_limit=4)
     settings: dict[str, Any] = {
         "theme": theme(),
-        "css_paths": [PAGE_CSS],
+        "css_paths": [PAGE_CSS, VIEWER_CSS],
+        "app_kwargs": {"routes": [bundle_route()]},
         "max_file_size": MAX_FILE_SIZE,
         "enable_monitoring": False,
         "share": False,
@@ -74,9 +108,12 @@ def serve(page: gr.Blocks, **options: Any) -> tuple[Any, str, str | None]:
         # Skips gradio's request to its own page, which gives up after three seconds: a busy machine needs more.
         "_frontend": False,
     }
-    launched = page.launch(**{**settings, **options})
+    # Not blocked before the tools for agents are ready.
+    launched = page.launch(**{**settings, **options, "prevent_thread_lock": True})
     if page.mcp_server_obj is not None:
         accept_file_lists(page.mcp_server_obj)
+    if not options.get("prevent_thread_lock"):
+        page.block_thread()
     return launched
 
 

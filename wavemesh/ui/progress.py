@@ -124,7 +124,8 @@ def bar_html(progress: Progress | None) -> str:
     percent = round(100 * progress.fraction)
     left = "" if progress.seconds_left is None else f"about {max(1, round(progress.seconds_left))} s left"
     return (
-        f'<div class="wm-progress" role="progressbar" aria-valuenow="{percent}" aria-valuemin="0" aria-valuemax="100">'
+        f'<div class="wm-progress" role="progressbar" aria-label="Progress of the run" aria-valuenow="{percent}" '
+        f'aria-valuetext="{html.escape(progress.message)}" aria-valuemin="0" aria-valuemax="100">'
         f'<div class="wm-progress-text"><span>{html.escape(progress.message)}</span><span>{left}</span></div>'
         f'<div class="wm-progress-track"><div class="wm-progress-fill" style="width:{percent}%"></div></div></div>'
     )

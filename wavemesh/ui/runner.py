@@ -22,9 +22,9 @@ import numpy as np
 from PIL import Image
 
 from wavemesh.geometry.camera import Camera
+from wavemesh.geometry.export import mesh_bytes
 from wavemesh.geometry.frame import Side, beside
 from wavemesh.settings import Settings, WaveMeshSettings, declared
-from wavemesh.ui.export import export_mesh
 from wavemesh.ui.progress import Pace, Progress
 from wavemesh.ui.widgets.painting import paint_field, paint_mesh
 from wavemesh.ui.workspace import new_result_folder
@@ -72,11 +72,12 @@ class Job:
 
 @dataclass(frozen=True)
 class Result:
-    """What a run leaves: files by suffix, numbers for the caption, and the cameras that were estimated.
+    """What a run leaves: the mesh (.glb) and the bundle (.zip, written last), numbers for the caption, and cameras.
 
     found: for each view the crop and its camera, None where the camera was given; in the frame of the written mesh.
     front_deg: how far that frame is turned against the network's. folder: holds the files and the record of the run.
-    cut_by, notes: of each picture, what cut it out and what may go wrong with that.
+    cut_by, notes: of each picture, what cut it out and what may go wrong with that. first: the camera of the first
+    picture, in the frame of the written mesh.
     """
 
     files: dict[str, str]
@@ -91,6 +92,7 @@ class Result:
     cut_by: tuple[str, ...] = ()
     notes: tuple[tuple[str, ...], ...] = ()
     front_deg: float = 0.0
+    first: Camera = _FRONT
 
 
 @dataclass(frozen=True)
@@ -176,13 +178,15 @@ def run_job(
             preview = painter.paint(message.sdf, message.camera) if messages.empty() else None
             yield Update(progress, message.stage, message.step + 1, message.num_steps, preview, measured)
         worker.join()
-        yield Update(Progress("Writing the files", 0.99), preview=painter.paint_mesh(message.mesh))
+        yield Update(Progress("Writing the mesh", 0.99), preview=painter.paint_mesh(message.mesh))
         record = recorder.record(message)
         if job.front_deg is not None:
             record.front_deg = job.front_deg
         result = _result(record, message, job, workspace, time.perf_counter() - begin)
         clock.finished(time.perf_counter() - last_step)
         yield Update(Progress("Done", 1.0), result=result, pace=pace)
+        # Once the mesh can be shown: this takes as long as several steps.
+        record.save(result.folder, {"mesh.glb": Path(result.files[".glb"]).read_bytes()})
     finally:
         if worker.is_alive():
             stop.set()
@@ -238,10 +242,11 @@ class _Painter:
 
 def _result(record: RunRecord, output: Any, job: Job, workspace: Path, seconds: float) -> Result:
     from wavemesh.geometry.mesh import facing
+    from wavemesh.pipelines.record import FILE
 
     folder = new_result_folder(workspace)
-    files = export_mesh(facing(output.mesh, record.front_deg), folder, job.name)
-    bundle = record.save(folder, {"mesh.glb": Path(files[".glb"]).read_bytes()})
+    mesh = folder / f"{job.name}.glb"
+    mesh.write_bytes(mesh_bytes(facing(output.mesh, record.front_deg), ".glb"))
     if job.origin is not None:
         shutil.copyfile(Path(job.origin) / TRUTH_FILE, folder / TRUTH_FILE)
     found = tuple(
@@ -249,7 +254,7 @@ def _result(record: RunRecord, output: Any, job: Job, workspace: Path, seconds: 
         for view in output.views
     )
     return Result(
-        files={**files, ".zip": str(bundle)},
+        files={".glb": str(mesh), ".zip": str(folder / FILE)},
         vertices=len(output.mesh.vertices),
         faces=len(output.mesh.faces),
         seconds=seconds,
@@ -261,4 +266,5 @@ def _result(record: RunRecord, output: Any, job: Job, workspace: Path, seconds: 
         cut_by=tuple(record.cut_by),
         notes=tuple(tuple(notes) for notes in record.notes),
         front_deg=record.front_deg,
+        first=record.cameras[0].turned(-record.front_deg),
     )

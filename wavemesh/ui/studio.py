@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import asdict, replace
@@ -19,6 +20,7 @@ from wavemesh.settings import METHODS, Settings, settings_class, shipped_setting
 from wavemesh.ui.accelerator import Accelerator, on_gpu
 from wavemesh.ui.progress import Pace, Progress
 from wavemesh.ui.runner import Job, Pipeline, StopFlag, Update, run_job, running_steps
+from wavemesh.ui.runs import Runs
 
 if TYPE_CHECKING:
     from wavemesh.pipelines.record import RunRecord
@@ -48,6 +50,8 @@ class Studio:
         self._pace = Pace()
         self._runs = {method: on_gpu(partial(run_job, factory)) for method, factory in self.factories.items()}
         self._records = functools.lru_cache(maxsize=KEPT_RECORDS)(load_record)
+        self._unwritten: dict[Path, threading.Event] = {}  # folders of results whose record is still being written
+        self.runs = Runs(partial(self.generate, at_once=True), self.stop_flag)
 
     @property
     def methods(self) -> list[str]:
@@ -62,6 +66,9 @@ class Studio:
         path = Path(folder).resolve()
         if path.parent != (self.workspace / "results").resolve() or not path.is_dir():
             raise InputError("This run is no longer kept on the server; generate the mesh again.")
+        writing = self._unwritten.get(path)
+        if writing is not None:
+            writing.wait()
         return self._records(path)
 
     def filled(self, settings: Settings) -> Settings:
@@ -79,10 +86,11 @@ class Studio:
         """The request to stop of one session (any string)."""
         return StopFlag(self.workspace / "stops" / re.sub(r"[^A-Za-z0-9]", "", session)[:64])
 
-    def generate(self, job: Job, session: str) -> Iterator[Update]:
+    def generate(self, job: Job, session: str, at_once: bool = False) -> Iterator[Update]:
         """Updates of a run, one run at a time; raises InputError for what cannot be used.
 
-        Ends without a result if the session asks to stop while it waits for its turn.
+        Ends without a result if the session asks to stop while it waits for its turn. at_once: whether the result comes
+        as soon as its mesh is written; else its record is there too.
         """
         job = replace(job, settings=self.filled(job.settings))
         stop = self.stop_flag(session)
@@ -94,11 +102,37 @@ class Studio:
                         return
                     yield Update(Progress("Waiting for another run to end"))
                 with closing(self._runs[job.settings.method](job, self.workspace, stop, self._pace)) as updates:
-                    for update in updates:
-                        self._pace = update.pace or self._pace
-                        yield update
+                    yield from self._noted(updates) if at_once else _result_last(self._noted(updates))
         finally:
             stop.clear()
+
+    def _noted(self, updates: Iterator[Update]) -> Iterator[Update]:
+        """The updates; who asks for the record of a result meanwhile waits until it is written."""
+        written = threading.Event()
+        folder: Path | None = None
+        try:
+            for update in updates:
+                self._pace = update.pace or self._pace
+                if update.result is not None:
+                    folder = Path(update.result.folder).resolve()
+                    self._unwritten[folder] = written
+                yield update
+        finally:
+            written.set()
+            if folder is not None:
+                del self._unwritten[folder]
+
+
+def _result_last(updates: Iterator[Update]) -> Iterator[Update]:
+    """The updates, that with the result once nothing else is to be done."""
+    last: Update | None = None
+    for update in updates:
+        if update.result is None:
+            yield update
+        else:
+            last = update
+    if last is not None:
+        yield last
 
 
 def open_studio(workspace: Path, weights: str | Path | None = None, device: str = "auto") -> Studio:

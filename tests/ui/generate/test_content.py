@@ -26,6 +26,7 @@ from wavemesh.ui.generate.content import (
     preset_values,
     with_found,
 )
+from wavemesh.ui.generate.stage import written
 from wavemesh.ui.pictures import MAX_VIEWS, in_order
 from wavemesh.ui.result.content import Shape, Shapes
 from wavemesh.ui.runner import Job
@@ -98,7 +99,7 @@ def test_the_mesh_faces_the_first_picture_in_every_file(studio: Studio, pictures
         front = replace(camera, azimuth_deg=0.0)
         shapes, shape = Shapes(studio.record), Shape(result.folder)
         for mesh in (
-            trimesh.load(result.files[".ply"], process=False),
+            trimesh.load(written(studio, ".ply", (result, held)), process=False),
             shapes.mesh(shape),
             trimesh.load(shapes.export(shape, ".ply", tmp_path), process=False),
         ):

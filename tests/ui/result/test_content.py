@@ -12,10 +12,11 @@ import trimesh
 from PIL import Image
 
 from wavemesh.errors import InputError
+from wavemesh.geometry.camera import Camera
 from wavemesh.geometry.isosurface import sdf_to_mesh
 from wavemesh.pipelines.record import RunRecord
 from wavemesh.settings import WaveMeshSettings
-from wavemesh.ui.result.content import PAINTS, Shape, Shapes, for_printing, normal_colours
+from wavemesh.ui.result.content import PAINTS, Shape, Shapes, for_printing
 
 RUN = "run"
 
@@ -64,25 +65,33 @@ def test_repair_drops_the_crumb_and_says_so(shapes: Shapes) -> None:
     assert shapes.mesh(shape) is shapes.mesh(Shape(RUN, repaired=True))
 
 
+def test_the_budget_is_kept_after_a_repair_and_colours_come_from_the_run(shapes: Shapes) -> None:
+    shape = Shape(RUN, level=0.01, max_faces=800, repaired=True)
+    mesh = shapes.mesh(shape)
+    assert 400 < len(mesh.faces) <= 800
+    assert shapes.health(shape).printable
+    assert shapes.health(shape).components == 1
+    colours, x = np.asarray(mesh.visual.vertex_colors), np.asarray(mesh.vertices)[:, 0]
+    assert (colours[x > 0.1, :3] == [200, 40, 40]).all()
+    assert (colours[x < -0.1, :3] == [40, 40, 200]).all()
+
+
+def test_the_first_view_is_that_of_the_first_picture(shapes: Shapes) -> None:
+    record = shapes._load(RUN)
+    record.cameras, record.front_deg = [Camera(50.0, 10.0), Camera(140.0)], 20.0
+    assert shapes.first_view(Shape(RUN)) == Camera(30.0, 10.0)
+
+
 def test_paints(shapes: Shapes) -> None:
     shape = Shape(RUN)
     for paint in PAINTS:
         assert len(shapes.painted(shape, paint).vertices) == len(shapes.mesh(shape).vertices)
-    normals = np.asarray(shapes.painted(shape, "normals").visual.vertex_colors)[:, :3] / 255.0 * 2 - 1
-    assert np.einsum("ij,ij->i", normals, shapes.mesh(shape).vertex_normals).min() > 0.97
     thickness = shapes.thickness(shape)
     crumb = np.linalg.norm(shapes.mesh(shape).vertices, axis=1) > 0.75
     assert thickness[crumb].mean() == pytest.approx(0.14, abs=0.02)
     assert (thickness[~crumb] == pytest.approx(0.18)) or thickness[~crumb].min() > 0.1
     with pytest.raises(InputError, match="plaid"):
         shapes.painted(shape, "plaid")
-
-
-def test_normals_as_colours() -> None:
-    box = trimesh.creation.box()
-    box = trimesh.Trimesh(box.triangles.reshape(-1, 3), np.arange(36).reshape(-1, 3), process=False)
-    up = np.asarray(box.vertex_normals)[:, 1] > 0.99
-    assert (normal_colours(box)[up] == [128, 255, 128]).all()
 
 
 @pytest.mark.parametrize("suffix", [".glb", ".obj", ".ply", ".stl"])
@@ -125,12 +134,3 @@ def test_turntables(shapes: Shapes) -> None:
     assert shapes.turntable(Shape(RUN, max_faces=1000), ".mp4", num_frames=8, size=64)[4:8] == b"ftyp"
     with pytest.raises(InputError, match=r"\.avi"):
         shapes.turntable(Shape(RUN), ".avi")
-
-
-def test_a_plot_gets_few_faces(shapes: Shapes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wavemesh.ui.result.content.PLOT_FACES", 900)
-    for paint in ("colours", "normals", "thickness"):
-        (trace,) = shapes.plot(Shape(RUN), paint).data
-        assert 600 < len(trace.i) <= 920
-    (edges,) = shapes.plot(Shape(RUN), "wire").data
-    assert len(edges.x) <= 3 * 1.5 * 920  # two ends and a gap for each edge

@@ -14,6 +14,7 @@ def test_the_health_card_speaks_of_what_will_be_printed() -> None:
     assert "1.0 mm" in card
     assert "Ready to print" in card
     assert "wm-bad" in health_card(mesh_health(plate), 50.0)
+    assert "its thinnest part, 0.5 mm at this size, may break" in health_card(mesh_health(plate), 50.0)
     torn = trimesh.Trimesh(plate.vertices, plate.faces[:-1], process=False)
     card = health_card(mesh_health(torn), 100.0)
     assert "Not printable" in card
@@ -22,3 +23,13 @@ def test_the_health_card_speaks_of_what_will_be_printed() -> None:
     assert 'id="repair-summary">1 loose piece was dropped.<' in health_card(
         mesh_health(plate), 100.0, "1 loose piece was dropped."
     )
+
+
+def test_the_verdict_agrees_with_the_rows_below_it() -> None:
+    two = trimesh.util.concatenate([trimesh.creation.box(), trimesh.creation.box().apply_translation((2, 0, 0))])
+    card = health_card(mesh_health(two), 100.0)
+    assert "in 2 separate pieces" in card
+    assert "Ready to print" not in card
+    torn = trimesh.Trimesh(two.vertices, two.faces[:-1], process=False)
+    assert "switch on “Repair for printing”" in health_card(mesh_health(torn), 100.0)
+    assert "below" not in health_card(mesh_health(torn), 100.0).split("</p>")[0]

@@ -45,28 +45,32 @@ def test_a_run_opens_as_it_was_left_and_once(studio: Studio, folder: str) -> Non
     assert opened[tab.wanted] == Shape(folder)
     assert (opened[tab.empty]["visible"], opened[tab.body]["visible"]) == (False, True)
     assert "Ready to print" in opened[tab.health]
-    assert tab.solid not in opened  # that is drawn when the viewer is laid out
+    assert tab.viewer not in opened  # the health is there sooner
     assert tab.open_run(values | {tab.wanted: Shape(folder)}) == gr.skip()
     assert tab.open_run(values | {tab.finished_run: None}) == gr.skip()
 
 
-def test_a_shape_is_drawn_once_and_in_one_place(studio: Studio, folder: str) -> None:
+def test_a_shape_is_drawn_once_and_keeps_its_view(studio: Studio, folder: str) -> None:
     tab, values = tab_and_values(studio, folder, wanted=Shape(folder))
     drawn = tab.draw(values)
-    assert set(drawn) == {tab.drawn, tab.solid, tab.wire_model, tab.plot, tab.legend}
-    assert len(trimesh.load(drawn[tab.solid]["value"], force="mesh").faces) > 100
-    assert (drawn[tab.wire_model]["visible"], drawn[tab.plot]["visible"]) == ("hidden", False)
+    assert set(drawn) == {tab.drawn, tab.viewer, tab.legend}
+    shown = drawn[tab.viewer]
+    assert len(trimesh.load(shown["mesh"]["path"], force="mesh").faces) > 100
+    # The fake pipeline estimates 40 and 25 degrees, and the first picture is the front.
+    assert (shown["azimuth"], shown["elevation"]) == (0.0, 25.0)
     assert tab.draw(values | {tab.drawn: Shape(folder)}) == gr.skip()
-    wires = tab.look(values | {tab.paint: "wire"})
-    assert (wires[tab.solid]["visible"], wires[tab.wire_model]["visible"]) == ("hidden", True)
-    plotted = tab.look(values | {tab.place: "plot", tab.paint: "thickness"})
-    assert plotted[tab.plot]["visible"]
-    assert "Wall thickness" in plotted[tab.legend]
+    thick = tab.look(values | {tab.paint: "thickness"})
+    assert "Wall thickness" in thick[tab.legend]
+    # The viewer keeps the view as long as the subject is the same.
+    assert thick[tab.viewer]["subject"] == shown["subject"] == folder
 
 
 def test_the_controls_describe_a_shape(studio: Studio, folder: str) -> None:
     tab, values = tab_and_values(studio, folder, wanted=Shape(folder), level=0.02, faces=1000)
-    assert tab.reshape(values)[tab.wanted] == Shape(folder, 0.02, 1000)
+    reshaped = tab.reshape(values)
+    assert reshaped[tab.wanted] == Shape(folder, 0.02, 1000)
+    # A film that is there shows the shape before.
+    assert all(reshaped[film]["value"] is None and not reshaped[film]["visible"] for film in tab.films.values())
     assert tab.reshape(values | tab.neutral())[tab.wanted] == Shape(folder)
     assert tab.reshape(values | {tab.wanted: None}) == gr.skip()
 

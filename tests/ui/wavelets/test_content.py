@@ -144,3 +144,11 @@ def test_decoding_is_done_once() -> None:
     decoded = Decoded(ball(0.5))
     assert decoded.mesh is decoded.mesh
     assert decoded.mesh.volume == pytest.approx(4 / 3 * np.pi * 0.5**3, rel=0.02)
+
+
+def test_an_edit_that_leaves_noise_is_refused_before_its_surface_is_built(
+    editor: WaveletEditor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wavemesh.ui.wavelets.content.MAX_CELLS", 1000)
+    with pytest.raises(InputError, match="at most 1,000 can be shown"):
+        editor.comparison("large", Edit(), None)

@@ -117,7 +117,7 @@ def build_cards(pictures: gr.State) -> Cards:
     cut = gr.Checkbox(
         value=True,
         label="Cut the background away",
-        info="Left as it came, right what is used. Switch off where the whole picture is the object.",
+        info="Left: your picture. Right: the part that is used. Switch it off if the object fills the picture.",
         visible=False,
         elem_id="cut-background",
     )

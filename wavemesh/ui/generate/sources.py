@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import NamedTuple
 
 import gradio as gr
@@ -15,8 +16,24 @@ from wavemesh.ui.generate.stage import Stage
 from wavemesh.ui.generate.truth import rendered_pictures
 from wavemesh.ui.pictures import MAX_VIEWS, with_background
 from wavemesh.ui.studio import Studio
+from wavemesh.ui.widgets.busy import click_shown
 from wavemesh.ui.widgets.events import PRIVATE, Updates, Values
 from wavemesh.ui.widgets.notices import explained
+
+# A picture in the clipboard is pasted anywhere on the tab; the upload's own button asks for leave first.
+_PASTE = """
+document.addEventListener('paste', (event) => {
+  if (event.target.closest?.('input, textarea, [contenteditable]')) return;
+  const input = document.querySelector('#upload input[type=file]');
+  const files = [...event.clipboardData.files].filter((file) => file.type.startsWith('image/'));
+  if (!files.length || !input || !input.closest('#upload').offsetParent) return;
+  event.preventDefault();
+  const carried = new DataTransfer();
+  for (const file of files) carried.items.add(file);
+  input.files = carried.files;
+  input.dispatchEvent(new Event('change', {bubbles: true}));
+});
+"""
 
 
 class Sources(NamedTuple):
@@ -51,6 +68,7 @@ def build_sources(studio: Studio) -> Sources:
         height=170,
         elem_id="upload",
     )
+    gr.HTML("<i></i>", js_on_load=_PASTE, elem_id="paste")
     gr.Markdown(
         "One picture is enough, two to four from different sides are much better. Plain backgrounds are cut away best; "
         "pictures with transparency are used as they are. PNG, JPEG or WebP.",
@@ -81,7 +99,7 @@ def build_renderer(studio: Studio) -> Renderer:
         bundled = gr.Dropdown(
             known,
             value=None,
-            label="A mesh that comes along",
+            label="A bundled mesh",
             info="Real models that the weights were not trained on. Or give one of your own:",
             visible=bool(known),
             filterable=False,
@@ -156,7 +174,12 @@ def wire_sources(studio: Studio, sources: Sources, table: Cards, stage: Stage, f
         examples.select(pick, None, outputs, **PRIVATE)
     first = first_example(studio.examples)
     if first is not None:
-        gr.on(None, lambda: show_example(first), None, outputs, **PRIVATE)  # no trigger: when the page opens
+
+        def first_visit(request: gr.Request) -> Updates:
+            known = studio.runs.find(request.query_params.get("run"))
+            return show_example(first) if known is None else gr.skip()
+
+        gr.on(None, first_visit, None, outputs, **PRIVATE)  # no trigger: when the page opens
 
 
 def wire_renderer(
@@ -184,7 +207,11 @@ def wire_renderer(
     # One or the other: the last that was chosen.
     renderer.bundled.input(lambda: None, None, renderer.file, queue=False, **PRIVATE)
     renderer.file.upload(lambda: None, None, renderer.bundled, queue=False, **PRIVATE)
-    button.click(
+    # A run that began now would be of pictures that are gone when it ends.
+    waits, again = ({"__type__": "update", "interactive": able} for able in (False, True))
+    button.click(None, None, stage.generate, js=f"() => ({json.dumps(waits)})", api_visibility="private")
+    click_shown(
+        button,
         render,
         set(controls),
         {credit, finished_run, *table.outputs, *stage.outputs},
@@ -192,4 +219,4 @@ def wire_renderer(
         show_progress_on=button,
         concurrency_limit=2,
         concurrency_id="tools",
-    )
+    ).then(None, None, stage.generate, js=f"() => ({json.dumps(again)})", api_visibility="private")

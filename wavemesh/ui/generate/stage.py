@@ -6,51 +6,66 @@ was made earlier by the bundled weights; no model runs for it.
 
 from __future__ import annotations
 
+import html
 import shutil
 from dataclasses import dataclass, fields
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from wavemesh.gallery.format import Example
-from wavemesh.geometry.export import MESH_SUFFIXES
+from wavemesh.geometry.camera import Camera
+from wavemesh.geometry.export import MESH_SUFFIXES, mesh_bytes
 from wavemesh.ui.generate.content import caption
+from wavemesh.ui.pictures import Picture
 from wavemesh.ui.progress import bar_html
 from wavemesh.ui.runner import Result, Update
 from wavemesh.ui.studio import Studio
+from wavemesh.ui.viewer.component import build_viewer, seen
+from wavemesh.ui.widgets.downloads import download_on_demand
 from wavemesh.ui.widgets.events import Updates
 from wavemesh.ui.widgets.strip import Watch
-from wavemesh.ui.workspace import new_result_folder
+from wavemesh.ui.workspace import KEPT_S, new_result_folder
 
 _BUNDLE = ".zip"
+Ended = tuple[Result, list[Picture]] | None  # what a run left, and the pictures it was begun with
 _EMPTY = """<div class="wm-empty"><div><p>The mesh appears here.</p>
 <p class="wm-note">You will see it form, step by step; Stop keeps what there is.</p></div></div>"""
 
 
 @dataclass(frozen=True)
 class Stage:
-    """Everything that a run changes. files: the buttons that save them, by suffix, in the row of downloads."""
+    """Everything that a run changes. finished: what the last run left, a state, which the row of downloads saves.
+
+    said: what those who hear the page are told of a run.
+    """
 
     generate: gr.Button
     stop: gr.Button
     progress: gr.HTML
     empty: gr.HTML
     forming: gr.Image
-    mesh: gr.Model3D
+    mesh: gr.HTML
     facts: gr.Markdown
     downloads: gr.Row
-    files: dict[str, gr.DownloadButton]
     watch: gr.HTML
+    finished: gr.State
+    said: gr.HTML
 
     @property
     def outputs(self) -> set[Any]:
         """All components."""
-        parts = [getattr(self, field.name) for field in fields(self) if field.name != "files"]
-        return {*parts, *self.files.values()}
+        return {getattr(self, field.name) for field in fields(self)}
 
     def busy(self) -> Updates:
         """A run goes on."""
-        return {self.generate: gr.update(visible=False), self.stop: gr.update(visible=True)}
+        return {
+            self.generate: gr.update(visible=False),
+            self.stop: gr.update(visible=True),
+            self.said: _aloud("The mesh is being made."),
+        }
 
     def idle(self) -> Updates:
         """No run goes on."""
@@ -58,6 +73,7 @@ class Stage:
             self.generate: gr.update(visible=True),
             self.stop: gr.update(visible=False, interactive=True, value="Stop"),
             self.progress: gr.update(visible=False),
+            self.said: _aloud("No run goes on."),
         }
 
     def during(self, update: Update, watch: Watch) -> Updates:
@@ -72,18 +88,18 @@ class Stage:
         if update.preview is not None:
             changes |= {each: gr.update(visible=False) for each in (self.empty, self.facts, self.downloads)}
             changes[self.forming] = gr.update(value=update.preview, visible=True)
-            changes[self.mesh] = gr.update(visible="hidden")  # emptied while it loads, gradio's viewer raises an error
+            changes[self.mesh] = gr.update(visible="hidden")
         return changes
 
-    def finished(self, result: Result) -> Updates:
+    def finished_with(self, result: Result) -> Updates:
         """The result of a run."""
         return {
             **_hidden(self.empty, self.forming),
-            self.mesh: gr.update(value=result.files[".glb"], visible=True),
+            self.mesh: gr.update(value=seen(result.files[".glb"], result.first, result.folder), visible=True),
             self.facts: gr.update(value=caption(result), visible=True),
             self.watch: gr.update(visible=True),
             self.downloads: gr.update(visible=True),
-            **{button: gr.update(value=result.files[suffix]) for suffix, button in self.files.items()},
+            self.said: _aloud(f"The mesh is ready: {caption(result)}"),
         }
 
     def before_runs(self, studio: Studio, example: Example | None = None) -> Updates:
@@ -98,15 +114,16 @@ class Stage:
         mesh = new_result_folder(studio.workspace) / f"{example.key}-mesh.glb"
         shutil.copyfile(example.result.mesh, mesh)
         faces = example.result.faces
-        line = f"An earlier result with the bundled weights, {faces:,} triangles. Generate makes it anew."
+        line = f"An earlier result of the bundled weights, {faces:,} triangles. Press Generate to make it again."
+        first = Camera(**example.cameras[0])
         return {
             **_hidden(self.empty, self.forming, self.watch, self.downloads),
-            self.mesh: gr.update(value=str(mesh), visible=True),
+            self.mesh: gr.update(value=seen(mesh, first, example.key), visible=True),
             self.facts: gr.update(value=line, visible=True),
         }
 
 
-def build_stage() -> Stage:
+def build_stage(studio: Studio) -> Stage:
     """The buttons, and everything that shows a run and its result."""
     with gr.Row(elem_id="run"):
         generate = gr.Button("Generate", variant="primary", size="lg", elem_id="generate-button")
@@ -123,28 +140,36 @@ def build_stage() -> Stage:
         elem_id="forming",
         elem_classes="wm-forming",
     )
-    mesh = gr.Model3D(
-        show_label=False,
-        label="Mesh",
-        height=520,
-        visible="hidden",
-        elem_id="mesh",
-        clear_color=(0.0, 0.0, 0.0, 0.0),
-        camera_position=(60, 72, 3.6),
-    )
+    mesh = build_viewer("The mesh", "mesh", visible="hidden")
     facts = gr.Markdown(visible=False, elem_id="facts", elem_classes="wm-note")
+    finished = gr.State(None, time_to_live=KEPT_S)
     with gr.Row(visible=False, elem_classes="wm-downloads") as downloads:
-        files = {
-            suffix: gr.DownloadButton(
-                "Run bundle" if suffix == _BUNDLE else suffix[1:].upper(),
-                size="md",
-                elem_id=f"download-{suffix[1:]}",
-                min_width=64,
-            )
-            for suffix in (*MESH_SUFFIXES, _BUNDLE)
-        }
+        for suffix in (*MESH_SUFFIXES, _BUNDLE):
+            label = "Run bundle" if suffix == _BUNDLE else suffix[1:].upper()
+            download_on_demand(label, partial(written, studio, suffix), [finished], f"download-{suffix[1:]}")
     watch = gr.HTML(visible=False, elem_id="watch")
-    return Stage(generate, stop, progress, empty, forming, mesh, facts, downloads, files, watch)
+    said = gr.HTML(_aloud(""), elem_id="said", elem_classes="wm-said")
+    return Stage(generate, stop, progress, empty, forming, mesh, facts, downloads, watch, finished, said)
+
+
+def _aloud(words: str) -> str:
+    return f'<p role="status">{html.escape(words)}</p>'
+
+
+def written(studio: Studio, suffix: str, ended: Ended) -> str | None:
+    """The path of a file of the run, which is made when it is asked for; None without a run."""
+    if ended is None:
+        return None
+    result = ended[0]
+    path = Path(result.files[".glb"]).with_suffix(suffix)
+    if suffix != ".glb":
+        from wavemesh.geometry.mesh import facing
+
+        record = studio.record(result.folder)
+        if suffix == _BUNDLE:
+            return result.files[_BUNDLE]
+        path.write_bytes(mesh_bytes(facing(record.mesh, record.front_deg), suffix))
+    return str(path)
 
 
 def _hidden(*components: Any) -> Updates:

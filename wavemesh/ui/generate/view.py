@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import inspect
-import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import gradio as gr
@@ -15,20 +14,44 @@ from wavemesh.ui.generate.content import example_of, make_job, with_found
 from wavemesh.ui.generate.controls import Controls, build_controls, estimate_time
 from wavemesh.ui.generate.cutout_editor import build_cutout_editor, wire_cutout_editor
 from wavemesh.ui.generate.sources import build_renderer, build_sources, wire_renderer, wire_sources
-from wavemesh.ui.generate.stage import Stage, build_stage
-from wavemesh.ui.pictures import Picture
-from wavemesh.ui.runner import Result
+from wavemesh.ui.generate.stage import Ended, Stage, build_stage
+from wavemesh.ui.runs import MAX_RUNNING
 from wavemesh.ui.studio import Studio
 from wavemesh.ui.widgets.events import PRIVATE, Updates, Values
 from wavemesh.ui.widgets.strip import Watch
 from wavemesh.ui.workspace import KEPT_S
 
-_log = logging.getLogger(__name__)
+# On a phone the shape forms out of sight. The button gives way to the other, and with it the focus.
+_LOOK = """() => {
+  if (innerWidth < 800) document.querySelector('.wm-result').scrollIntoView({behavior: 'smooth'});
+  const begin = performance.now();
+  const look = () => {
+    const stop = document.querySelector('#stop-button');
+    const lost = document.activeElement === document.body || document.activeElement?.id === 'generate-button';
+    if (stop?.offsetParent) { if (lost) stop.focus({preventScroll: true}); }
+    else if (performance.now() - begin < 5000) setTimeout(look, 50);
+  };
+  look();
+}"""
+_BACK = """() => {
+  const lost = document.activeElement === document.body || document.activeElement?.id === 'stop-button';
+  if (lost) document.querySelector('#generate-button')?.focus({preventScroll: true});
+}"""
 
-Ended = tuple[Result, list[Picture]] | None  # what a run left, and the pictures it was begun with
 
-# On a phone the shape forms below the button, out of sight.
-_LOOK = "() => { if (innerWidth < 800) document.querySelector('#run').scrollIntoView({behavior: 'smooth'}); }"
+# The address names the run, so that a reload finds it, and no run where another object took its place.
+_ADDRESS = """(id) => {
+  const here = new URL(location);
+  if (id) here.searchParams.set('run', id); else here.searchParams.delete('run');
+  history.replaceState(null, '', here);
+}"""
+# After a reload the tab that was open opens again, once there is something to see in it.
+_TAB = """() => {
+  const name = new URL(location).searchParams.get('tab');
+  const tab = [...document.querySelectorAll('#tabs [role=tab], #tabs .overflow-dropdown button')]
+    .find((each) => each.textContent.trim().toLowerCase() === name);
+  if (tab && tab.getAttribute('aria-selected') !== 'true') tab.click();
+}"""
 
 
 def generate_tab(studio: Studio, finished_run: gr.State) -> None:
@@ -43,94 +66,121 @@ def generate_tab(studio: Studio, finished_run: gr.State) -> None:
                 table = build_cards(pictures)
                 controls = build_controls(studio)
             with gr.Column(scale=7, min_width=330, elem_classes="wm-result"):
-                stage = build_stage()
+                stage = build_stage(studio)
         editor = build_cutout_editor()
         wire_sources(studio, sources, table, stage, finished_run)
         wire_cards(table)
         wire_cutout_editor(editor, table)
         wire_renderer(studio, renderer, sources.credit, table, stage, finished_run)
-        _wire_run(studio, table, controls, stage, finished_run)
+        _RunEvents(studio, table, controls, stage, finished_run).wire()
 
 
-def _wire_run(studio: Studio, table: Cards, controls: Controls, stage: Stage, finished_run: gr.State) -> None:
-    """Generate and Stop."""
-    finished = gr.State(None, time_to_live=KEPT_S)
+class _RunEvents:
+    """Generate and Stop, and the way back to a run after a reload.
 
-    def whole_strip(ended: Ended, shown_run: str | None) -> Any:
-        """The strip with the steps that were not drawn while the run needed the processor."""
-        if ended is None or ended[0].folder != shown_run:
-            return gr.skip()
-        return Watch.of_record(studio.record(shown_run)).html()
+    run_id: the run that the page follows, "" for none. finished: what it left.
+    """
 
-    def stop(request: gr.Request) -> Any:
-        studio.stop_flag(request.session_hash or "").set()
-        return gr.update(value="Stopping…", interactive=False)
+    def __init__(self, studio: Studio, table: Cards, controls: Controls, stage: Stage, finished_run: gr.State) -> None:
+        self.studio, self.table, self.controls, self.stage = studio, table, controls, stage
+        self.finished_run, self.finished = finished_run, stage.finished
+        self.run_id = gr.Textbox("", visible=False)
 
-    # The mesh is shown by an event of its own: a generator sends its last values twice, and gradio's viewer stays
-    # empty when the same file arrives again while its code is still loading.
-    stage.generate.click(None, js=_LOOK, api_visibility="private")
-    stage.generate.click(
-        inspect.unwrap(_watched_run(studio, table, controls, stage, finished)),  # a type checker's wrapper would hide
-        table.inputs | controls.inputs,  # from gradio that it is a generator
-        {finished, *stage.outputs},
-        concurrency_limit=4,
-        concurrency_id="runs",
-        **PRIVATE,
-    ).then(
-        _presented(studio, table, stage, finished, finished_run),
-        {finished, table.pictures, table.estimate},
-        {finished_run, *table.outputs, *stage.outputs},
-        **PRIVATE,
-    ).then(estimate_time(studio, controls), controls.inputs, controls.estimate, **PRIVATE).then(
-        whole_strip, [finished, finished_run], stage.watch, **PRIVATE
-    )
-    stage.stop.click(stop, None, stage.stop, queue=False, **PRIVATE)
+    def wire(self) -> None:
+        """Let the components act."""
+        stage, table = self.stage, self.table
+        stage.generate.click(None, js=_LOOK, api_visibility="private")
+        begun = stage.generate.click(
+            self.begin,
+            table.inputs | self.controls.inputs,
+            {self.run_id, *stage.outputs},
+            **PRIVATE,
+        )
+        # A page that opens, too: its address may name a run.
+        opened = gr.on(None, self.come_back, None, {self.run_id, *table.outputs}, **PRIVATE)
+        for event in (begun, opened):
+            after = event.then(None, self.run_id, js=_ADDRESS, api_visibility="private") if event is begun else event
+            after.then(
+                inspect.unwrap(self.follow).__get__(self),  # a type checker's wrapper would hide that it is a generator
+                self.run_id,
+                stage.outputs,
+                concurrency_limit=MAX_RUNNING,
+                concurrency_id="followers",
+                **PRIVATE,
+            ).then(
+                self.present,
+                {self.finished, table.pictures, table.estimate},
+                {self.finished_run, *table.outputs, *stage.outputs},
+                **PRIVATE,
+            ).then(None, js=_TAB if event is opened else _BACK, api_visibility="private").then(
+                estimate_time(self.studio, self.controls), self.controls.inputs, self.controls.estimate, **PRIVATE
+            ).then(self.whole_strip, [self.finished, self.finished_run], stage.watch, **PRIVATE)
+        # Another object took the run's place.
+        self.finished_run.change(
+            lambda folder, run_id: gr.skip() if folder else "", [self.finished_run, self.run_id], self.run_id, **PRIVATE
+        ).then(None, self.run_id, js=_ADDRESS, api_visibility="private")
+        stage.stop.click(self.stop, self.run_id, stage.stop, queue=False, **PRIVATE)
 
-
-def _watched_run(
-    studio: Studio, table: Cards, controls: Controls, stage: Stage, finished: gr.State
-) -> Callable[[Values, gr.Request], Iterator[Updates]]:
-    """A handler that makes the run that the page asks for, and shows it while it goes on."""
-
-    def run(given: Values, request: gr.Request) -> Iterator[Updates]:
-        ended: Ended = None
+    def begin(self, given: Values) -> Updates:
+        """Begin the run that the page asks for."""
         try:
-            job = make_job(table.placed(given), given[table.estimate], controls.chosen(given))
-            watch = Watch()
-            yield {finished: None, **stage.busy()}
-            for update in studio.generate(job, request.session_hash or ""):
-                watch.add(update.measured, update.preview)
-                yield stage.during(update, watch)
-                ended = None if update.result is None else (update.result, given[table.pictures])
+            estimate = given[self.table.estimate]
+            job = make_job(self.table.placed(given), estimate, self.controls.chosen(given))
+            run = self.studio.runs.begin(job, given[self.table.pictures], estimate)
         except InputError as error:
             gr.Warning(str(error), title="This did not work")
-        except Exception:
-            _log.exception("a run failed")
-            gr.Warning("Something went wrong on the server; the reason is in its log.", title="This did not work")
-        yield {finished: ended, **stage.idle()}
+            return {self.run_id: "", self.finished: None}
+        return {self.run_id: run.id, self.finished: None, **self.stage.busy()}
 
-    return run
+    def come_back(self, request: gr.Request) -> Updates:
+        """The pictures of the run that the page's address names, where it is kept."""
+        wanted = request.query_params.get("run")
+        run = self.studio.runs.find(wanted)
+        if run is None:
+            if wanted:
+                gr.Info("It is no longer kept on the server; generate the mesh again.", title="That run is gone")
+            return gr.skip()
+        return {self.run_id: run.id, **self.table.showing(run.pictures, run.estimate)}
 
+    def follow(self, run_id: str) -> Iterator[Any]:
+        """Show the run while it goes on."""
+        run = self.studio.runs.find(run_id)
+        if run is None:
+            yield gr.skip()
+            return
+        for update in run.follow():
+            yield self.stage.during(update, run.watch)
+        if run.problem is not None:
+            gr.Warning(run.problem, title="This did not work")
+        ended: Ended = None if run.result is None else (run.result, run.pictures)
+        yield {self.finished: ended, **self.stage.idle()}
 
-def _presented(
-    studio: Studio, table: Cards, stage: Stage, finished: gr.State, finished_run: gr.State
-) -> Callable[[Values], Updates]:
-    """A handler that shows the mesh of the run that ended, where its pictures are still there."""
-
-    def present(given: Values) -> Updates:
-        ended: Ended = given[finished]
-        pictures = given[table.pictures]
+    def present(self, given: Values) -> Updates:
+        """The mesh of the run that ended, where its pictures are still there."""
+        ended: Ended = given[self.finished]
+        pictures = given[self.table.pictures]
         if ended is None:
             return gr.skip()
         result, ran = ended
         found = with_found(pictures, ran, result)
         if found is None:
             gr.Info("It was of pictures that are no longer here, so its mesh is not shown.", title="A run has ended")
-            return {finished_run: None, **stage.before_runs(studio, example_of(pictures, studio.examples))}
+            example = example_of(pictures, self.studio.examples)
+            return {self.finished_run: None, **self.stage.before_runs(self.studio, example)}
         return {
-            finished_run: result.folder,
-            **table.showing(found, given[table.estimate]),
-            **stage.finished(result),
+            self.finished_run: result.folder,
+            **self.table.showing(found, given[self.table.estimate]),
+            **self.stage.finished_with(result),
         }
 
-    return present
+    def whole_strip(self, ended: Ended, shown_run: str | None) -> Any:
+        """The strip with the steps that were not drawn while the run needed the processor."""
+        if ended is None or ended[0].folder != shown_run:
+            return gr.skip()
+        return Watch.of_record(self.studio.record(shown_run)).html()
+
+    def stop(self, run_id: str) -> Any:
+        """Ask the run to end after its current step."""
+        if run_id:
+            self.studio.runs.stop(run_id)
+        return gr.update(value="Stopping…", interactive=False)

@@ -7,22 +7,20 @@ of it; and its health. Heavy imports stay inside the functions: the page is laid
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import UInt8
 
 from wavemesh.errors import InputError
+from wavemesh.geometry.camera import Camera
 from wavemesh.geometry.export import mesh_files
 from wavemesh.geometry.frame import TRUNCATION
 from wavemesh.ui.widgets.colours import legend, sequential
-from wavemesh.ui.widgets.plots import mesh_plot, wire_plot
 
 if TYPE_CHECKING:
-    import plotly.graph_objects as go
     import trimesh
 
     from wavemesh.geometry.health import MeshHealth
@@ -30,11 +28,10 @@ if TYPE_CHECKING:
 
 MAX_LEVEL = 0.06
 MIN_FACES = 500
-PLOT_FACES = 30_000  # what a browser turns smoothly
 TEXTURE_FACES = 40_000  # unwrapping takes seconds beyond
 # The walls that matter are thin: twice the truncation of the field is as far as the networks look.
 THICKNESS_RANGE = (0.0, 2.0 * TRUNCATION)
-PAINTS = ("colours", "normals", "thickness")
+PAINTS = ("colours", "thickness")
 
 
 @dataclass(frozen=True)
@@ -76,7 +73,7 @@ class Shapes:
         return self._made(shape)[1]
 
     def painted(self, shape: Shape, paint: str) -> trimesh.Trimesh:
-        """The mesh with another meaning of its colours: "colours" (its own), "normals" or wall "thickness"."""
+        """The mesh with another meaning of its colours: "colours" (its own) or wall "thickness"."""
         import trimesh
 
         mesh = self.mesh(shape)
@@ -84,7 +81,7 @@ class Shapes:
             return mesh
         if paint not in PAINTS:
             raise InputError(f"A mesh is shown in one of {', '.join(PAINTS)}, not {paint!r}.")
-        colours = normal_colours(mesh) if paint == "normals" else sequential(self.thickness(shape), *THICKNESS_RANGE)
+        colours = sequential(self.thickness(shape), *THICKNESS_RANGE)
         return trimesh.Trimesh(
             mesh.vertices,
             mesh.faces,
@@ -102,16 +99,10 @@ class Shapes:
         found = wall_thickness(mesh, np.asarray(mesh.vertices), np.asarray(mesh.vertex_normals))
         return np.minimum(found, THICKNESS_RANGE[1])
 
-    def plot(self, shape: Shape, paint: str) -> go.Figure:
-        """The mesh painted like that, or as its edges ("wire"), with no more faces than a browser turns smoothly."""
-        if len(self.mesh(shape).faces) > PLOT_FACES:
-            shape = replace(shape, max_faces=PLOT_FACES)
-        if paint == "wire":
-            return wire_plot(self.mesh(shape))
-        if paint == "thickness":
-            return mesh_plot(self.mesh(shape), values=self.thickness(shape), limits=THICKNESS_RANGE)
-        mesh = self.painted(shape, paint)
-        return mesh_plot(mesh, colours=np.asarray(mesh.visual.vertex_colors)[:, :3])
+    def first_view(self, shape: Shape) -> Camera:
+        """Where the first picture was taken from, in the frame of the mesh."""
+        record = self._load(shape.folder)
+        return record.cameras[0].turned(-record.front_deg) if record.cameras else Camera(elevation_deg=20.0)
 
     def turntable(self, shape: Shape, suffix: str, num_frames: int = 48, size: int = 400) -> bytes:
         """One turn in the mesh's own colours, four seconds long, as ".gif" or ".mp4"."""
@@ -160,29 +151,25 @@ class Shapes:
     def _make(self, shape: Shape) -> tuple[trimesh.Trimesh, str]:
         from wavemesh.geometry.isosurface import sdf_to_mesh, simplify
         from wavemesh.geometry.mesh import facing
-        from wavemesh.geometry.repair import repair, with_colours_of
+        from wavemesh.geometry.repair import repair, simplified_solid, with_colours_of
 
         record = self._load(shape.folder)
-        mesh = record.mesh
+        mesh, summary = record.mesh, ""
         if shape.level:
-            mesh = with_colours_of(sdf_to_mesh(record.sdf, shape.level), record.mesh)
+            mesh = sdf_to_mesh(record.sdf, shape.level)
+        if shape.repaired:
+            repaired = repair(mesh)
+            mesh, summary = repaired.mesh, repaired.summary
         if shape.max_faces and len(mesh.faces) > shape.max_faces:
-            mesh = with_colours_of(simplify(mesh, shape.max_faces), mesh)
-        mesh = facing(mesh, record.front_deg)
-        if not shape.repaired:
-            return mesh, ""
-        repaired = repair(mesh)
-        return repaired.mesh, repaired.summary
+            mesh = (simplified_solid if shape.repaired else simplify)(mesh, shape.max_faces)
+        if mesh is not record.mesh:
+            mesh = with_colours_of(mesh, record.mesh)  # last, so that no colour is guessed from a guess
+        return facing(mesh, record.front_deg), summary
 
     def _health(self, shape: Shape) -> MeshHealth:
         from wavemesh.geometry.health import mesh_health
 
         return mesh_health(self.mesh(shape))
-
-
-def normal_colours(mesh: trimesh.Trimesh) -> UInt8[np.ndarray, "v 3"]:
-    """Red, green and blue for the direction along x, y and z in which the surface looks."""
-    return ((np.asarray(mesh.vertex_normals) * 0.5 + 0.5) * 255.0).round().clip(0, 255).astype(np.uint8)
 
 
 def for_printing(mesh: trimesh.Trimesh, size_mm: float) -> trimesh.Trimesh:

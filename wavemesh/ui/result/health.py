@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from wavemesh.geometry.health import MeshHealth
 
+LEAST_WALL_MM = 1.0
+
 
 def health_card(health: MeshHealth, size_mm: float, repair: str = "") -> str:
     """One line for each fact, with a mark and words for what it means at this printed size.
@@ -24,7 +26,7 @@ def health_card(health: MeshHealth, size_mm: float, repair: str = "") -> str:
         (
             "Thinnest part",
             "–" if thinnest_mm is None else f"{thinnest_mm:.1f} mm",
-            None if thinnest_mm is None else thinnest_mm >= 1.0,
+            None if thinnest_mm is None else thinnest_mm >= LEAST_WALL_MM,
             f"wall thickness that 1% of the surface undercuts, printed {size_mm:g} mm long; below 1 mm often breaks",
         ),
         ("Faces", f"{health.faces:,}", None, f"{health.vertices:,} vertices"),
@@ -35,9 +37,19 @@ def health_card(health: MeshHealth, size_mm: float, repair: str = "") -> str:
         f"<td>{html.escape(note)}</td></tr>"
         for name, value, good, note in rows
     ]
-    verdict = "Ready to print: a closed solid." if health.printable else "Not printable as it is: repair it below."
-    card = f'<p class="wm-verdict">{verdict}</p><table class="wm-health"><tbody>{"".join(lines)}</tbody></table>'
+    table = f'<table class="wm-health"><tbody>{"".join(lines)}</tbody></table>'
+    card = f'<p class="wm-verdict">{_verdict(health, thinnest_mm)}</p>{table}'
     return f'{card}<p class="wm-note" id="repair-summary">{repair}</p>' if repair else card
+
+
+def _verdict(health: MeshHealth, thinnest_mm: float | None) -> str:
+    if not health.printable:
+        return "Not printable as it is: switch on “Repair for printing”."
+    if health.components > 1:
+        return f"A closed solid, but in {health.components:,} separate pieces, which come out of the printer apart."
+    if thinnest_mm is not None and thinnest_mm < LEAST_WALL_MM:
+        return f"A closed solid, but its thinnest part, {thinnest_mm:.1f} mm at this size, may break."
+    return "Ready to print: one closed solid."
 
 
 def _yes(fact: bool) -> str:

@@ -12,6 +12,8 @@ from wavemesh.ui.pictures import Number
 from wavemesh.ui.result.content import MAX_LEVEL, MIN_FACES, Shape, Shapes, thickness_legend
 from wavemesh.ui.result.health import health_card
 from wavemesh.ui.studio import Studio
+from wavemesh.ui.viewer.component import build_viewer, seen
+from wavemesh.ui.widgets.busy import click_shown
 from wavemesh.ui.widgets.downloads import download_on_demand
 from wavemesh.ui.widgets.events import PRIVATE, TOOLS, Updates, Values
 from wavemesh.ui.widgets.finished import let_go, nothing_to_inspect
@@ -21,9 +23,6 @@ from wavemesh.ui.workspace import KEPT_S, new_result_folder
 _MOST_FACES = 100_000
 _DEFAULT_MM = 100
 _EMPTY = nothing_to_inspect("Here it can be looked at, repaired and saved.")
-_MODEL: dict[str, Any] = {
-    "show_label": False, "height": 520, "clear_color": (0.0, 0.0, 0.0, 0.0), "camera_position": (60, 72, 3.6)
-}  # fmt: skip
 
 
 def result_tab(studio: Studio, finished_run: gr.State) -> None:
@@ -69,7 +68,7 @@ class _ResultTab:
                 value=False, label="Repair for printing", elem_id="repair",
                 info="Closes holes, joins what overlaps, drops loose crumbs; always gives a closed solid.",
             )  # fmt: skip
-        self.reset = gr.Button("As the run left it", elem_id="reset-shape", size="md")
+        self.reset = gr.Button("Undo all changes", elem_id="reset-shape", size="md")
         gr.HTML('<p class="wm-step">Health</p>')
         self.size_mm = gr.Number(
             _DEFAULT_MM, label="Printed size, longest side (mm)", minimum=1, maximum=2000, elem_id="size-mm"
@@ -77,21 +76,12 @@ class _ResultTab:
         self.health = gr.HTML(elem_id="health")
 
     def _build_viewer(self) -> None:
-        """The mesh in gradio's viewer, once solid and once as wires, or in a plot."""
-        with gr.Row(elem_classes="wm-view-controls"):
-            self.paint = gr.Radio(
-                [("Solid", "colours"), ("Wireframe", "wire"), ("Normals", "normals"), ("Wall thickness", "thickness")],
-                value="colours", label="Show", elem_id="paint", min_width=260,
-            )  # fmt: skip
-            self.place = gr.Radio(
-                [("3D viewer", "viewer"), ("Plot", "plot")], value="viewer", label="In", elem_id="place",
-                min_width=180, info="The plot keeps its view while the shape changes.",
-            )  # fmt: skip
-        self.solid = gr.Model3D(label="Mesh", elem_id="result-solid", **_MODEL)
-        self.wire_model = gr.Model3D(
-            label="Mesh as wires", display_mode="wireframe", visible="hidden", elem_id="result-wire", **_MODEL
-        )
-        self.plot = gr.Plot(show_label=False, label="Mesh", visible=False, elem_id="result-plot")
+        """The mesh in its own colours or in those of its walls."""
+        self.viewer = build_viewer("The result", "result-mesh")
+        self.paint = gr.Radio(
+            [("Of the object", "colours"), ("Wall thickness", "thickness")], value="colours", label="Colours",
+            elem_id="paint", info="As the viewer shows them; what is saved has those of the object.",
+        )  # fmt: skip
         self.legend = gr.HTML(elem_id="paint-legend")
 
     def _build_downloads(self) -> None:
@@ -125,29 +115,28 @@ class _ResultTab:
     def wire(self, tab: gr.Tab) -> None:
         """Let the components act."""
         surface = [self.level, self.faces, self.repaired]
-        views = [self.solid, self.wire_model, self.plot, self.legend]
-        looks = {self.wanted, self.paint, self.place}
+        views = [self.viewer, self.legend]
+        looks = {self.wanted, self.paint}
         forget, gone = let_go(self.empty, self.body, self.wanted, _EMPTY)
         self.finished_run.change(forget, self.finished_run, gone, **PRIVATE)
-        # In two events: gradio's viewer stays empty where its file arrives before it is laid out.
+        # In two events: the health is there sooner than the mesh.
         opening = [self.empty, self.body, *surface, self.wanted, self.health, *self.films.values()]
         tab.select(self.open_run, {self.finished_run, self.wanted, self.size_mm}, opening, **TOOLS).then(
             forget, self.finished_run, gone, **PRIVATE
         ).then(self.draw, {*looks, self.drawn}, [self.drawn, *views], **TOOLS)
         reshaping: dict[str, Any] = {
             "inputs": {*looks, *surface, self.size_mm},
-            "outputs": [self.wanted, self.drawn, *views, self.health],
+            "outputs": [self.wanted, self.drawn, *views, self.health, *self.films.values()],
             **TOOLS,
         }
         for control in surface:
             control.input(self.reshape, **reshaping)
         self.reset.click(self.neutral, None, surface, **PRIVATE).then(self.reshape, **reshaping)
-        for choice in (self.paint, self.place):
-            choice.input(self.look, looks, views, **TOOLS)
+        self.paint.input(self.look, looks, views, **TOOLS)
         self.size_mm.change(self.measure, {self.wanted, self.size_mm}, self.health, **TOOLS)
         for suffix, button in self.film_buttons.items():
             filming = {**TOOLS, "show_progress": "full"}
-            button.click(partial(self.film, suffix), {self.wanted}, list(self.films.values()), **filming)
+            click_shown(button, partial(self.film, suffix), {self.wanted}, list(self.films.values()), **filming)
 
     def neutral(self) -> Updates:
         """The controls for the shape as the run left it."""
@@ -166,8 +155,7 @@ class _ResultTab:
             **self.neutral(),
             self.wanted: shape,
             self.health: self._card(shape, values[self.size_mm]),
-            # A film still shows the run before.
-            **{film: gr.update(value=None, visible=False) for film in self.films.values()},
+            **self._no_film(),
         }
 
     @explained
@@ -191,7 +179,8 @@ class _ResultTab:
             bool(values[self.repaired]),
         )
         card = self._card(shape, values[self.size_mm])
-        return {self.wanted: shape, self.drawn: shape, **self._seen(shape, values), self.health: card}
+        made = {self.wanted: shape, self.drawn: shape, self.health: card}
+        return {**made, **self._seen(shape, values), **self._no_film()}
 
     @explained
     def look(self, values: Values) -> Updates:
@@ -225,21 +214,15 @@ class _ResultTab:
         return self.shapes.export(shape, suffix, folder, texture=values[self.texture], size_mm=size_mm)
 
     def _seen(self, shape: Shape, values: Values) -> Updates:
-        """The shape as `paint` and `place` say."""
-        paint, in_plot = values[self.paint], values[self.place] == "plot"
+        """The shape in the colours that `paint` says; the view stays where a person has turned it."""
+        paint = values[self.paint]
+        path = self._written("result.glb", mesh_bytes(self.shapes.painted(shape, paint), ".glb"))
         legend = thickness_legend() if paint == "thickness" else ""
-        # What is hidden keeps its file: a viewer that loses it while it still loads fails.
-        seen = {self.solid: gr.update(visible="hidden"), self.wire_model: gr.update(visible="hidden")}
-        if in_plot:
-            return {
-                **seen,
-                self.plot: gr.update(value=self.shapes.plot(shape, paint), visible=True),
-                self.legend: legend,
-            }
-        viewer = self.wire_model if paint == "wire" else self.solid
-        content = mesh_bytes(self.shapes.painted(shape, "colours" if paint == "wire" else paint), ".glb")
-        seen[viewer] = gr.update(value=self._written("result.glb", content), visible=True)
-        return {**seen, self.plot: gr.update(visible=False), self.legend: legend}
+        return {self.viewer: seen(path, self.shapes.first_view(shape), shape.folder), self.legend: legend}
+
+    def _no_film(self) -> Updates:
+        """A film that is there shows an earlier shape."""
+        return {film: gr.update(value=None, visible=False) for film in self.films.values()}
 
     def _card(self, shape: Shape, size_mm: Number | None) -> str:
         return health_card(self.shapes.health(shape), float(size_mm or _DEFAULT_MM), self.shapes.summary(shape))

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import gradio as gr
 
-from wavemesh.ui.export import export_mesh
+from wavemesh.geometry.export import mesh_bytes
 from wavemesh.ui.studio import Studio
 from wavemesh.ui.wavelets.content import (
     Comparison,
@@ -168,7 +168,9 @@ class _WaveletTab:
         if now is None:
             return None
         mesh = self.editor.comparison(*now).after.mesh
-        return export_mesh(mesh, new_result_folder(self.studio.workspace), "edited-mesh")[".glb"]
+        path = new_result_folder(self.studio.workspace) / "edited-mesh.glb"
+        path.write_bytes(mesh_bytes(mesh, ".glb"))
+        return str(path)
 
     def _updates(self, now: _Opened, values: Values) -> Updates:
         """All that shows a run and its edit."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from wavemesh.ui.widgets.busy import click_shown
 from wavemesh.ui.widgets.events import PRIVATE
 from wavemesh.ui.widgets.notices import explained
 
@@ -28,5 +29,5 @@ def download_on_demand(
 
     # The address of the file reaches the page a moment after the event has ended.
     press = f"() => setTimeout(() => document.querySelector('#{elem_id}-file')?.click(), 150)"
-    button.click(prepare, inputs, hidden, **PRIVATE).success(None, js=press, api_visibility="private")
+    click_shown(button, prepare, inputs, hidden, **PRIVATE).success(None, js=press, api_visibility="private")
     return button

@@ -22,7 +22,7 @@ def nothing_to_inspect(what: str, small: bool = True, reason: str = _NO_RUN) -> 
     css = "wm-empty wm-empty-small" if small else "wm-empty"
     return (
         f'<div class="{css}"><div><p>{html.escape(reason)}</p><p class="wm-note">Make a mesh in the tab Generate. '
-        f"{html.escape(what)} The mesh of an example was made earlier: generate it anew to inspect it.</p></div></div>"
+        f"{html.escape(what)} The mesh of an example was made earlier: press Generate to inspect it.</p></div></div>"
     )
 
 

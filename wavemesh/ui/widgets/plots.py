@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 
 from wavemesh.ui.widgets.colours import plotly_scale
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
-    import trimesh
 
 _GREY = "#8a94a3"  # readable on light and on dark
 
@@ -42,50 +41,6 @@ def points_plot(
         hovertemplate="x %{x:.2f}, y %{y:.2f}, z %{z:.2f}<br>%{marker.color:.4f}<extra></extra>",
     )
     return _laid_out(go.Figure(trace), height)
-
-
-def mesh_plot(
-    mesh: trimesh.Trimesh,
-    colours: UInt8[np.ndarray, "v 3"] | None = None,
-    values: Float[np.ndarray, "v"] | None = None,
-    limits: tuple[float, float] = (0.0, 1.0),
-    height: int = 520,
-) -> go.Figure:
-    """A mesh with a colour per vertex, or with values on the sequential scale, whose legend is the caller's."""
-    import plotly.graph_objects as go
-
-    vertices, faces = np.asarray(mesh.vertices, dtype=np.float32), np.asarray(mesh.faces, dtype=np.int32)
-    paint: dict[str, Any] = {"color": "#cdc2b8"}
-    if values is not None:
-        low, high = limits
-        intensity = np.asarray(values, dtype=np.float32)
-        paint = {"intensity": intensity, "colorscale": plotly_scale(), "cmin": low, "cmax": high, "showscale": False}
-    elif colours is not None:
-        paint = {"vertexcolor": colours}
-    trace = go.Mesh3d(
-        x=vertices[:, 0],
-        y=vertices[:, 1],
-        z=vertices[:, 2],
-        i=faces[:, 0],
-        j=faces[:, 1],
-        k=faces[:, 2],
-        lighting={"ambient": 0.55, "diffuse": 0.65, "specular": 0.08, "roughness": 0.8},
-        lightposition={"x": 2000, "y": 4000, "z": 3000},
-        hovertemplate="x %{x:.2f}, y %{y:.2f}, z %{z:.2f}<extra></extra>",
-        **paint,
-    )
-    return _laid_out(go.Figure(trace), height)
-
-
-def wire_plot(mesh: trimesh.Trimesh, height: int = 520) -> go.Figure:
-    """The edges of a mesh."""
-    import plotly.graph_objects as go
-
-    ends = np.asarray(mesh.vertices, dtype=np.float32)[mesh.edges_unique]
-    gaps = np.full((len(ends), 1, 3), np.nan, dtype=np.float32)  # lifts the pen between edges
-    x, y, z = np.concatenate([ends, gaps], axis=1).reshape(-1, 3).T
-    line = {"color": "#5b86b8", "width": 1}
-    return _laid_out(go.Figure(go.Scatter3d(x=x, y=y, z=z, mode="lines", line=line, hoverinfo="skip")), height)
 
 
 def _laid_out(figure: go.Figure, height: int) -> go.Figure:

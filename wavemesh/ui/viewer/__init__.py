@@ -1,0 +1,1 @@
+"""The one viewer of the page: three.js in a bundle of its own, wrapped as a component of gradio."""

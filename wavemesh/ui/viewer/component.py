@@ -1,0 +1,81 @@
+"""The viewer as a component: what it has to show goes to the bundle in the browser, and nothing comes back.
+
+The bundle is written by `tools/viewer` and served as it lies here, compressed; its address has its fingerprint, so that
+a browser may keep it for good.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from wavemesh.geometry.camera import Camera
+
+BUNDLE = Path(__file__).with_name("viewer.js.gz")
+VIEWER_CSS = Path(__file__).with_name("viewer.css")
+
+# Imported only when there is something to show: a phone that only reads the page need not load it.
+_BRIDGE = """
+const address = `${window.gradio_config?.root ?? ''}ADDRESS`;
+let viewer = null;
+const show = async () => {
+  const wanted = props.value?.mesh ? {...props.value, url: props.value.mesh.url} : null;
+  if (!viewer && !wanted) return;
+  viewer ??= import(address).then(({mount}) => mount(element.querySelector('.wm-viewer-place'), props.label));
+  (await viewer).show(wanted);
+};
+watch('value', show);
+show();
+"""
+
+
+def build_viewer(label: str, elem_id: str, visible: Any = True) -> gr.HTML:
+    """An empty viewer; its value is what `seen` gives, or None. label: its name for those who hear the page."""
+    return gr.HTML(
+        None,
+        label=label,
+        html_template='<div class="wm-viewer-place"></div>',
+        js_on_load=_BRIDGE.replace("ADDRESS", bundle_address()),
+        apply_default_css=False,
+        visible=visible,
+        elem_id=elem_id,
+        elem_classes="wm-viewer-block",
+    )
+
+
+def seen(mesh: str | Path, first: Camera, subject: str) -> dict[str, Any]:
+    """The value of a viewer that shows this .glb file, which must lie in the workspace.
+
+    first: where the view begins. subject: what is shown; the view that a person has chosen stays as long as it does.
+    """
+    path = Path(mesh)
+    return {
+        "mesh": {"path": str(path), "meta": {"_type": "gradio.FileData"}},
+        "name": path.stem,
+        "azimuth": first.azimuth_deg,
+        "elevation": first.elevation_deg,
+        "subject": subject,
+    }
+
+
+@cache
+def bundle_address() -> str:
+    """Where the page's server has the bundle."""
+    return f"/viewer-{hashlib.sha256(BUNDLE.read_bytes()).hexdigest()[:12]}.js"
+
+
+def bundle_route() -> Any:
+    """The route by which the page's server sends the bundle."""
+    from starlette.responses import Response
+    from starlette.routing import Route
+
+    headers = {"Content-Encoding": "gzip", "Cache-Control": "public, max-age=31536000, immutable"}
+
+    def send(request: Any) -> Response:
+        return Response(BUNDLE.read_bytes(), media_type="text/javascript", headers=headers)
+
+    return Route(bundle_address(), send)
