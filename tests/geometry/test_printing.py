@@ -81,6 +81,11 @@ def test_an_stl_stands_upright_in_millimetres() -> None:
     assert read.is_watertight
 
 
+def test_a_printed_mesh_stands_on_the_plate_over_its_middle() -> None:
+    tall = trimesh.creation.box((0.2, 1.8, 0.4)).apply_translation((0.1, 0.2, 0.3))
+    np.testing.assert_allclose(for_printing(tall, 90.0).bounds, [[-5.0, -10.0, 0.0], [5.0, 10.0, 90.0]], atol=1e-9)
+
+
 def test_what_was_in_front_faces_the_person_at_the_printer() -> None:
     mesh = trimesh.creation.box((1.0, 1.0, 1.0))
     mesh.vertices[mesh.vertices[:, 2] > 0.0] *= 0.5  # the front (+z) is smaller

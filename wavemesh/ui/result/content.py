@@ -127,8 +127,8 @@ class Shapes:
     ) -> str:
         """The path of a file with the mesh, written into the folder; a textured .obj becomes a .zip of three.
 
-        texture: colours baked into a picture (.glb and .obj). size_mm: the longest side in an .stl, which then stands
-        upright in a printing program (z up); 0 leaves it in world units, y up.
+        texture: colours baked into a picture (.glb and .obj). size_mm: the longest side in files that have a size
+        (`geometry.export.SIZED_SUFFIXES`); 0 for their usual one.
         """
         mesh = self.mesh(shape)
         if texture and suffix in (".glb", ".obj"):
@@ -139,9 +139,7 @@ class Shapes:
 
             few = with_colours_of(simplify(mesh, TEXTURE_FACES), mesh)
             mesh = bake_texture(few, interpolated_colours(mesh))
-        if suffix == ".stl" and size_mm:
-            mesh = for_printing(mesh, size_mm)
-        files = mesh_files(mesh, name + suffix)
+        files = mesh_files(mesh, name + suffix, size_mm or None)
         for file, content in files.items():
             (folder / file).write_bytes(content)
         if len(files) == 1:
@@ -170,18 +168,6 @@ class Shapes:
         from wavemesh.geometry.health import mesh_health
 
         return mesh_health(self.mesh(shape))
-
-
-def for_printing(mesh: trimesh.Trimesh, size_mm: float) -> trimesh.Trimesh:
-    """The mesh in millimetres with z up, its longest side so long, standing on z = 0."""
-    import trimesh
-
-    if not 1.0 <= size_mm <= 2000.0:
-        raise InputError(f"The printed size must lie between 1 and 2000 mm, not {size_mm}.")
-    x, y, z = np.asarray(mesh.vertices, dtype=np.float64).T
-    vertices = np.stack([x, -z, y], axis=1) * (size_mm / float(np.max(mesh.extents)))
-    vertices -= [*(vertices.min(axis=0) + vertices.max(axis=0))[:2] / 2.0, vertices[:, 2].min()]
-    return trimesh.Trimesh(vertices, mesh.faces, process=False, validate=False)
 
 
 def thickness_legend() -> str:

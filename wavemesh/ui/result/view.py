@@ -96,7 +96,9 @@ class _ResultTab:
             for suffix in MESH_SUFFIXES:
                 download_on_demand(suffix[1:].upper(), partial(self.save, suffix), asked, f"save-{suffix[1:]}")
         gr.Markdown(
-            "STL is written in millimetres at the printed size, standing upright (z up).", elem_classes="wm-note"
+            "STL and 3MF are written in millimetres at the printed size, standing upright (z up). USDZ is what phones "
+            "show in the room.",
+            elem_classes="wm-note",
         )
 
     def _build_films(self) -> None:
