@@ -182,8 +182,9 @@ class _WaveMeshTask:
         if self.shapes.resolution != config.resolution:
             raise InputError(f"The data set has {self.shapes.resolution}^3 grids, the model {config.resolution}^3.")
         self.options = options
-        self.settings = config
-        self.model: nn.Module = WaveMeshModel(config)
+        model = WaveMeshModel(config)
+        self.settings = model.config  # with the architecture of a backbone from elsewhere
+        self.model: nn.Module = model
         for name in ("encoder", "coarse", "detail"):
             getattr(self.model, name).requires_grad_(name in self.parts)
         self._batches = ShapeBatches(self.shapes, options)
