@@ -10,10 +10,16 @@ from jaxtyping import Float
 from wavemesh.errors import InputError
 
 
-def sdf_to_mesh(sdf: Float[np.ndarray, "n n n"], level: float = 0.0) -> trimesh.Trimesh:
+MAX_VERTICES = 500_000
+
+
+def sdf_to_mesh(
+    sdf: Float[np.ndarray, "n n n"], level: float = 0.0, max_vertices: int = MAX_VERTICES
+) -> trimesh.Trimesh:
     """The surface sdf = level as a closed mesh in world coordinates, faces pointing outwards.
 
-    Solids that reach the border of the grid are closed there. Raises InputError where there is no surface.
+    Solids that reach the border of the grid are closed there. Raises InputError where there is no surface, and before
+    anything is built where it would have more than max_vertices vertices, and twice as many faces: a field of noise.
     """
     sdf = np.asarray(sdf, dtype=np.float32)
     if sdf.ndim != 3 or len(set(sdf.shape)) != 1:
@@ -26,6 +32,9 @@ def sdf_to_mesh(sdf: Float[np.ndarray, "n n n"], level: float = 0.0) -> trimesh.
     # One layer outside, so that a solid at the border of the grid is closed.
     outside = max(float(sdf.max()), level + 1e-3)
     padded = np.pad(sdf, 1, constant_values=outside)
+    crossings = sum(int(np.count_nonzero(np.diff(padded < level, axis=axis))) for axis in range(3))
+    if crossings > max_vertices:
+        raise InputError(f"The field has a surface of {crossings:,} vertices; up to {max_vertices:,} are made of one.")
     vertices, faces = mcubes.marching_cubes(padded.astype(np.float64), level)
     vertices = (vertices - 1.0 + 0.5) / resolution * 2.0 - 1.0
     mesh = trimesh.Trimesh(vertices, faces.astype(np.int64), process=False, validate=False)
