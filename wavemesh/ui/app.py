@@ -26,6 +26,10 @@ _HEADER = """
 <p>Pictures of an object become a 3D mesh, by diffusion over wavelet coefficients. Watch it form.</p></div>
 """
 
+_KEPT = f"""
+<p class="wm-kept">Pictures and meshes stay on this server for {KEPT_S // 60} minutes at most; nothing is sent elsewhere.</p>
+"""
+
 
 def build(studio: Studio) -> gr.Blocks:
     """The page over a studio; serve it with `serve`."""
@@ -52,32 +56,32 @@ def build(studio: Studio) -> gr.Blocks:
                 triplane_tab(studio, finished_run)
             result_tab(studio, finished_run)
             compare_tab(studio, finished_run)
+        gr.HTML(_KEPT)
     return page
 
 
-def serve(page: gr.Blocks, **options: Any) -> tuple[Any, str, str | None]:
-    """Launch the page with the limits that untrusted visitors need; options go to gradio's `launch`."""
-    from wavemesh.ui.arguments import accept_file_lists
+def serve(page: gr.Blocks, studio: Studio, **options: Any) -> tuple[Any, str, str | None]:
+    """Launch the page over a studio with the limits that untrusted visitors need; options go to gradio's `launch`."""
     from wavemesh.ui.theme import PAGE_CSS, theme
+    from wavemesh.ui.visitors import MAX_SESSIONS, guarded
 
-    page.queue(max_size=MAX_WAITING, default_concurrency_limit=4)
+    page.queue(max_size=MAX_WAITING, default_concurrency_limit=4, api_open=False)
     settings: dict[str, Any] = {
         "theme": theme(),
         "css_paths": [PAGE_CSS],
         "max_file_size": MAX_FILE_SIZE,
         "enable_monitoring": False,
         "share": False,
-        "show_error": True,
+        "show_error": False,  # refusals are shown in any case; what a library says is nobody's business
+        "state_session_capacity": MAX_SESSIONS,
+        "app_kwargs": {"lifespan": guarded(page, studio)},
         "ssr_mode": False,
         "footer_links": ["api"],
         "mcp_server": mcp_wanted(),
         # Skips gradio's request to its own page, which gives up after three seconds: a busy machine needs more.
         "_frontend": False,
     }
-    launched = page.launch(**{**settings, **options})
-    if page.mcp_server_obj is not None:
-        accept_file_lists(page.mcp_server_obj)
-    return launched
+    return page.launch(**{**settings, **options})
 
 
 def mcp_wanted() -> bool:
@@ -98,4 +102,5 @@ def launch(weights: str | Path | None = None, device: str = "auto") -> None:
     weights: None for the bundled ones, a folder, or a Hub id; loaded at the first run. device: "auto", "cpu" or "cuda".
     """
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
-    serve(build(open_studio(open_workspace(), weights, device)))
+    studio = open_studio(open_workspace(), weights, device)
+    serve(build(studio), studio)

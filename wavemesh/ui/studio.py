@@ -47,6 +47,7 @@ class Studio:
         self.accelerator = Accelerator()
         self._pace = Pace()
         self._runs = {method: on_gpu(partial(run_job, factory)) for method, factory in self.factories.items()}
+        self._asked: set[str] = set()  # sessions whose runs wait or go on
         self._records = functools.lru_cache(maxsize=KEPT_RECORDS)(load_record)
 
     @property
@@ -79,6 +80,11 @@ class Studio:
         """The request to stop of one session (any string)."""
         return StopFlag(self.workspace / "stops" / re.sub(r"[^A-Za-z0-9]", "", session)[:64])
 
+    def leave(self, session: str) -> None:
+        """End the runs of a session, whichever of the page's places or endpoints asked for them: nobody waits."""
+        for each in {session, f"api{session}", f"compare{session}"} & self._asked:
+            self.stop_flag(each).leave()
+
     def generate(self, job: Job, session: str) -> Iterator[Update]:
         """Updates of a run, one run at a time; raises InputError for what cannot be used.
 
@@ -87,6 +93,7 @@ class Studio:
         job = replace(job, settings=self.filled(job.settings))
         stop = self.stop_flag(session)
         stop.clear()
+        self._asked.add(session)
         try:
             with self.accelerator.turn() as waiting:
                 for _ in waiting:
@@ -98,6 +105,7 @@ class Studio:
                         self._pace = update.pace or self._pace
                         yield update
         finally:
+            self._asked.discard(session)
             stop.clear()
 
 
