@@ -37,4 +37,3 @@ def main(out: Path, steps: int, largest_bytes: int | None = None) -> int:
         return 2
     sys.stdout.write(f"{result.step} {result.stopped_by}\n")
     return 0
-

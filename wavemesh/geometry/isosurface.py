@@ -9,7 +9,6 @@ from jaxtyping import Float
 
 from wavemesh.errors import InputError
 
-
 MAX_VERTICES = 500_000
 
 

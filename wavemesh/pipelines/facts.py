@@ -50,7 +50,7 @@ class Facts:
     """Everything of a run but arrays and pictures. Formats before 2, and runs of earlier versions, leave things out."""
 
     format: Literal[1, 2]
-    settings: dict[str, str | bool | int | float | None | list[int]]
+    settings: dict[str, str | bool | int | float | list[int] | None]
     cameras: Annotated[list[Camera], pydantic.Field(min_length=1, max_length=8)]
     estimated: list[bool]
     steps: Annotated[list[StepFacts], pydantic.Field(max_length=MAX_STEPS)]

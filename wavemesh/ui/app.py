@@ -27,7 +27,8 @@ _HEADER = """
 """
 
 _KEPT = f"""
-<p class="wm-kept">Pictures and meshes stay on this server for {KEPT_S // 60} minutes at most; nothing is sent elsewhere.</p>
+<p class="wm-kept">Pictures and meshes stay on this server for {KEPT_S // 60} minutes at most.
+Nothing is sent elsewhere.</p>
 """
 
 
