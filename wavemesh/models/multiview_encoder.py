@@ -156,7 +156,7 @@ def _dino_config(architecture: dict[str, Any]) -> Any:
     kind = architecture.get("model_type")
     if kind != Dinov2Config.model_type:
         raise InputError(f"The backbone of stored weights must be of the kind dinov2, not {kind!r:.80}.")
-    config = Dinov2Config.from_dict({**architecture, "auto_map": None})
+    config = Dinov2Config.from_dict({name: value for name, value in architecture.items() if name != "auto_map"})
     bounds = {"hidden_size": 4096, "num_hidden_layers": 64, "image_size": 1024, "patch_size": 64, "mlp_ratio": 8}
     for name, most in bounds.items():
         value = getattr(config, name, None)
