@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -123,7 +124,10 @@ class _Reader:
         stream = io.BytesIO(content)
         if np.lib.format.read_magic(stream) != (1, 0):
             raise ValueError(f"the array {name} has an unknown format")
-        shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(stream)
+        try:
+            shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(stream)
+        except (SyntaxError, TypeError, AttributeError, tokenize.TokenError) as error:  # numpy's own are ValueErrors
+            raise ValueError(f"the array {name} has a damaged header") from error
         # numpy allocates what the header claims before it looks at the content.
         if dtype.kind not in "fiu" or fortran_order or min(shape, default=0) < 0:
             raise ValueError(f"the array {name} is not of plain numbers")
