@@ -21,6 +21,7 @@ import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from wavemesh.config import from_dict
 from wavemesh.errors import InputError
@@ -30,7 +31,11 @@ from wavemesh.weights import MANIFEST
 
 CONFIG = "config.json"
 FORMAT = 1
+MAX_FILES = 1000
 _NAME = re.compile(r"[A-Za-z0-9_]+")
+_FILE = re.compile(r"[A-Za-z0-9_.-]{1,120}")
+_FILLING = re.compile(r"[a-z]\w*[^_]_|__r?mul__|mul")
+_DTYPES = ("F16", "BF16", "F32", "F64", "I32", "I64", "U8", "BOOL")
 
 Config = TypeVar("Config")
 Module = TypeVar("Module", bound=nn.Module)
@@ -83,12 +88,8 @@ def load_weights(folder: str | Path) -> tuple[dict[str, dict[str, Tensor]], dict
     folder = Path(folder)
     manifest = _verified_manifest(folder)
     networks: dict[str, dict[str, Tensor]] = {name: {} for name in manifest["networks"]}
-    for file in sorted(manifest["files"]):
-        if not file.endswith(".safetensors"):
-            continue
-        name = file.rsplit("-", 1)[0]
-        if name not in networks:
-            raise InputError(f"The weights file {folder / file} belongs to no network of {MANIFEST}: {list(networks)}.")
+    for file in _shard_files(folder, manifest):
+        name = _network(file)
         try:
             shard = safetensors.torch.load_file(folder / file)
         except (safetensors.SafetensorError, OSError) as error:
@@ -119,20 +120,78 @@ def load_module(
     """The module that `build` makes of the stored configuration, with the stored weights, in evaluation mode.
 
     networks: the parts of the module by the names that they are stored under. Settings that are younger than the
-    weights take their defaults. Raises InputError where files are missing, damaged or do not fit.
+    weights take their defaults. A stranger's configuration may ask for any network: it is built without memory first,
+    and only if its tensors have the shapes that the weights' headers tell is it built in earnest. Raises InputError
+    where files are missing, damaged, hold numbers that are not finite, or do not fit.
     """
-    weights, config = load_weights(folder)
-    if isinstance(config.get("sampling"), dict):
-        config["sampling"] = modern(config["sampling"])
-    module = build(from_dict(config_type, config, fill_defaults=True))
+    folder = Path(folder)
+    config = read_config(folder, config_type)
+    shapes = _stored_shapes(folder)
+    with _Weightless():
+        skeleton = _built(build, config, folder)
+    for name, network in networks(skeleton).items():
+        if name not in shapes:
+            raise InputError(f"The weights in {folder} have no part {name!r}, only {sorted(shapes)}.")
+        if shapes[name] != {key: tuple(tensor.shape) for key, tensor in network.state_dict().items()}:
+            raise InputError(f"The weights of {name!r} in {folder} do not fit their configuration.")
+    module = _built(build, config, folder)
+    weights, _ = load_weights(folder)
     for name, network in networks(module).items():
-        if name not in weights:
-            raise InputError(f"The weights in {folder} have no part {name!r}, only {sorted(weights)}.")
-        try:
-            network.load_state_dict(weights[name])
-        except RuntimeError as error:
-            raise InputError(f"The weights of {name!r} in {folder} do not fit their configuration.") from error
+        for key, tensor in weights[name].items():
+            if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+                raise InputError(f"The weights in {folder} hold numbers that are not finite: {name}.{key}.")
+        network.load_state_dict(weights[name])
     return module.eval()
+
+
+def read_config(folder: str | Path, config_type: type[Config]) -> Config:
+    """The configuration beside weights; InputError where it is missing, or holds what such weights cannot have."""
+    data = read_json(Path(folder) / CONFIG)
+    if isinstance(data.get("sampling"), dict):
+        data["sampling"] = modern(data["sampling"])
+    return from_dict(config_type, data, fill_defaults=True)
+
+
+class _Weightless(TorchFunctionMode):
+    """While open, what parameters are made of has a shape and no memory; tables that are computed from are real."""
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if function in (torch.empty, torch.randn):
+            return torch.empty(*args, **{**(kwargs or {}), "device": "meta"})
+        # What fills and scales has nothing to do here, and would take many seconds of imports.
+        target = args[0] if args else (kwargs or {}).get("tensor")  # nn.init names it
+        if _FILLING.fullmatch(function.__name__) and isinstance(target, Tensor) and target.is_meta:
+            return target
+        return function(*args, **(kwargs or {}))
+
+
+def _built(build: Callable[[Config], Module], config: Config, folder: Path) -> Module:
+    try:
+        return build(config)
+    except InputError as error:
+        raise InputError(f"The configuration of the weights in {folder} makes no network: {error}") from None
+    except (ArithmeticError, AssertionError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise InputError(f"The configuration of the weights in {folder} makes no network: {reason}.") from error
+
+
+def _stored_shapes(folder: Path) -> dict[str, dict[str, tuple[int, ...]]]:
+    """The shapes of all tensors by network and name, from the headers of the files: nothing else of them is read."""
+    manifest = _manifest(folder)
+    shapes: dict[str, dict[str, tuple[int, ...]]] = {name: {} for name in manifest["networks"]}
+    for file in _shard_files(folder, manifest):
+        try:
+            with safetensors.safe_open(folder / file, "pt") as shard:
+                for key in shard.keys():  # noqa: SIM118, it is no dictionary
+                    part = shard.get_slice(key)
+                    if part.get_dtype() not in _DTYPES:
+                        raise InputError(
+                            f"The weights file {folder / file} has numbers of the kind {part.get_dtype()}."
+                        )
+                    shapes[_network(file)][key] = tuple(part.get_shape())
+        except (safetensors.SafetensorError, OSError) as error:
+            raise InputError(f"The weights file {folder / file} cannot be read: {error}.") from None
+    return shapes
 
 
 def _stored(name: str, tensor: Tensor, dtype: torch.dtype) -> Tensor:
@@ -161,7 +220,8 @@ def _shards(state: Mapping[str, Tensor], max_file_bytes: int) -> list[dict[str, 
     return shards
 
 
-def _verified_manifest(folder: Path) -> dict[str, Any]:
+def _manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of the folder, of the right form; the files are not looked at."""
     if not (folder / MANIFEST).is_file():
         raise InputError(f"There are no weights in {folder}: the file {MANIFEST} is missing.")
     manifest = read_json(folder / MANIFEST)
@@ -170,10 +230,37 @@ def _verified_manifest(folder: Path) -> dict[str, Any]:
         raise InputError(f"The file {folder / MANIFEST} is no manifest of format {FORMAT}.")
     if CONFIG not in files:
         raise InputError(f"The file {folder / MANIFEST} does not list {CONFIG}.")
+    if len(files) > MAX_FILES:
+        raise InputError(f"The file {folder / MANIFEST} lists {len(files):,} files; up to {MAX_FILES:,} are read.")
+    for name in networks:
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            raise InputError(f"The file {folder / MANIFEST} names a network {name!r:.80}.")
+    for name in files:
+        if not _FILE.fullmatch(name):
+            raise InputError(f"The file {folder / MANIFEST} lists {name!r:.80}, which is not a plain file name.")
+    return manifest
+
+
+def _shard_files(folder: Path, manifest: dict[str, Any]) -> list[str]:
+    """The weights files of the manifest in order; InputError for one that belongs to none of its networks."""
+    files = sorted(file for file in manifest["files"] if file.endswith(".safetensors"))
+    for file in files:
+        if _network(file) not in manifest["networks"]:
+            raise InputError(
+                f"The weights file {folder / file} belongs to no network of {MANIFEST}: {manifest['networks']!r:.80}."
+            )
+    return files
+
+
+def _network(file: str) -> str:
+    return file.rsplit("-", 1)[0]
+
+
+def _verified_manifest(folder: Path) -> dict[str, Any]:
+    manifest = _manifest(folder)
+    files = manifest["files"]
     for name, entry in files.items():
         path = folder / name
-        if Path(name).name != name:
-            raise InputError(f"The file {folder / MANIFEST} lists {name!r}, which is not a plain file name.")
         if not path.is_file():
             raise InputError(f"The weights are not complete: the file {path} is missing.")
         if (

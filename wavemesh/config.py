@@ -12,13 +12,23 @@ import functools
 import json
 import os
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import pydantic
 
 from wavemesh.errors import InputError
 
 Config = TypeVar("Config")
+
+# What a file may ask for. Code may build what it likes: the bounds hold where a configuration is read.
+Pixels = Annotated[int, pydantic.Field(ge=16, le=1024)]  # a side of a picture
+Cells = Annotated[int, pydantic.Field(ge=4, le=256)]  # a side of a grid
+Width = Annotated[int, pydantic.Field(ge=1, le=4096)]  # channels
+Widths = Annotated[tuple[Width, ...], pydantic.Field(min_length=1, max_length=8)]
+Count = Annotated[int, pydantic.Field(ge=0, le=64)]  # of blocks, heads, steps of a few
+Heads = Annotated[int, pydantic.Field(ge=1, le=64)]
+Counts = Annotated[tuple[Count, ...], pydantic.Field(min_length=1, max_length=8)]
+Positive = Annotated[float, pydantic.Field(gt=0.0, le=1e6)]
 
 
 def to_dict(cfg: Any) -> dict[str, Any]:
@@ -37,7 +47,7 @@ def from_dict(cls: type[Config], data: dict[str, Any], *, fill_defaults: bool = 
     """
     try:
         cfg = _reader(cls)(json.dumps({cls.__name__: data}))[cls.__name__]  # type: ignore[arg-type]
-    except TypeError as error:
+    except (TypeError, RecursionError) as error:
         raise InputError(f"{cls.__name__} is read from JSON values: {error}.") from None
     except pydantic.ValidationError as error:
         raise _explained(error, {cls.__name__: data}) from None

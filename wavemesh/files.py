@@ -14,14 +14,22 @@ from typing import Any
 
 from wavemesh.errors import InputError
 
+MAX_JSON_BYTES = 2**24
+TEMPORARY_LETTERS = 10  # how much longer than a file's own name that is under which it is written
+
 
 def read_json(path: str | Path) -> dict[str, Any]:
-    """The JSON object in a file; raises InputError if the file is missing or holds anything else."""
+    """The JSON object in a file; raises InputError if the file is missing, too large, or holds anything else."""
     try:
+        size = Path(path).stat().st_size
+        if size > MAX_JSON_BYTES:
+            raise InputError(f"The file {path} has {size:,} bytes; JSON is read up to {MAX_JSON_BYTES:,}.")
         data = json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_refuse_constant)
     except FileNotFoundError:
         raise InputError(f"The file {path} does not exist.") from None
-    except (OSError, ValueError) as error:
+    except InputError:
+        raise
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"The file {path} is not readable JSON: {error}.") from None
     if not isinstance(data, dict):
         raise InputError(f"The file {path} should hold a JSON object, not {str(data)[:80]}.")

@@ -371,7 +371,7 @@ def from_json(stored: Mapping[str, Any]) -> Settings:
 
     Raises InputError where a value is out of range.
     """
-    kind = settings_class(stored.get("method", "wavemesh"))
+    kind = settings_class(str(stored.get("method", "wavemesh")))
     entries = modern(stored)
     steps = entries.pop("num_inference_steps", None)
     steps = tuple(steps) if isinstance(steps, list) else steps

@@ -9,7 +9,7 @@ import pytest
 import trimesh
 
 from wavemesh.errors import InputError
-from wavemesh.geometry.isosurface import sdf_to_mesh, simplify, surface_cells
+from wavemesh.geometry.isosurface import sdf_to_mesh, simplify
 
 
 def grid(resolution: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -114,12 +114,10 @@ def test_simplify_leaves_small_meshes_alone_and_refuses_nonsense() -> None:
         simplify(mesh, 3)
 
 
-def test_the_cells_of_a_surface_are_counted_before_it_is_built() -> None:
+def test_the_vertices_of_a_surface_are_counted_before_it_is_built() -> None:
     sdf = sphere(0.7)
-    faces = len(sdf_to_mesh(sdf).faces)
-    assert 0.4 < surface_cells(sdf) / faces < 0.6
+    count = len(sdf_to_mesh(sdf).vertices)
+    assert len(sdf_to_mesh(sdf, max_vertices=count).vertices) == count
     noise = np.random.default_rng(0).normal(size=(32, 32, 32)).astype(np.float32)
-    assert surface_cells(noise) > 0.95 * 31**3
-    assert len(sdf_to_mesh(sdf, max_cells=surface_cells(sdf)).faces) == faces
-    with pytest.raises(InputError, match="but at most 10,000 can be shown"):
-        sdf_to_mesh(noise, max_cells=10_000)
+    with pytest.raises(InputError, match="up to 10,000 are made of one"):
+        sdf_to_mesh(noise, max_vertices=10_000)

@@ -214,7 +214,7 @@ def served(studio: Studio, monkeypatch: pytest.MonkeyPatch, gradio_without_loops
         warnings.simplefilter("ignore")  # the server's own libraries deprecate each other
         page = build(studio)
         _, address, _ = serve(
-            page, prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", server_port=_free_port()
+            page, studio, prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", server_port=_free_port()
         )
         yield address
         page.close()

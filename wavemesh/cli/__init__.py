@@ -1,8 +1,8 @@
 """The command line: `python -m wavemesh COMMAND ...`, one file per command.
 
 A command has `add_arguments(parser)` and `run(args)`. Anything heavy is imported inside `run`, so that `--help` and
-a wrong argument are answered at once. Exit status: 0, or 2 for bad input with one sentence on stderr, or 130 when
-stopped.
+a wrong argument are answered at once. Exit status: 0, or 2 for bad input with one sentence on stderr, 130 when stopped,
+141 when nobody reads what it says any more.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import NoReturn
 
 from wavemesh import __version__
 from wavemesh.cli.stopping import STOPPED, say_stopped, stops_while_importing
+from wavemesh.cli.streams import NOBODY_READS, discard_output, prepare_streams
 from wavemesh.errors import InputError
 from wavemesh.extras import missing
 
@@ -90,19 +91,34 @@ def _run(args: argparse.Namespace) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """The exit status of a command line (without the program's name; None: that of this process)."""
-    args = build_parser().parse_args(argv)
-    level = logging.DEBUG if args.verbose else logging.INFO
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
-    logging.getLogger("wavemesh").setLevel(level)
     try:
-        with stops_while_importing(), warnings.catch_warnings():
-            if not args.verbose and not sys.warnoptions:
-                warnings.simplefilter("ignore")
-            _run(args)
+        prepare_streams()
+        with stops_while_importing():
+            args = build_parser().parse_args(argv)
+            level = logging.DEBUG if args.verbose else logging.INFO
+            logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+            logging.getLogger("wavemesh").setLevel(level)
+            with warnings.catch_warnings():
+                if not args.verbose and not sys.warnoptions:
+                    warnings.simplefilter("ignore")
+                _run(args)
+            sys.stdout.flush()  # here, where it can still be said that it failed
     except InputError as error:
         sys.stderr.write(f"{error}\n")
+        return 2
+    except MemoryError:
+        sys.stderr.write("There is not enough memory for this.\n")
         return 2
     except KeyboardInterrupt:
         say_stopped()
         return STOPPED
+    except BrokenPipeError:
+        discard_output()
+        return NOBODY_READS
+    except OSError as error:  # of the machine: a disk that is full, a folder that nobody may write, a name too long
+        if error.filename is None:
+            discard_output()
+        what = "What the command says" if error.filename is None else f"The file {error.filename!s:.200}"
+        sys.stderr.write(f"{what} cannot be read or written: {error.strerror or error}.\n")
+        return 2
     return 0

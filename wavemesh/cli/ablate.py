@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sampling", action="store_true", help="steps and guidance of trained weights instead")
     parser.add_argument("--steps", type=integer(1), metavar="N", help="optimizer steps of every training")
     parser.add_argument("--subset", choices=("quick", "full"), default="quick", help="of the test split")
-    parser.add_argument("--threads", type=integer(1), metavar="N", help="CPU threads")
+    parser.add_argument("--threads", type=integer(1, 1024), metavar="N", help="CPU threads")
     parser.add_argument("--table", type=Path, metavar="FILE", help="a Markdown file with a place for the table")
     add_device(parser)
 

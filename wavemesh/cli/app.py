@@ -9,6 +9,7 @@ import argparse
 import os
 
 from wavemesh.cli.arguments import add_device, integer
+from wavemesh.errors import InputError
 
 EXAMPLE = """example, works on a CPU:
   python -m wavemesh app --port 7860
@@ -18,7 +19,7 @@ EXAMPLE = """example, works on a CPU:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     parser.add_argument("--host", metavar="NAME", help="address to listen on (default 127.0.0.1)")
-    parser.add_argument("--port", type=integer(1), metavar="N", help="port (default 7860 or the next free one)")
+    parser.add_argument("--port", type=integer(1, 65535), metavar="N", help="port (default 7860 or the next free one)")
     add_device(parser)
 
 
@@ -31,4 +32,8 @@ def run(args: argparse.Namespace) -> None:
 
     from wavemesh.ui.app import launch
 
-    launch(weights=args.weights, device=args.device)
+    try:
+        launch(weights=args.weights, device=args.device)
+    except OSError as error:  # a port that is taken, a name that is no address of this machine
+        reason = (" ".join(str(error).split()) or type(error).__name__).rstrip(".")
+        raise InputError(f"The page cannot be served: {reason[:200]}.") from error

@@ -18,16 +18,21 @@ if TYPE_CHECKING:
     from wavemesh.geometry.camera import Camera
 
 
-def integer(minimum: int) -> Callable[[str], int]:
-    """A type for argparse: integers from `minimum` on."""
+MAX_INTEGER = 2**31 - 1
+
+
+def integer(minimum: int, maximum: int = MAX_INTEGER) -> Callable[[str], int]:
+    """A type for argparse: integers from `minimum` to `maximum`."""
 
     def parse(text: str) -> int:
         try:
             value = int(text)
-        except ValueError:
-            raise argparse.ArgumentTypeError(f"it takes an integer, not {text!r}") from None
+        except ValueError:  # of more than 4,300 digits, too
+            raise argparse.ArgumentTypeError(f"it takes an integer, not {text!r:.60}") from None
         if value < minimum:
-            raise argparse.ArgumentTypeError(f"it must be at least {minimum}, not {value}")
+            raise argparse.ArgumentTypeError(f"it must be at least {minimum}, not {text:.60}")
+        if value > maximum:
+            raise argparse.ArgumentTypeError(f"it must be at most {maximum}, not {text:.60}")
         return value
 
     return parse
@@ -38,9 +43,9 @@ def number(text: str) -> float:
     try:
         value = float(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"it takes a number, not {text!r}") from None
+        raise argparse.ArgumentTypeError(f"it takes a number, not {text!r:.60}") from None
     if not math.isfinite(value):
-        raise argparse.ArgumentTypeError(f"it takes a finite number, not {text!r}")
+        raise argparse.ArgumentTypeError(f"it takes a finite number, not {text!r:.60}")
     return value
 
 
@@ -62,6 +67,9 @@ def add_tables(parser: argparse.ArgumentParser, summary: str) -> None:
     parser.add_argument("--readme", type=Path, metavar="FILE", help=f"put {summary} into this Markdown file as well")
 
 
+_WHOLE = integer(0, 2**63 - 1)  # the settings say themselves what is too much
+
+
 def add_settings(parser: argparse.ArgumentParser) -> None:
     """Add an option for every declared setting of any method, and --steps for all stages at once."""
     group = parser.add_argument_group("settings", "what is left out takes the default that came with the weights")
@@ -74,7 +82,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         choices = declaration.choices
         group.add_argument(
             f"--{option.replace('_', '-')}",
-            type=number if declaration.kind is float else integer(0) if declaration.kind is int else str,
+            type=number if declaration.kind is float else _WHOLE if declaration.kind is int else str,
             choices=None if choices is None else list(choices),
             metavar=None if choices else option[:1].upper(),
             help=(declaration.help.rstrip(".") + only).replace("%", "%%"),

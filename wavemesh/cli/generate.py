@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 from wavemesh.cli.arguments import UNKNOWN, add_device, add_settings, cameras_for, number, settings_from, sides_for
 from wavemesh.cli.outputs import (
     check_mesh_path,
+    check_outputs,
     check_texture_path,
-    check_writable,
     write_bytes,
     write_json,
     write_mesh,
@@ -88,9 +88,7 @@ def run(args: argparse.Namespace) -> None:
         raise InputError(f"--mask needs one file for each of the {len(args.images)} pictures, not {len(args.mask)}.")
     if args.texture == "baked":
         check_texture_path(args.output, args.images)
-    for path in (args.report, args.bundle):
-        if path is not None:
-            check_writable(path)
+    check_outputs([args.output, args.report, args.bundle], [*args.images, *(args.mask or [])])
     cameras = cameras_for(len(args.images), args.azimuth, args.elevation, args.distance, args.fov)
     sides = sides_for(len(args.images), args.view, args.azimuth)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from wavemesh import files
 from wavemesh.errors import InputError
+from wavemesh.files import TEMPORARY_LETTERS
 from wavemesh.geometry.export import (
     MESH_SUFFIXES,
     SIZED_SUFFIXES,
@@ -51,15 +53,57 @@ def check_texture_path(path: Path, inputs: Sequence[str] = ()) -> None:
         check_writable(side)
 
 
+def check_outputs(outputs: Sequence[Path | None], inputs: Sequence[str | Path]) -> None:
+    """Raise InputError if one of the outputs cannot be written, would replace an input, or another output.
+
+    Paths are the same where they lead to the same file, whatever they are called; None is no output.
+    """
+    taken = {_identity(Path(source)): source for source in inputs}
+    written: dict[object, Path] = {}
+    for path in outputs:
+        if path is None:
+            continue
+        check_writable(path)
+        identity = _identity(path)
+        if identity in taken:
+            raise InputError(f"The output {path} would replace the input {taken[identity]}; give it another name.")
+        if identity in written:
+            raise InputError(f"The outputs {written[identity]} and {path} are one file; give them different names.")
+        written[identity] = path
+
+
 def check_writable(path: Path) -> None:
     """Raise InputError if the path is a folder, or the nearest folder above it cannot take a file."""
-    if path.is_dir():
-        raise InputError(f"The output {path} is a folder.")
-    parent = path.absolute().parent
-    while not parent.exists():
-        parent = parent.parent
-    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
-        raise InputError(f"The output {path} cannot be written: {parent} takes no new files.")
+    try:
+        if path.is_dir():
+            raise InputError(f"The output {path} is a folder.")
+        if path.exists() and not path.is_file():
+            raise InputError(f"The output {path} is no plain file.")
+        parent = path.absolute().parent
+        while not parent.exists() and not parent.is_symlink():
+            parent = parent.parent
+        if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+            raise InputError(f"The output {path} cannot be written: {parent} takes no new files.")
+        _try_name(parent, path)
+    except OSError as error:  # a name that is too long, a loop of links
+        raise InputError(f"The output {path!s:.200} cannot be written: {error.strerror or error}.") from None
+
+
+def _try_name(parent: Path, path: Path) -> None:
+    """Raise OSError for a name that this file system does not take, also while it is being written."""
+    longest = os.pathconf(parent, "PC_NAME_MAX") if hasattr(os, "pathconf") else 255
+    for name in path.absolute().parts:
+        if len(os.fsencode(name)) > longest - (TEMPORARY_LETTERS if name == path.name else 0):
+            raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
+
+
+def _identity(path: Path) -> object:
+    """The same for two paths that lead to one file."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return os.path.realpath(path)
+    return status.st_dev, status.st_ino
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from wavemesh.cli.arguments import cameras_for, integer, number
-from wavemesh.cli.outputs import check_writable, write_bytes, write_json
+from wavemesh.cli.outputs import check_outputs, write_bytes, write_json
 
 EXAMPLE = """example, a second on a CPU:
   python -m wavemesh render chair.obj -o views --views 4 --size 128
@@ -23,20 +23,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     parser.add_argument("mesh", type=Path, help="a .glb, .obj, .ply, .stl or .off file")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER")
-    parser.add_argument("--views", type=integer(1), default=8, metavar="N", help="pictures on a circle (default 8)")
+    parser.add_argument(
+        "--views", type=integer(1, 10_000), default=8, metavar="N", help="pictures on a circle (default 8)"
+    )
     parser.add_argument("--azimuth", type=number, nargs="+", metavar="A", help="degrees; replaces the circle")
     parser.add_argument(
         "--elevation", type=number, nargs="+", metavar="E", help="degrees, one for all or one per azimuth"
     )
     parser.add_argument(
-        "--size", type=integer(8), default=224, metavar="PIXELS", help="side of a picture (default 224)"
+        "--size", type=integer(8, 8192), default=224, metavar="PIXELS", help="side of a picture (default 224)"
     )
     parser.add_argument("--backend", choices=("auto", "pyrender", "embree"), default="auto")
 
 
 def run(args: argparse.Namespace) -> None:
     """Write view0.png, view1.png, ... and cameras.json, a list with the camera of each."""
-    check_writable(args.output / "cameras.json")
+    check_outputs([args.output / "cameras.json"], [args.mesh])
     if args.azimuth is None and args.elevation is not None and len(args.elevation) == 1:
         args.azimuth = [360.0 * index / args.views for index in range(args.views)]
     count = args.views if args.azimuth is None else len(args.azimuth)

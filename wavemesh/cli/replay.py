@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from wavemesh.cli.arguments import add_device
-from wavemesh.cli.outputs import check_mesh_path, write_mesh
+from wavemesh.cli.outputs import check_mesh_path, check_outputs, write_mesh
 
 EXAMPLE = """example, a few seconds on a CPU:
   python -m wavemesh replay teapot.zip -o again.glb
@@ -30,6 +30,7 @@ def run(args: argparse.Namespace) -> None:
     """Make the run again, write its mesh if asked for, and say whether it is the same."""
     if args.output is not None:
         check_mesh_path(args.output)
+        check_outputs([args.output], [args.bundle])
 
     from wavemesh.geometry.mesh import facing
     from wavemesh.pipelines.bundle import read_bundle, replay

@@ -81,8 +81,9 @@ def _serve(workspace: Path, weights: str | None, device: str) -> tuple[Any, str]
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
-    page = build(open_studio(workspace, weights, device))
-    _, address, _ = serve(page, prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", server_port=port)
+    studio = open_studio(workspace, weights, device)
+    page = build(studio)
+    _, address, _ = serve(page, studio, prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", server_port=port)
     return page, address
 
 

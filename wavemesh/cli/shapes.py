@@ -29,7 +29,7 @@ EXAMPLE = """example, a few seconds on a CPU:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument("--views", type=integer(1), default=4, metavar="N", help="number of pictures (default 4)")
+    parser.add_argument("--views", type=integer(1, 64), default=4, metavar="N", help="number of pictures (default 4)")
     parser.add_argument(
         "--methods", nargs="+", choices=METHODS, default=list(METHODS), help="which systems (default: both)"
     )

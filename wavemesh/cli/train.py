@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--time-limit", type=number, metavar="SECONDS", help="stop, saved, after this long")
     parser.add_argument("--sample-every", type=integer(1), metavar="N", help="steps between pictures")
     parser.add_argument("--tracker", choices=("tensorboard", "wandb"))
-    parser.add_argument("--threads", type=integer(1), metavar="N", help="CPU threads")
+    parser.add_argument("--threads", type=integer(1, 1024), metavar="N", help="CPU threads")
     parser.add_argument("--seed", type=integer(0), metavar="S")
     parser.add_argument("--device", choices=("auto", "cpu"), default="auto")
 

@@ -18,6 +18,8 @@ from wavemesh.errors import InputError
 
 DEFAULT_DISTANCE = 4.56
 DEFAULT_FOV_DEG = 40.0
+MAX_AZIMUTH_DEG = 36_000.0  # a hundred turns: beyond, an angle loses its digits
+MAX_DISTANCE = 1e6
 
 
 @dataclass(frozen=True)
@@ -41,10 +43,16 @@ class Camera:
         values = (self.azimuth_deg, self.elevation_deg, self.distance, self.fov_deg, *self.offset)
         if not all(math.isfinite(value) for value in values):
             raise InputError(f"Camera values must be finite numbers, not {values}.")
+        if abs(self.azimuth_deg) > MAX_AZIMUTH_DEG:
+            raise InputError(f"Azimuth must lie between ±{MAX_AZIMUTH_DEG:.0f} degrees, not {self.azimuth_deg:g}.")
         if not -90.0 <= self.elevation_deg <= 90.0:
             raise InputError(f"Elevation must lie between -90 and 90 degrees, not {self.elevation_deg}.")
         if self.distance <= 0.0:
             raise InputError(f"Distance must be positive, not {self.distance}.")
+        if self.distance > MAX_DISTANCE or max(map(abs, self.offset)) > MAX_DISTANCE:
+            raise InputError(
+                f"Distance and offset must be at most {MAX_DISTANCE:.0f}, not {self.distance:g} and {self.offset}."
+            )
         if not 0.0 < self.fov_deg < 180.0:
             raise InputError(f"Field of view must lie between 0 and 180 degrees, not {self.fov_deg}.")
         # Plain floats, whatever numbers came: cameras are compared and written as JSON.

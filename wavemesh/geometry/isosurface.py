@@ -9,12 +9,16 @@ from jaxtyping import Float
 
 from wavemesh.errors import InputError
 
+MAX_VERTICES = 500_000
 
-def sdf_to_mesh(sdf: Float[np.ndarray, "n n n"], level: float = 0.0, max_cells: int | None = None) -> trimesh.Trimesh:
+
+def sdf_to_mesh(
+    sdf: Float[np.ndarray, "n n n"], level: float = 0.0, max_vertices: int = MAX_VERTICES
+) -> trimesh.Trimesh:
     """The surface sdf = level as a closed mesh in world coordinates, faces pointing outwards.
 
-    Solids that reach the border of the grid are closed there. max_cells: through how many cells it may go, each giving
-    about two faces; None for any number. Raises InputError where there is no surface, and where it is too large.
+    Solids that reach the border of the grid are closed there. Raises InputError where there is no surface, and before
+    anything is built where it would have more than max_vertices vertices, and twice as many faces: a field of noise.
     """
     sdf = np.asarray(sdf, dtype=np.float32)
     if sdf.ndim != 3 or len(set(sdf.shape)) != 1:
@@ -23,27 +27,19 @@ def sdf_to_mesh(sdf: Float[np.ndarray, "n n n"], level: float = 0.0, max_cells: 
         raise InputError("The distance grid holds values that are not finite.")
     if not (sdf < level).any() or not (sdf > level).any():
         raise InputError(f"There is no surface: the field lies between {sdf.min():.3g} and {sdf.max():.3g}.")
-    if max_cells is not None and (cells := surface_cells(sdf, level)) > max_cells:
-        raise InputError(f"The surface would go through {cells:,} cells, but at most {max_cells:,} can be shown.")
     resolution = sdf.shape[0]
     # One layer outside, so that a solid at the border of the grid is closed.
     outside = max(float(sdf.max()), level + 1e-3)
     padded = np.pad(sdf, 1, constant_values=outside)
+    crossings = sum(int(np.count_nonzero(np.diff(padded < level, axis=axis))) for axis in range(3))
+    if crossings > max_vertices:
+        raise InputError(f"The field has a surface of {crossings:,} vertices; up to {max_vertices:,} are made of one.")
     vertices, faces = mcubes.marching_cubes(padded.astype(np.float64), level)
     vertices = (vertices - 1.0 + 0.5) / resolution * 2.0 - 1.0
     mesh = trimesh.Trimesh(vertices, faces.astype(np.int64), process=False, validate=False)
     if mesh.volume < 0.0:
         mesh.invert()
     return mesh
-
-
-def surface_cells(sdf: Float[np.ndarray, "n n n"], level: float = 0.0) -> int:
-    """How many cells of the grid the surface goes through; counting costs a fraction of building it."""
-    inside = np.asarray(sdf) < level
-    any_in, all_in = inside[:-1] | inside[1:], inside[:-1] & inside[1:]
-    any_in, all_in = any_in[:, :-1] | any_in[:, 1:], all_in[:, :-1] & all_in[:, 1:]
-    any_in, all_in = any_in[:, :, :-1] | any_in[:, :, 1:], all_in[:, :, :-1] & all_in[:, :, 1:]
-    return int(np.count_nonzero(any_in & ~all_in))
 
 
 def simplify(mesh: trimesh.Trimesh, max_faces: int) -> trimesh.Trimesh:

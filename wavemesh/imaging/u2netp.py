@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from wavemesh.checkpoint import load_module
+from wavemesh.config import Width
 from wavemesh.weights import resolve
 
 SIDE = 320  # pixels a side of what the network sees; it was trained on this
@@ -33,8 +34,8 @@ _DEVIATION = np.array([0.229, 0.224, 0.225], dtype=np.float32)
 class U2NetpConfig:
     """Channels of the stages and, narrower, inside them."""
 
-    width: int = 64
-    inner: int = 16
+    width: Width = 64
+    inner: Width = 16
 
 
 def saliency(rgb: UInt8[np.ndarray, "h w 3"]) -> Float[np.ndarray, "h w"]:

@@ -21,7 +21,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from wavemesh.checkpoint import load_module, save_weights
-from wavemesh.config import to_dict
+from wavemesh.config import Count, Heads, Pixels, Widths, to_dict
 from wavemesh.geometry.camera import DEFAULT_DISTANCE, Camera
 from wavemesh.geometry.frame import Side
 from wavemesh.models.blocks import resize_images
@@ -50,11 +50,11 @@ class CameraAnswers(NamedTuple):
 class CameraHeadConfig:
     """Size of the network; pictures are resized to image_size pixels. attention_blocks: over all pictures' tokens."""
 
-    image_size: int = 128
-    widths: tuple[int, ...] = (32, 64, 128)
-    blocks: int = 1
-    attention_blocks: int = 3
-    heads: int = 4
+    image_size: Pixels = 128
+    widths: Widths = (32, 64, 128)
+    blocks: Count = 1
+    attention_blocks: Count = 3
+    heads: Heads = 4
 
 
 class CameraHead(nn.Module):

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from wavemesh.config import Counts, Width, Widths
 from wavemesh.geometry.frame import TRUNCATION
 from wavemesh.models.multiview_encoder import ViewFeatures
 from wavemesh.models.projection import ProjectiveFeatures, grid_points, soft_hull
@@ -38,12 +39,12 @@ class DenoiserConfig:
     the projected features over the views (`ProjectiveFeatures`). adaptive_norm: see `WaveMeshUNet`.
     """
 
-    widths: tuple[int, ...] = (48, 96, 192)
-    blocks: tuple[int, ...] = (1, 2, 2)
-    decoder_blocks: tuple[int, ...] | None = None
-    hidden: int = 24
-    condition_channels: int = 32
-    time_dim: int = 192
+    widths: Widths = (48, 96, 192)
+    blocks: Counts = (1, 2, 2)
+    decoder_blocks: Counts | None = None
+    hidden: Width = 24
+    condition_channels: Width = 32
+    time_dim: Width = 192
     pooling: Literal["mean", "attention"] = "mean"
     adaptive_norm: bool = True
     fold: Literal[1, 2] = 1

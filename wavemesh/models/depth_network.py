@@ -19,7 +19,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from wavemesh.checkpoint import load_module, save_weights
-from wavemesh.config import to_dict
+from wavemesh.config import Count, Heads, Pixels, Widths, to_dict
 from wavemesh.geometry.camera import DEFAULT_DISTANCE
 from wavemesh.models.blocks import resize_images
 from wavemesh.models.multiview_encoder import ResidualConv, TokenBlock
@@ -74,10 +74,10 @@ class PosedDepths(NamedTuple):
 class DepthConfig:
     """Size of the network. Pictures are resized to image_size, maps have half of it; widths: at strides 2, 4, 8, 16."""
 
-    image_size: int = 128
-    widths: tuple[int, ...] = (32, 64, 96, 128)
-    attention_blocks: int = 2
-    heads: int = 4
+    image_size: Pixels = 128
+    widths: Widths = (32, 64, 96, 128)
+    attention_blocks: Count = 2
+    heads: Heads = 4
 
 
 class DepthNetwork(nn.Module):

@@ -8,6 +8,7 @@ cross-attention of the U-Nets. Two backbones: a compact convolutional pyramid th
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -19,6 +20,7 @@ from wavemesh.extras import missing
 from wavemesh.geometry.camera import DEFAULT_DISTANCE, Camera
 from wavemesh.models.blocks import resize_images
 
+PYRAMID = "pyramid"  # the backbone that is trained here
 FOCAL_UNIT = 2.75  # about the default focal length; the trained weights know this number
 
 
@@ -103,19 +105,24 @@ class DinoBackbone(nn.Module):
     """DINOv2 from `transformers`: one map of patch tokens.
 
     source: a Hub id or a local folder. freeze: keep the weights as they are. Alpha is used to mask the picture.
+    architecture: what `architecture` of another one says; then it is built untrained, and nothing is read from source.
     """
 
-    def __init__(self, source: str, freeze: bool = True) -> None:
+    def __init__(self, source: str, freeze: bool = True, architecture: dict[str, Any] | None = None) -> None:
         super().__init__()
         try:
             from transformers import AutoModel
         except ModuleNotFoundError as error:
             raise missing(error) from error
         try:
-            self.model = AutoModel.from_pretrained(source)
+            if architecture is None:
+                self.model = AutoModel.from_pretrained(source, use_safetensors=True)
+            else:
+                self.model = AutoModel.from_config(_dino_config(architecture))
         except (OSError, ValueError) as error:
             reason = str(error).splitlines()[0]
             raise InputError(f"The backbone {source!r} could not be loaded: {reason}") from error
+        self.architecture: dict[str, Any] = self.model.config.to_diff_dict()
         self.freeze = freeze
         self.patch = int(self.model.config.patch_size)
         self.widths: tuple[int, ...] = (int(self.model.config.hidden_size),)
@@ -142,11 +149,29 @@ class DinoBackbone(nn.Module):
         return [patches.transpose(1, 2).reshape(len(images), -1, rows, columns)]
 
 
+def _dino_config(architecture: dict[str, Any]) -> Any:
+    """The configuration that `transformers` builds DINOv2 from; InputError for another network or an immense one."""
+    from transformers import Dinov2Config
+
+    kind = architecture.get("model_type")
+    if kind != Dinov2Config.model_type:
+        raise InputError(f"The backbone of stored weights must be of the kind dinov2, not {kind!r:.80}.")
+    config = Dinov2Config.from_dict({name: value for name, value in architecture.items() if name != "auto_map"})
+    bounds = {"hidden_size": 4096, "num_hidden_layers": 64, "image_size": 1024, "patch_size": 64, "mlp_ratio": 8}
+    for name, most in bounds.items():
+        value = getattr(config, name, None)
+        if not isinstance(value, int) or not 1 <= value <= most:
+            raise InputError(f"The backbone's {name} must be between 1 and {most}, not {value!r:.80}.")
+    return config
+
+
 class TokenBlock(nn.Module):
     """A pre-norm transformer block over the tokens of all views of an object."""
 
     def __init__(self, dim: int, heads: int) -> None:
         super().__init__()
+        if dim % heads:
+            raise InputError(f"The attention width {dim} is not a multiple of its {heads} heads.")
         self.norm1, self.norm2 = nn.LayerNorm(dim), nn.LayerNorm(dim)
         self.heads = heads
         self.qkv = nn.Linear(dim, 3 * dim)
@@ -166,7 +191,8 @@ class MultiViewEncoder(nn.Module):
 
     image_size: side in pixels that pictures are resized to. feature_dim: of the global vectors and tokens.
     freeze_vision: keep a pretrained backbone fixed (the pyramid is always trained).
-    backbone: "pyramid", or a Hub id or folder of a DINOv2 model. scales: also look at the picture at these sides
+    backbone: "pyramid", or a Hub id or folder of a DINOv2 model, which is not read where its architecture is given.
+    scales: also look at the picture at these sides
     (multi-scale features of the roadmap), for example (224, 112, 56).
     """
 
@@ -175,21 +201,22 @@ class MultiViewEncoder(nn.Module):
         image_size: int = 224,
         feature_dim: int = 768,
         freeze_vision: bool = True,
-        backbone: str = "pyramid",
+        backbone: str = PYRAMID,
         widths: tuple[int, ...] = (64, 128, 192),
         map_channels: int = 32,
         blocks: int = 2,
         token_blocks: int = 2,
         scales: tuple[int, ...] | None = None,
+        architecture: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
         self.image_size = image_size
         self.scales = tuple(scales) if scales else (image_size,)
         self.vision_encoder: PyramidBackbone | DinoBackbone
-        if backbone == "pyramid":
+        if backbone == PYRAMID:
             self.vision_encoder = PyramidBackbone(4, tuple(widths), blocks)
         else:
-            self.vision_encoder = DinoBackbone(backbone, freeze_vision)
+            self.vision_encoder = DinoBackbone(backbone, freeze_vision, architecture)
         levels = self.vision_encoder.widths
         self.lateral = nn.ModuleList(nn.Conv2d(width, map_channels, 1) for width in levels)
         self.smooth = nn.Conv2d(map_channels * len(self.scales), map_channels, 3, padding=1)

@@ -20,7 +20,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from wavemesh.checkpoint import load_module, save_weights
-from wavemesh.config import to_dict
+from wavemesh.config import Cells, Pixels, Positive, Width, to_dict
 from wavemesh.diffusion import GaussianDiffusion
 from wavemesh.diffusion.guidance import Guidance
 from wavemesh.diffusion.samplers import Callback, sample
@@ -62,15 +62,15 @@ class TriplaneConfig:
     the detail bands over the training set: one, one for each of LH, HL, HH, or one for each of the 3 C channels.
     """
 
-    triplane_channels: int = 32
-    resolution: int = 64
-    image_size: int = 256
-    width: int | None = None
-    time_embed_dim: int = 128
-    condition_dim: int = 128
-    hidden_dim: int | None = None
-    truncation: float = TRUNCATION
-    detail_scale: tuple[float, ...] = (0.25,)
+    triplane_channels: Width = 32
+    resolution: Cells = 64
+    image_size: Pixels = 256
+    width: Width | None = None
+    time_embed_dim: Width = 128
+    condition_dim: Width = 128
+    hidden_dim: Width | None = None
+    truncation: Positive = TRUNCATION
+    detail_scale: tuple[Positive, ...] = (0.25,)
     diffusion: DiffusionConfig = field(default_factory=DiffusionConfig)
     sampling: TriplaneSampling = field(default_factory=TriplaneSampling)
 

@@ -16,13 +16,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from wavemesh.checkpoint import load_module, save_weights
-from wavemesh.config import to_dict
+from wavemesh.config import Cells, Count, Pixels, Positive, Width, Widths, to_dict
 from wavemesh.diffusion import GaussianDiffusion
 from wavemesh.errors import InputError
 from wavemesh.geometry.frame import TRUNCATION
 from wavemesh.models.denoiser import CoarseDenoiser, DenoiserConfig, DetailDenoiser
 from wavemesh.models.depth_network import DEPTH_CHANNELS, DepthConfig, DepthNetwork
-from wavemesh.models.multiview_encoder import MultiViewEncoder, ViewFeatures
+from wavemesh.models.multiview_encoder import PYRAMID, DinoBackbone, MultiViewEncoder, ViewFeatures
 from wavemesh.models.silhouettes import Silhouettes
 from wavemesh.wavelets.sparse import active_sites, scatter_sites
 from wavemesh.wavelets.transform import dwt3d, field_scale, idwt3d, wavedec3d
@@ -30,17 +30,18 @@ from wavemesh.wavelets.transform import dwt3d, field_scale, idwt3d, wavedec3d
 
 @dataclass(frozen=True)
 class EncoderConfig:
-    """Arguments of `MultiViewEncoder`."""
+    """Arguments of `MultiViewEncoder`; stored weights carry the architecture of a backbone that is no pyramid."""
 
-    image_size: int = 128
-    feature_dim: int = 192
-    widths: tuple[int, ...] = (64, 128, 192)
-    map_channels: int = 48
-    blocks: int = 2
-    token_blocks: int = 2
-    backbone: str = "pyramid"
+    image_size: Pixels = 128
+    feature_dim: Width = 192
+    widths: Widths = (64, 128, 192)
+    map_channels: Width = 48
+    blocks: Count = 2
+    token_blocks: Count = 2
+    backbone: str = PYRAMID
     freeze_vision: bool = True
-    scales: tuple[int, ...] | None = None
+    scales: tuple[Pixels, ...] | None = None
+    architecture: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class DiffusionConfig:
     beta_schedule: Literal["linear", "cosine"] = "cosine"
     prediction_type: Literal["epsilon", "x0", "v"] = "v"
     zero_terminal_snr: bool = True
-    data_deviation: float = 1.0
+    data_deviation: Positive = 1.0
 
 
 @dataclass(frozen=True)
@@ -82,13 +83,13 @@ class WaveMeshConfig:
     silhouettes alone do.
     """
 
-    resolution: int = 128
+    resolution: Cells = 128
     bank: str = "bior2.2"
-    truncation: float = TRUNCATION
+    truncation: Positive = TRUNCATION
     conditioning: Literal["projective", "global"] = "projective"
     active_threshold: float | None = None
-    coarse_scale: tuple[float, ...] = (0.35, *(0.04,) * 7)
-    detail_scale: tuple[float, ...] = (0.01,) * 7
+    coarse_scale: tuple[Positive, ...] = (0.35, *(0.04,) * 7)
+    detail_scale: tuple[Positive, ...] = (0.01,) * 7
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     coarse: DenoiserConfig = field(default_factory=DenoiserConfig)
     detail: DenoiserConfig = field(
@@ -124,8 +125,11 @@ class WaveMeshModel(nn.Module):
 
     def __init__(self, config: WaveMeshConfig, backend: str = "auto") -> None:
         super().__init__()
-        self.config = config
         self.encoder = MultiViewEncoder(**vars(config.encoder))
+        vision = self.encoder.vision_encoder
+        if isinstance(vision, DinoBackbone):
+            config = replace(config, encoder=replace(config.encoder, architecture=vision.architecture))
+        self.config = config
         self.depth = None if config.depth is None else DepthNetwork(config.depth)
         self.diffusion = GaussianDiffusion(**vars(config.diffusion))
         shared: dict[str, Any] = {
@@ -228,5 +232,15 @@ class WaveMeshModel(nn.Module):
 
     @classmethod
     def load(cls, folder: str | Path, backend: str = "auto") -> WaveMeshModel:
-        """The model stored in a folder. Raises InputError where files are missing, damaged or do not fit."""
-        return load_module(folder, WaveMeshConfig, lambda config: cls(config, backend), cls.networks)
+        """The model stored in a folder; nothing else is read, whatever its configuration names.
+
+        Raises InputError where files are missing, damaged or do not fit.
+        """
+
+        def build(config: WaveMeshConfig) -> WaveMeshModel:
+            encoder = config.encoder
+            if encoder.backbone != PYRAMID and encoder.architecture is None:
+                raise InputError(f"the encoder's backbone {encoder.backbone!r:.80} comes without its architecture.")
+            return cls(config, backend)
+
+        return load_module(folder, WaveMeshConfig, build, cls.networks)

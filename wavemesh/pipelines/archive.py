@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -20,14 +21,15 @@ import numpy as np
 from PIL import Image
 
 from wavemesh.imaging import read_picture
+from wavemesh.pipelines.facts import MAX_STEPS
 from wavemesh.pipelines.views import MAX_VIEWS
 
 FACTS_MEMBER = "bundle.json"
 MAX_FACTS_BYTES = 2**20
 MAX_PICTURE_BYTES = 8 * 2**20
-MAX_ARRAY_BYTES = 256 * 2**20
-MAX_TOTAL_BYTES = 512 * 2**20
-MAX_STEPS = 2000
+MAX_ARRAY_BYTES = 64 * 2**20 + 4096  # a field of 256^3, with its header
+MAX_TOTAL_BYTES = 256 * 2**20
+MAX_DIRECTORY_BYTES = 2**20
 _RESULT_ARRAYS = ("sdf", "vertices", "faces", "colours")
 _OPTIONAL_ARRAYS = ("result.coarse", "result.coords", "result.features", "ll", "details")
 _STEP_ARRAYS = ("coarse", "coords", "features", "field")
@@ -64,15 +66,19 @@ def archive_bytes(parts: Parts, others: Mapping[str, bytes]) -> bytes:
 def read_archive(path: str | Path) -> Parts:
     """The parts in an archive; those that its facts ask for, nothing else.
 
-    Raises OSError for a file that cannot be read, zipfile.BadZipFile for one that is no archive, and ValueError,
-    KeyError or TypeError for parts that are missing, too large, or not what they say.
+    Raises OSError for a file that cannot be read, zipfile.BadZipFile for one that is no archive, and ValueError or
+    RecursionError for parts that are missing, too large, or not what they say.
     """
+    _check_directory(Path(path))
     with zipfile.ZipFile(path) as archive:
         reader = _Reader(archive)
         facts = json.loads(reader.read(FACTS_MEMBER, MAX_FACTS_BYTES))
         if not isinstance(facts, dict):
             raise ValueError(f"{FACTS_MEMBER} is no object")
-        num_views, num_steps = len(facts["cameras"]), len(facts["steps"])
+        cameras, steps = facts.get("cameras"), facts.get("steps")
+        if not isinstance(cameras, list) or not isinstance(steps, list):
+            raise ValueError(f"{FACTS_MEMBER} has no lists of cameras and steps")
+        num_views, num_steps = len(cameras), len(steps)
         if not 1 <= num_views <= MAX_VIEWS or num_steps > MAX_STEPS:
             raise ValueError(f"it has {num_views} cameras and {num_steps} steps")
         pictures = [read_picture(reader.read(_picture_member(index), MAX_PICTURE_BYTES)) for index in range(num_views)]
@@ -80,7 +86,6 @@ def read_archive(path: str | Path) -> Parts:
         for index in range(num_steps):
             names += [name for part in _STEP_ARRAYS if _array_member(name := f"step{index}.{part}") in reader]
         arrays = {name: reader.array(name) for name in names}
-    _check_mesh(arrays)
     return Parts(facts, arrays, pictures)
 
 
@@ -119,7 +124,10 @@ class _Reader:
         stream = io.BytesIO(content)
         if np.lib.format.read_magic(stream) != (1, 0):
             raise ValueError(f"the array {name} has an unknown format")
-        shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(stream)
+        try:
+            shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(stream)
+        except (SyntaxError, TypeError, AttributeError, tokenize.TokenError) as error:  # numpy's own are ValueErrors
+            raise ValueError(f"the array {name} has a damaged header") from error
         # numpy allocates what the header claims before it looks at the content.
         if dtype.kind not in "fiu" or fortran_order or min(shape, default=0) < 0:
             raise ValueError(f"the array {name} is not of plain numbers")
@@ -128,14 +136,14 @@ class _Reader:
         return np.frombuffer(content, dtype, offset=stream.tell()).reshape(shape).copy()
 
 
-def _check_mesh(arrays: dict[str, np.ndarray]) -> None:
-    faces, vertices, sdf = arrays["faces"], arrays["vertices"], arrays["sdf"]
-    if vertices.shape[1:] != (3,) or faces.shape[1:] != (3,) or arrays["colours"].shape != (len(vertices), 4):
-        raise ValueError(f"the mesh has vertices of shape {vertices.shape} and faces of shape {faces.shape}")
-    if len(faces) and not 0 <= faces.min() <= faces.max() < len(vertices):
-        raise ValueError(f"a face names the vertex {faces.max()} of {len(vertices)}")
-    if sdf.ndim != 3 or len(set(sdf.shape)) != 1:
-        raise ValueError(f"the field has the shape {sdf.shape}")
+def _check_directory(path: Path) -> None:
+    """Raise ValueError for an archive that lists more than a run has: the list is read whole when it is opened."""
+    with path.open("rb") as file:
+        size = file.seek(0, io.SEEK_END)
+        file.seek(max(0, size - 2**16 - 22))
+        _, end, found = file.read().rpartition(b"PK\5\6")
+    if end and int.from_bytes(found[8:12], "little") > MAX_DIRECTORY_BYTES:
+        raise ValueError("it lists more members than a run has")
 
 
 def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:

@@ -24,13 +24,13 @@ from wavemesh.geometry.camera import Camera
 from wavemesh.geometry.frame import Side, named_side
 from wavemesh.imaging import Crop
 from wavemesh.pipelines.archive import Parts, archive_bytes, read_archive
+from wavemesh.pipelines.facts import FORMAT, check_arrays, check_pictures, read_facts
 from wavemesh.pipelines.outputs import Output, StepReport, TriplaneArrays
 from wavemesh.pipelines.views import PreparedView
 from wavemesh.settings import Settings, from_json, to_json
 from wavemesh.wavelets.sparse import SparseCoefficients
 
 FILE = "run.zip"
-FORMAT = 2
 _PACKAGES = ("wavemesh", "torch", "numpy", "trimesh", "PyMCubes", "Pillow")
 
 
@@ -185,20 +185,21 @@ class RunRecord:
 
     @classmethod
     def from_parts(cls, facts: dict[str, Any], arrays: dict[str, np.ndarray], pictures: list[Image.Image]) -> RunRecord:
-        """The record of `facts`, `arrays` and pictures; KeyError, TypeError or ValueError where they do not fit."""
-        if facts.get("format") not in (1, FORMAT):
-            raise ValueError(f"the format is {facts.get('format')!r}, not {FORMAT}")
-        stored = facts["settings"]
+        """The record of `facts`, `arrays` and pictures; ValueError where they are not those of a run."""
+        told = read_facts(facts)
+        check_arrays(told, arrays)
+        check_pictures(pictures)
+        stored = told.settings
         # Format 1 had everything in its settings, and its method beside them.
-        provenance = facts.get("provenance") or {name: stored[name] for name in _PROVENANCE if name in stored}
-        grid = (facts["bank"], facts["resolution"])
+        provenance = told.provenance or {name: stored[name] for name in _PROVENANCE if name in stored}
+        grid = (told.bank, told.resolution)
         steps = [
             StepRecord(
-                **step,
+                **vars(step),
                 coefficients=_coefficients(f"step{index}", arrays, *grid),
                 field=arrays.get(f"step{index}.field"),
             )
-            for index, step in enumerate(facts["steps"])
+            for index, step in enumerate(told.steps)
         ]
         mesh = trimesh.Trimesh(
             arrays["vertices"],
@@ -209,25 +210,23 @@ class RunRecord:
         )
         triplane = TriplaneArrays(arrays["ll"], arrays["details"]) if "ll" in arrays else None
         return cls(
-            settings=from_json({"method": facts.get("method"), **stored} if "method" in facts else stored),
-            provenance=provenance,
+            settings=from_json(stored if told.method is None else {"method": told.method, **stored}),
+            provenance=dict(provenance),
             pictures=pictures,
-            cameras=[Camera(**{**camera, "offset": tuple(camera["offset"])}) for camera in facts["cameras"]],
-            estimated=facts["estimated"],
+            cameras=told.cameras,
+            estimated=told.estimated,
             steps=steps,
             coefficients=_coefficients("result", arrays, *grid),
             sdf=arrays["sdf"],
             mesh=mesh,
             triplane=triplane,
-            timings=facts["timings"],
-            stopped=facts["stopped"],
-            # Bundles of earlier versions say nothing about cut-outs.
-            cut_by=[str(each) for each in facts.get("cut_by", ())],
-            notes=[[str(note) for note in each] for each in facts.get("notes", ())],
-            # Runs from before there were sides and a front have none.
-            sides=[named_side(side) for side in facts.get("sides", [])],
-            front_deg=Camera(facts.get("front_deg", 0.0)).azimuth_deg,
-            binding=facts.get("binding"),
+            timings=told.timings,
+            stopped=told.stopped,
+            cut_by=told.cut_by,
+            notes=told.notes,
+            sides=[named_side(side) for side in told.sides],
+            front_deg=told.front_deg,
+            binding=told.binding,
         )
 
 

@@ -31,7 +31,7 @@ from wavemesh.pipelines.views import PictureSource, PreparedView, View, binding_
 from wavemesh.settings import WaveMeshSettings
 from wavemesh.sparse.tensor import SparseTensor
 from wavemesh.wavelets.sparse import SparseCoefficients
-from wavemesh.weights import CAMERA_HEAD, fingerprint, resolve
+from wavemesh.weights import camera_head, fingerprint, resolve
 
 
 class WaveMeshPipeline(Pipeline[WaveMeshModel]):
@@ -61,7 +61,7 @@ class WaveMeshPipeline(Pipeline[WaveMeshModel]):
         """
         device = resolve_device(device)
         folder = resolve(source)
-        own, head = folder / "triplane", folder / CAMERA_HEAD
+        own, head = folder / "triplane", camera_head(folder)
         pipeline = cls(WaveMeshModel.load(folder), CameraHead.load(head), device, own if own.is_dir() else None)
         pipeline.fingerprint = fingerprint(folder, head)
         return pipeline

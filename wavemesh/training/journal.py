@@ -68,8 +68,14 @@ class Journal:
         line["memory_mib"] = _peak_memory_mib(self.accelerator.device)
         # JSON has no NaN; null keeps the file readable for strict parsers.
         strict = {name: None if isinstance(v, float) and not math.isfinite(v) else v for name, v in line.items()}
-        with (self.out_dir / LOSS_LOG).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(strict) + "\n")
+        try:
+            with (self.out_dir / LOSS_LOG).open("a", encoding="utf-8") as file:
+                file.write(json.dumps(strict) + "\n")
+        except OSError as error:
+            reason = error.strerror or error
+            raise InputError(
+                f"The log {self.out_dir / LOSS_LOG} cannot be written ({reason}); snapshots stay."
+            ) from None
         logger.info("%s", "  ".join(f"{name} {value:.5g}" for name, value in line.items()))
         self.accelerator.log({name: value for name, value in line.items() if name != "step"}, step=step)
         self._clear()

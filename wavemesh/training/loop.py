@@ -29,7 +29,7 @@ from wavemesh.training.allocation import keep_freed_memory
 from wavemesh.training.ema import averaged_copy
 from wavemesh.training.journal import Journal
 from wavemesh.training.muon import Muon
-from wavemesh.training.processes import make_accelerator
+from wavemesh.training.processes import make_accelerator, only_training
 from wavemesh.training.settings import LoopConfig
 from wavemesh.training.snapshots import (
     list_snapshots,
@@ -98,20 +98,24 @@ class TrainResult:
 
 
 def train(task: Task, config: LoopConfig, resume: bool = True) -> TrainResult:
-    """Train until `total_steps`, the time limit, SIGTERM or SIGINT, or a loss that is not finite; saved in each case.
+    """Train until `total_steps`, the time limit, SIGTERM, SIGINT, SIGHUP, or a loss that is not finite; always saved.
 
     With `resume` the newest snapshot in `out_dir` goes on. On a CPU the process keeps freed memory from here on
     (`training.allocation`). Raises InputError for a snapshot or `init_from` weights that
-    do not fit the model, and when `resume` is False but there are snapshots.
+    do not fit the model, when `resume` is False but there are snapshots, when another process trains in `out_dir`, and
+    when a snapshot cannot be written.
     """
     run = _Run(task, config)
-    run.restore(resume)
-    run.open()
-    try:
-        with StopSignals() as stop:
-            return run.until_stopped(stop)
-    finally:
-        run.journal.close()
+    with contextlib.ExitStack() as held:
+        if run.accelerator.is_main_process:
+            held.enter_context(only_training(run.out_dir))
+        run.restore(resume)
+        run.open()
+        try:
+            with StopSignals() as stop:
+                return run.until_stopped(stop)
+        finally:
+            run.journal.close()
 
 
 def export(task: Task, out_dir: str | Path, folder: str | Path) -> Path:
@@ -123,6 +127,8 @@ def export(task: Task, out_dir: str | Path, folder: str | Path) -> Path:
     if state is None:
         raise InputError(f"There is nothing to export: no training snapshot in {Path(out_dir) / SNAPSHOTS}.")
     model = copy.deepcopy(task.model).cpu()
+    if "ema" not in state:
+        raise InputError(f"The newest snapshot in {Path(out_dir) / SNAPSHOTS} is none of a training.")
     _load_fitting(model, state["ema"], Path(out_dir))
     return save_weights(folder, task.weights(model), task.config())
 
@@ -182,21 +188,26 @@ class _Run:
             if list_snapshots(folder):
                 raise InputError(f"There is a run in {self.out_dir} already: resume it or choose another folder.")
             return
-        state = load_latest(folder)
-        if state is None:
-            return
+        if load_latest(folder, self._take) is not None:
+            logger.info("Resuming at step %d.", self.step)
+
+    def _take(self, state: dict[str, Any]) -> None:
+        """Go to where a snapshot was taken; raises for the state of another run."""
+        missing = {"step", "trained_s", "model", "ema", "optimizer", "scaler", "random"} - set(state)
+        if missing:
+            raise InputError(f"It is no snapshot of a training: it lacks {', '.join(sorted(missing))}.")
+        folder = self.out_dir / SNAPSHOTS
         _load_fitting(self.task.model, state["model"], folder)
         _load_fitting(self.ema.module, state["ema"], folder)
         self.optimizer.load_state_dict(state["optimizer"])
         if self.accelerator.scaler is not None and state["scaler"] is not None:
             self.accelerator.scaler.load_state_dict(state["scaler"])
-        self.step, self.trained_s = state["step"], state["trained_s"]
+        self.step, self.trained_s = int(state["step"]), float(state["trained_s"])
         self.ema.n_averaged.fill_(1 + self.step)
         if self.accelerator.is_main_process:
             restore_random_state(state["random"])
         else:
             self._set_seed()
-        logger.info("Resuming at step %d.", self.step)
 
     def open(self) -> None:
         """Begin to log and to count time."""
@@ -341,7 +352,7 @@ def _with_weight_decay(groups: list[dict[str, Any]], weight_decay: float) -> lis
 def _load_fitting(model: nn.Module, state: dict[str, Tensor], where: Path) -> None:
     try:
         model.load_state_dict(state)
-    except RuntimeError as error:
+    except (RuntimeError, TypeError, AttributeError) as error:
         detail = " ".join(str(error).split())[:300]
         raise InputError(f"The training snapshot in {where} does not fit the model: {detail}") from None
 

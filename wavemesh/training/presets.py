@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
+
 from wavemesh.checkpoint import load_weights
 from wavemesh.config import from_dict
 from wavemesh.data.dataset import PreparedShapes
@@ -242,8 +244,10 @@ def get_preset(name: str) -> Preset:
 def build_task(preset: Preset, data: str | Path, loop: LoopConfig) -> Task:
     """The preset's task over a prepared data set; with loop.init_from the model is configured as those weights are.
 
-    Raises InputError for a stage of the triplane system that has nothing to begin from.
+    The first weights are drawn from loop.seed. Raises InputError for a stage of the triplane system that has nothing to
+    begin from.
     """
+    torch.manual_seed(loop.seed)
     shapes = PreparedShapes(data, "train")
     if preset.task.startswith("triplane"):
         triplane_options = TriplaneOptions(batch_size=loop.batch_size, **preset.task_options)

@@ -1,9 +1,12 @@
 """Device, precision and processes of a training run, through `accelerate`, and how the processes part at the end."""
 
 import atexit
+import contextlib
 import gc
+from collections.abc import Iterator
 from pathlib import Path
 
+import filelock
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
 from accelerate.state import AcceleratorState
@@ -31,6 +34,26 @@ def make_accelerator(config: LoopConfig, out_dir: Path) -> Accelerator:
     if accelerator.num_processes > 1:
         atexit.register(_leave_process_group, accelerator.state)
     return accelerator
+
+
+@contextlib.contextmanager
+def only_training(out_dir: Path) -> Iterator[None]:
+    """While open, nobody else trains in the folder; InputError where somebody does, or it cannot be written.
+
+    The lock is the system's and ends with the process, however that ends.
+    """
+    try:
+        out_dir.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(out_dir / ".lock")
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        raise InputError(f"Another process trains in {out_dir}: wait for it, or choose another folder.") from None
+    except OSError as error:
+        raise InputError(f"The folder {out_dir} cannot be written: {error.strerror or error}.") from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _leave_process_group(state: AcceleratorState) -> None:

@@ -1,4 +1,4 @@
-"""Stopping on request: SIGTERM or Ctrl-C ends a run after the step it is in, with its state saved."""
+"""Stopping on request: SIGTERM, Ctrl-C or a closed terminal ends a run after its step, with its state saved."""
 
 import logging
 import signal
@@ -9,8 +9,11 @@ from typing import Any
 logger = logging.getLogger(__name__)
 
 
+_SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name)]
+
+
 class StopSignals:
-    """While open, SIGTERM and the first SIGINT set `asked` instead of ending the process."""
+    """While open, SIGTERM, SIGHUP and the first SIGINT set `asked` instead of ending the process."""
 
     def __init__(self) -> None:
         self.asked = False
@@ -19,8 +22,10 @@ class StopSignals:
     def __enter__(self) -> "StopSignals":
         # Python delivers signals to the main thread only and refuses handlers elsewhere.
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGTERM, signal.SIGINT):
-                self._previous[number] = signal.signal(number, self._handle)
+            for number in _SIGNALS:
+                # Who started the run with nohup wants it to outlive the terminal.
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    self._previous[number] = signal.signal(number, self._handle)
         return self
 
     def __exit__(self, *exc: object) -> None:

@@ -183,9 +183,10 @@ class _WaveMeshTask:
         if self.shapes.resolution != config.resolution:
             raise InputError(f"The data set has {self.shapes.resolution}^3 grids, the model {config.resolution}^3.")
         self.options = options
-        self.settings = config
-        self.model: nn.Module = WaveMeshModel(config)
-        for name, network in self.model.networks().items():
+        model = WaveMeshModel(config)
+        self.settings = model.config  # with the architecture of a backbone from elsewhere
+        self.model: nn.Module = model
+        for name, network in model.networks().items():
             network.requires_grad_(name in self.parts and (name != "encoder" or options.train_encoder))
         self._batches = ShapeBatches(self.shapes, options)
 

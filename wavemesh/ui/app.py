@@ -56,6 +56,10 @@ let naming = null;
 new MutationObserver(() => { naming ??= setTimeout(() => { naming = null; named(); }, 100); })
   .observe(document.body, {childList: true, subtree: true});
 """
+_KEPT = f"""
+<p class="wm-kept">Pictures and meshes stay on this server for {KEPT_S // 60} minutes at most.
+Nothing is sent elsewhere.</p>
+"""
 
 
 def build(studio: Studio) -> gr.Blocks:
@@ -84,37 +88,33 @@ def build(studio: Studio) -> gr.Blocks:
                 triplane_tab(studio, finished_run)
             result_tab(studio, finished_run)
             compare_tab(studio, finished_run)
+        gr.HTML(_KEPT)
     return page
 
 
-def serve(page: gr.Blocks, **options: Any) -> tuple[Any, str, str | None]:
-    """Launch the page with the limits that untrusted visitors need; options go to gradio's `launch`."""
-    from wavemesh.ui.arguments import accept_file_lists
+def serve(page: gr.Blocks, studio: Studio, **options: Any) -> tuple[Any, str, str | None]:
+    """Launch the page over a studio with the limits that untrusted visitors need; options go to gradio's `launch`."""
     from wavemesh.ui.theme import PAGE_CSS, theme
     from wavemesh.ui.viewer.component import VIEWER_CSS, bundle_route
+    from wavemesh.ui.visitors import MAX_SESSIONS, guarded
 
-    page.queue(max_size=MAX_WAITING, default_concurrency_limit=4)
+    page.queue(max_size=MAX_WAITING, default_concurrency_limit=4, api_open=False)
     settings: dict[str, Any] = {
         "theme": theme(),
         "css_paths": [PAGE_CSS, VIEWER_CSS],
-        "app_kwargs": {"routes": [bundle_route()]},
         "max_file_size": MAX_FILE_SIZE,
         "enable_monitoring": False,
         "share": False,
-        "show_error": True,
+        "show_error": False,  # refusals are shown in any case; what a library says is nobody's business
+        "state_session_capacity": MAX_SESSIONS,
+        "app_kwargs": {"lifespan": guarded(page, studio), "routes": [bundle_route()]},
         "ssr_mode": False,
         "footer_links": ["api"],
         "mcp_server": mcp_wanted(),
         # Skips gradio's request to its own page, which gives up after three seconds: a busy machine needs more.
         "_frontend": False,
     }
-    # Not blocked before the tools for agents are ready.
-    launched = page.launch(**{**settings, **options, "prevent_thread_lock": True})
-    if page.mcp_server_obj is not None:
-        accept_file_lists(page.mcp_server_obj)
-    if not options.get("prevent_thread_lock"):
-        page.block_thread()
-    return launched
+    return page.launch(**{**settings, **options})
 
 
 def mcp_wanted() -> bool:
@@ -135,4 +135,5 @@ def launch(weights: str | Path | None = None, device: str = "auto") -> None:
     weights: None for the bundled ones, a folder, or a Hub id; loaded at the first run. device: "auto", "cpu" or "cuda".
     """
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
-    serve(build(open_studio(open_workspace(), weights, device)))
+    studio = open_studio(open_workspace(), weights, device)
+    serve(build(studio), studio)

@@ -114,19 +114,33 @@ class Update:
 
 
 class StopFlag:
-    """A request to stop, kept as a file so that it reaches a process forked for the GPU too."""
+    """A request to stop, kept as a file so that it reaches a process forked for the GPU too.
+
+    Who asks to stop keeps what there is; who left wants nothing any more.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._left = path.with_name(f"{path.name}.left")
 
     def set(self) -> None:
         """Ask the run to end after its current step."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._path.touch()
 
+    def leave(self) -> None:
+        """Ask the run to end after its current step, and to write nothing."""
+        self.set()
+        self._left.touch()
+
     def clear(self) -> None:
-        """Forget the request, and the file."""
+        """Forget the request, and the files."""
         self._path.unlink(missing_ok=True)
+        self._left.unlink(missing_ok=True)
+
+    def nobody_waits(self) -> bool:
+        """Whether the one who asked for the run has left."""
+        return self._left.exists()
 
     def is_set(self) -> bool:
         """Whether somebody asked to stop."""
@@ -164,6 +178,8 @@ def run_job(
     try:
         while True:
             message = messages.get()
+            if stop.nobody_waits():
+                return
             if isinstance(message, Exception):
                 raise message
             if not hasattr(message, "num_steps"):

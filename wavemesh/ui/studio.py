@@ -49,6 +49,7 @@ class Studio:
         self.accelerator = Accelerator()
         self._pace = Pace()
         self._runs = {method: on_gpu(partial(run_job, factory)) for method, factory in self.factories.items()}
+        self._asked: set[str] = set()  # sessions whose runs wait or go on
         self._records = functools.lru_cache(maxsize=KEPT_RECORDS)(load_record)
         self._unwritten: dict[Path, threading.Event] = {}  # folders of results whose record is still being written
         self.runs = Runs(partial(self.generate, at_once=True), self.stop_flag)
@@ -86,6 +87,11 @@ class Studio:
         """The request to stop of one session (any string)."""
         return StopFlag(self.workspace / "stops" / re.sub(r"[^A-Za-z0-9]", "", session)[:64])
 
+    def leave(self, session: str) -> None:
+        """End the runs of a session, whichever of the page's places or endpoints asked for them: nobody waits."""
+        for each in {session, f"api{session}", f"compare{session}"} & self._asked:
+            self.stop_flag(each).leave()
+
     def generate(self, job: Job, session: str, at_once: bool = False) -> Iterator[Update]:
         """Updates of a run, one run at a time; raises InputError for what cannot be used.
 
@@ -95,6 +101,7 @@ class Studio:
         job = replace(job, settings=self.filled(job.settings))
         stop = self.stop_flag(session)
         stop.clear()
+        self._asked.add(session)
         try:
             with self.accelerator.turn() as waiting:
                 for _ in waiting:
@@ -104,6 +111,7 @@ class Studio:
                 with closing(self._runs[job.settings.method](job, self.workspace, stop, self._pace)) as updates:
                     yield from self._noted(updates) if at_once else _result_last(self._noted(updates))
         finally:
+            self._asked.discard(session)
             stop.clear()
 
     def _noted(self, updates: Iterator[Update]) -> Iterator[Update]:

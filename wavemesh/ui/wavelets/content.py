@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 PICTURE_SIDE = 360
 MAX_POINTS = 8000
 _LEAST_CHANGE = 0.005  # world units; a scale finer than this would show rounding
-MAX_CELLS = 200_000  # of a surface; a shape on 128 cells a side has some 40,000
+MAX_VERTICES = 200_000  # of a surface; a shape on 128 cells a side has some 40,000
 
 
 def wavelet_coefficients(record: RunRecord) -> SparseCoefficients:
@@ -55,7 +55,7 @@ class Decoded:
         from wavemesh.geometry.isosurface import sdf_to_mesh
         from wavemesh.geometry.mesh import facing
 
-        return facing(sdf_to_mesh(self.coefficients.to_sdf().numpy(), max_cells=MAX_CELLS), self.front_deg)
+        return facing(sdf_to_mesh(self.coefficients.to_sdf().numpy(), max_vertices=MAX_VERTICES), self.front_deg)
 
     @cached_property
     def surface(self) -> Surface:
