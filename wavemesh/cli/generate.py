@@ -2,8 +2,8 @@
 
 Several pictures show the same object. Each needs the direction it was taken from (--azimuth, --elevation); without any
 azimuth the cameras are estimated, best with the side that each picture shows (--view front right back left). The
-suffix of the output chooses the format: .glb .obj .ply .stl .3mf .usdz. A baked texture makes an .obj three files: the mesh, its
-material (.mtl) and a picture (_texture.png).
+suffix of the output chooses the format: .glb .obj .ply .stl .3mf .usdz. A baked texture makes an .obj three files: the
+mesh, its material (.mtl) and a picture (_texture.png).
 """
 
 from __future__ import annotations
