@@ -14,6 +14,7 @@ from wavemesh.errors import InputError
 from wavemesh.geometry.camera import Camera
 from wavemesh.geometry.export import mesh_bytes
 from wavemesh.geometry.mesh import facing
+from wavemesh.models.depth_network import DepthConfig, DepthNetwork
 from wavemesh.models.wavemesh import WaveMeshModel
 from wavemesh.pipelines import StepReport, TriplanePipeline, View, WaveMeshPipeline
 from wavemesh.pipelines.outputs import WaveMeshOutput
@@ -78,6 +79,16 @@ def test_same_seed_same_mesh(tiny_pipeline: WaveMeshPipeline, ellipse: Image.Ima
     )
     assert np.array_equal(first, second)
     assert not np.array_equal(first, other)
+
+
+def test_cameras_are_refined_with_a_model_that_sees_depths(
+    tiny_pipeline: WaveMeshPipeline, ellipse: Image.Image
+) -> None:
+    network = DepthNetwork(DepthConfig(image_size=32, widths=(8, 8, 16), attention_blocks=1, heads=2))
+    seeing = WaveMeshPipeline(tiny_pipeline.model.with_depth(network), tiny_pipeline.camera_head, "cpu")
+    out = seeing([ellipse, ellipse], 1, refine="on")
+    assert all(np.isfinite(view.camera.position()).all() for view in out.views)
+    assert seeing.predict_field(out.views).shape == (32, 32, 32)
 
 
 def test_a_result_is_saved_as_page_and_command_write_it(

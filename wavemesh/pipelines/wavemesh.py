@@ -98,7 +98,7 @@ class WaveMeshPipeline(Pipeline[WaveMeshModel]):
         """The field that the coarse stage expects from the views, without noise and in one step."""
         model, device = self.model, self.device
         with autocast(device):
-            features = model.encoder.encode(*(each.to(device) for each in network_tensors(views)))
+            features = model.encode(*(each.to(device) for each in network_tensors(views)))
             condition = model.coarse.condition(features)
             n = model.coarse.resolution
             none = torch.zeros(1, model.coarse.bands, n, n, n, device=device)
