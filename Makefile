@@ -44,6 +44,8 @@ weights: .venv/stamp-dev
 	$(BIN)/python -m wavemesh prepare -o $(DATA)
 	$(TRAIN) --preset cpu --steps 9700 -o $(RUN)/coarse --export $(RUN)/weights
 	$(TRAIN) --preset cpu-detail --batch-size 4 --steps 300 -o $(RUN)/detail --init $(RUN)/weights --export $(RUN)/weights
+	$(TRAIN) --preset depth -o $(RUN)/depth --export $(RUN)/weights-depth
+	$(TRAIN) --preset cpu-depth -o $(RUN)/seeing --init $(RUN)/weights --depth $(RUN)/weights-depth --export $(RUN)/weights
 	$(TRAIN) --preset camera --steps 7000 --learning-rate 1.5e-3 -o $(RUN)/camera --export $(RUN)/weights/camera_head
 	$(TRAIN) --preset triplane-autoencoder --steps 1300 -o $(RUN)/autoencoder --export $(RUN)/weights/triplane
 	$(TRAIN) --preset triplane-coarse --steps 1500 -o $(RUN)/planes --init $(RUN)/weights/triplane --export $(RUN)/weights/triplane
