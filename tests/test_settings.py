@@ -95,9 +95,13 @@ def test_settings_come_from_the_weights_where_they_say_something(tmp_path: Path)
     found = shipped_settings("wavemesh", WEIGHTS / "wavemesh")
     assert isinstance(found, WaveMeshSettings)
     assert (found.coarse_steps, found.detail_steps) == (stored["coarse_steps"], stored["detail_steps"])
-    assert found.frames == stored["turns"]  # weights older than the word
+    assert found.frames == stored["frames"]
     assert None not in asdict(found).values()
     assert shipped_settings("triplane", tmp_path) == TriplaneSettings().filled()
+    # Weights older than the word.
+    older = {"sampling": {"turns": 2, **{name: value for name, value in stored.items() if name != "frames"}}}
+    (tmp_path / "config.json").write_text(json.dumps(older))
+    assert shipped_settings("wavemesh", tmp_path) == replace(found, frames=2)
 
 
 def test_changes_go_over_settings_and_foreign_ones_are_refused() -> None:

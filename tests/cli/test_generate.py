@@ -246,7 +246,7 @@ def test_a_bad_picture_is_one_sentence_and_leaves_nothing(
     assert list(out.iterdir()) == []
 
 
-@pytest.mark.parametrize("damage", ["flipped", "no manifest", "no camera head"])
+@pytest.mark.parametrize("damage", ["flipped", "no manifest", "cut camera head"])
 def test_damaged_weights_are_one_sentence_and_leave_nothing(
     damage: str, weights: Path, pictures: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -260,11 +260,19 @@ def test_damaged_weights_are_one_sentence_and_leave_nothing(
     elif damage == "no manifest":
         (folder / "manifest.json").unlink()
     else:
-        shutil.rmtree(folder / "camera_head")
+        (folder / "camera_head" / "manifest.json").unlink()
     out.mkdir()
     arguments = ["generate", pictures[0], "-o", str(out / "mesh.glb"), "--weights", str(folder)]
     assert str(folder) in refuse(arguments, capsys)
     assert list(out.iterdir()) == []
+
+
+def test_weights_without_a_camera_head_take_the_bundled_one(weights: Path, pictures: list[str], tmp_path: Path) -> None:
+    shutil.copytree(weights, tmp_path / "weights")
+    shutil.rmtree(tmp_path / "weights" / "camera_head")
+    out = tmp_path / "mesh.glb"
+    assert main(["generate", pictures[0], "-o", str(out), "--weights", str(tmp_path / "weights"), "--steps", "1"]) == 0
+    assert len(trimesh.load_mesh(out).faces) > 10
 
 
 def test_a_place_that_cannot_be_written_is_found_first(

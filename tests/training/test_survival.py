@@ -48,6 +48,7 @@ class Child:
 
 def _train(log: Path, out: Path, steps: int, *more: int) -> None:
     sys.stdout = sys.stderr = log.open("w", buffering=1)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # as in a terminal, wherever the tests run
     sys.exit(slow_sums.main(out, steps, *more))
 
 

@@ -23,8 +23,10 @@ class StopSignals:
         # Python delivers signals to the main thread only and refuses handlers elsewhere.
         if threading.current_thread() is threading.main_thread():
             for number in _SIGNALS:
-                # Who started the run with nohup wants it to outlive the terminal.
-                if signal.getsignal(number) is not signal.SIG_IGN:
+                # Who started the run with nohup wants it to outlive the terminal. Ctrl-C is ignored by any job in the
+                # background of a shell, to which it may be sent all the same.
+                outlives = number not in (signal.SIGTERM, signal.SIGINT)
+                if not (outlives and signal.getsignal(number) is signal.SIG_IGN):
                     self._previous[number] = signal.signal(number, self._handle)
         return self
 
