@@ -65,7 +65,8 @@ ARGUMENTS = {
     "mode: Literal['hard', 'soft'] = 'hard', muted: list[int] = [], other: None | filepath = None, "
     "taken: list[int] = []",
     "/reshape": "bundle: filepath, level: float = 0.0, max_faces: int = 0, repaired: bool = False, "
-    "suffix: Literal['.glb', '.obj', '.ply', '.stl'] = '.glb', texture: bool = False, size_mm: float = 0.0",
+    "suffix: Literal['.glb', '.obj', '.ply', '.stl', '.3mf', '.usdz'] = '.glb', texture: bool = False, "
+    "size_mm: float = 0.0",
     "/turntable": "bundle: filepath, level: float = 0.0, max_faces: int = 0, repaired: bool = False, "
     "film_suffix: Literal['.gif', '.mp4'] = '.mp4'",
     "/render_views": "mesh: filepath, views: int = 4, azimuth: float = 30, elevation: float = 20",

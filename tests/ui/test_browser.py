@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,11 @@ def test_a_picture_becomes_a_mesh(page: Any, pictures: list[Path], pipeline: Any
         download.value.save_as(path)
         assert download.value.suggested_filename == f"disc-0-mesh.{suffix}"
         assert len(trimesh.load(path, force="mesh").faces) > 100
+    for suffix in ("3mf", "usdz"):
+        with page.expect_download() as download:
+            page.locator(f"#download-{suffix}").click()
+        download.value.save_as(tmp_path / f"saved.{suffix}")
+        assert zipfile.is_zipfile(tmp_path / f"saved.{suffix}")
     # The estimate came back: the sliders show it, and are the person's once the switch is off.
     # The first picture is the front, wherever it was estimated to be.
     expect(page.locator("#azimuth-0 input[type=number]")).to_have_value("0")

@@ -130,7 +130,8 @@ class _Endpoints:
 
     def reshape(
         self, bundle: FileData, level: float = 0.0, max_faces: int = 0, repaired: bool = False,
-        suffix: Literal[".glb", ".obj", ".ply", ".stl"] = ".glb", texture: bool = False, size_mm: float = 0.0,
+        suffix: Literal[".glb", ".obj", ".ply", ".stl", ".3mf", ".usdz"] = ".glb", texture: bool = False,
+        size_mm: float = 0.0,
     ) -> tuple[FileData, Facts]:  # fmt: skip
         """Give a finished run's mesh at another iso-level, with fewer faces or repaired, with its health card.
 
@@ -139,9 +140,9 @@ class _Endpoints:
             level: Iso-level in world units, -0.06 to 0.06; above 0 the shape grows.
             max_faces: Budget of triangles; 0 keeps all.
             repaired: Whether the mesh becomes a closed solid for printing.
-            suffix: .glb, .obj, .ply or .stl.
+            suffix: .glb, .obj, .ply, .stl, .3mf or .usdz.
             texture: Whether the colours are baked into a texture (.glb and .obj).
-            size_mm: Longest side of an .stl in mm; 0 leaves world units.
+            size_mm: Longest side in mm of .stl and .3mf (0: 100) and of .usdz (0: 500).
 
         Returns:
             The mesh file and its health: components, watertightness, volume, thinnest part.
