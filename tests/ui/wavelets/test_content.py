@@ -149,6 +149,6 @@ def test_decoding_is_done_once() -> None:
 def test_an_edit_that_leaves_noise_is_refused_before_its_surface_is_built(
     editor: WaveletEditor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wavemesh.ui.wavelets.content.MAX_CELLS", 1000)
-    with pytest.raises(InputError, match="at most 1,000 can be shown"):
+    monkeypatch.setattr("wavemesh.ui.wavelets.content.MAX_VERTICES", 1000)
+    with pytest.raises(InputError, match="up to 1,000 are made of one"):
         editor.comparison("large", Edit(), None)
