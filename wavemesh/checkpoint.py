@@ -125,6 +125,7 @@ def load_module(
     where files are missing, damaged, hold numbers that are not finite, or do not fit.
     """
     folder = Path(folder)
+    _manifest(folder)  # first, so that a folder of something else is told from one with damaged weights
     config = read_config(folder, config_type)
     shapes = _stored_shapes(folder)
     with _Weightless():

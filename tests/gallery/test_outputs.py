@@ -33,7 +33,7 @@ def folder(tmp_path: Path) -> Path:
 def test_the_command_writes_what_the_pipeline_makes(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert load_examples(folder)[0].result is None
     assert cli.main(["examples", "--outputs", "-o", str(folder), "--device", "cpu"]) == 0
-    assert f"1 examples, 0.4 MiB, weights {bundled_fingerprints()['wavemesh']}" in capsys.readouterr().out
+    assert f"1 examples, 0.2 MiB, weights {bundled_fingerprints()['wavemesh']}" in capsys.readouterr().out
     (example,) = load_examples(folder)
     assert example.result is not None
     assert example.result.manifest == bundled_fingerprints()["wavemesh"]
