@@ -38,7 +38,7 @@ def test_the_command_writes_what_the_pipeline_makes(folder: Path, capsys: pytest
     assert example.result is not None
     assert example.result.manifest == bundled_fingerprints()["wavemesh"]
     mesh = load_mesh(example.result.mesh)
-    assert 15_000 < len(mesh.faces) == example.result.faces <= 20_000
+    assert 7_500 < len(mesh.faces) == example.result.faces <= 10_000
     # The same as what the pipeline gives for these pictures, up to the fewer faces.
     from wavemesh import Camera, View, WaveMeshPipeline
 
