@@ -62,13 +62,17 @@ def saliency(rgb: UInt8[np.ndarray, "h w 3"]) -> Float[np.ndarray, "h w"]:
 def look(rgb: UInt8[np.ndarray, "h w 3"]) -> Float[np.ndarray, "h w"]:
     """As `saliency`, by a single look at the whole picture."""
     height, width = rgb.shape[:2]
-    shrinks = max(height, width) > SIDE
+    with torch.autocast("cpu", enabled=False):
+        found = _bundled()(network_input(rgb)[None])[0, 0]
+    return cv2.resize(found.numpy(), (width, height), interpolation=cv2.INTER_LINEAR).clip(0.0, 1.0)
+
+
+def network_input(rgb: UInt8[np.ndarray, "h w 3"]) -> Float[Tensor, "3 320 320"]:
+    """A picture of any proportions as the network sees it."""
+    shrinks = max(rgb.shape[:2]) > SIDE
     small = cv2.resize(rgb, (SIDE, SIDE), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
     pixels = small.astype(np.float32) / max(1.0, float(small.max()))
-    normalised = (pixels - _MEAN) / _DEVIATION
-    with torch.autocast("cpu", enabled=False):
-        found = _bundled()(torch.from_numpy(normalised).permute(2, 0, 1)[None])[0, 0]
-    return cv2.resize(found.numpy(), (width, height), interpolation=cv2.INTER_LINEAR).clip(0.0, 1.0)
+    return torch.from_numpy((pixels - _MEAN) / _DEVIATION).permute(2, 0, 1)
 
 
 @functools.lru_cache(maxsize=1)
@@ -99,6 +103,10 @@ class U2Netp(nn.Module):
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 1 h w"]:
         """What stands out in the pictures."""
+        return self.logits(images)[0].sigmoid()
+
+    def logits(self, images: Float[Tensor, "b 3 h w"]) -> list[Float[Tensor, "b 1 h w"]]:
+        """The answer before its sigmoid, and those of the levels that it is made of, the finest first."""
         skips: list[Tensor] = []
         x = images
         for level, stage in enumerate(self.encoder):
@@ -109,7 +117,8 @@ class U2Netp(nn.Module):
             skip = skips.pop()
             levels.append(stage(torch.cat([_as_large(levels[-1], skip), skip], dim=1)))
         maps = [side(x) for side, x in zip(self.sides, reversed(levels), strict=True)]
-        return self.fuse(torch.cat([_as_large(each, maps[0]) for each in maps], dim=1)).sigmoid()
+        maps = [_as_large(each, maps[0]) for each in maps]
+        return [self.fuse(torch.cat(maps, dim=1)), *maps]
 
 
 class _NestedU(nn.Module):

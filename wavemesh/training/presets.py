@@ -18,10 +18,12 @@ from wavemesh.checkpoint import load_weights
 from wavemesh.config import from_dict
 from wavemesh.data.dataset import PreparedShapes
 from wavemesh.errors import InputError
+from wavemesh.imaging.u2netp import U2NetpConfig
 from wavemesh.models.camera_head import CameraHeadConfig
 from wavemesh.models.depth_network import DepthConfig
 from wavemesh.models.wavemesh import WaveMeshConfig
 from wavemesh.training.camera import CameraTask
+from wavemesh.training.cutout import CutoutTask
 from wavemesh.training.depth import DepthTask
 from wavemesh.training.loop import Task
 from wavemesh.training.settings import LoopConfig
@@ -34,6 +36,7 @@ TaskName = Literal[
     "detail",
     "camera",
     "depth",
+    "cutout",
     "triplane-autoencoder",
     "triplane-coarse",
     "triplane-detail",
@@ -181,6 +184,12 @@ _ROWS = (
         {"train_encoder": False},
     ),
     Preset(
+        "cutout",
+        "cutout",
+        "U-2-Net small goes on with scenes of the data's objects (--init assets/weights/cutout), on one CPU core",
+        {**_CPU, "total_steps": 1_500, "batch_size": 4, "learning_rate": 2e-4, "warmup_steps": 50},
+    ),
+    Preset(
         "gpu",
         "coarse",
         "encoder and coarse stage, about half an hour on one large GPU",
@@ -248,6 +257,8 @@ def build_task(preset: Preset, data: str | Path, loop: LoopConfig) -> Task:
     begin from.
     """
     torch.manual_seed(loop.seed)
+    if preset.task == "cutout":
+        return CutoutTask(data, U2NetpConfig(), loop.batch_size)
     shapes = PreparedShapes(data, "train")
     if preset.task.startswith("triplane"):
         triplane_options = TriplaneOptions(batch_size=loop.batch_size, **preset.task_options)

@@ -1,0 +1,125 @@
+"""Pictures of objects in their surroundings with their masks, as `tools/photographed_scenes.py` makes them."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import cv2
+import numpy as np
+from jaxtyping import Float, UInt8
+from PIL import Image
+
+from wavemesh.errors import InputError
+
+# Shares of the pictures that look closer at the object, and that are mirrored, grey, unsharp, compressed again.
+CLOSER, MIRRORED, GREY, UNSHARP, COMPRESSED = 0.5, 0.5, 0.04, 0.4, 0.5
+MOVED = 0.35  # share of the pictures whose object stands before another scene
+_LEAST_GROUND_PX = 64
+_MARGIN = (-0.05, 0.5)  # around the object in a closer look, of its longer side; below 0 it is cut by the border
+
+
+class Scenes:
+    """A folder of N.jpg and N.png, picture and mask of a scene. Raises InputError where there are none."""
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self.names = sorted(mask.stem for mask in self.folder.glob("*.png") if mask.with_suffix(".jpg").is_file())
+        if not self.names:
+            raise InputError(f"There are no scenes in {self.folder}: pictures N.jpg with masks N.png.")
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def scene(self, index: int) -> tuple[UInt8[np.ndarray, "h w 3"], Float[np.ndarray, "h w"]]:
+        """Picture and opacity in [0, 1]. Raises InputError for a file that cannot be read, and for two sizes."""
+        path = self.folder / f"{self.names[index]}.jpg"
+        try:
+            picture = np.array(Image.open(path).convert("RGB"))
+            mask = np.array(Image.open(path.with_suffix(".png")).convert("L"))
+        except OSError as error:
+            raise InputError(f"The scene {path} cannot be read ({error}).") from error
+        if picture.shape[:2] != mask.shape:
+            raise InputError(f"The mask of {path} has {mask.shape[::-1]} pixels, the picture {picture.shape[1::-1]}.")
+        return picture, mask.astype(np.float32) / 255.0
+
+
+def moved(
+    picture: UInt8[np.ndarray, "h w 3"],
+    mask: Float[np.ndarray, "h w"],
+    other: UInt8[np.ndarray, "oh ow 3"],
+    other_mask: Float[np.ndarray, "oh ow"],
+    rng: np.random.Generator,
+) -> tuple[UInt8[np.ndarray, "nh nw 3"], Float[np.ndarray, "nh nw"]]:
+    """The scene's object before the widest part of another scene that shows nothing of that one's own."""
+    rows, columns = _box(other_mask)
+    parts = (np.s_[: rows.start], np.s_[rows.stop :], np.s_[:, : columns.start], np.s_[:, columns.stop :])
+    behind = max((other[part] for part in parts), key=lambda part: min(part.shape[:2]))
+    rows, columns = _box(mask)
+    if min(behind.shape[:2]) < _LEAST_GROUND_PX or rows.start == rows.stop:
+        return picture, mask
+    thing, opacity = picture[rows, columns], mask[rows, columns]
+    opacity = (2.0 * opacity - 1.0).clip(0.0, 1.0)  # what is half ground has its colour
+    fills = rng.uniform(0.4, 0.85) * min(behind.shape[:2]) / max(thing.shape[:2])
+    scale = max(1.0, 1.0 / fills)  # the ground grows, the object keeps its sharpness
+    width, height = round(behind.shape[1] * scale), round(behind.shape[0] * scale)
+    ground = cv2.resize(behind, (width, height), interpolation=cv2.INTER_CUBIC).astype(np.float32)
+    top = round((height - thing.shape[0]) * rng.random())
+    left = round((width - thing.shape[1]) * rng.random())
+    place = np.s_[top : top + thing.shape[0], left : left + thing.shape[1]]
+    ground[place] += (thing * rng.uniform(0.8, 1.15) - ground[place]) * opacity[..., None]
+    result = np.zeros((height, width), dtype=np.float32)
+    result[place] = opacity
+    return ground.clip(0, 255).astype(np.uint8), result
+
+
+def photographed_anew(
+    picture: UInt8[np.ndarray, "h w 3"], mask: Float[np.ndarray, "h w"], rng: np.random.Generator
+) -> tuple[UInt8[np.ndarray, "ch cw 3"], Float[np.ndarray, "ch cw"]]:
+    """A part of the scene around its object as another camera might have kept it: light, sharpness, noise, JPEG."""
+    part = _window(mask, rng)
+    pixels, opacity = picture[part].astype(np.float32), mask[part]
+    if rng.random() < MIRRORED:
+        pixels, opacity = pixels[:, ::-1], opacity[:, ::-1]
+    pixels = 255.0 * (pixels / 255.0).clip(0.0, 1.0) ** np.exp(rng.normal(0.0, 0.25))
+    pixels = (pixels - 128.0) * rng.uniform(0.7, 1.2) + 128.0 + rng.uniform(-25.0, 25.0)
+    grey = pixels.mean(axis=-1, keepdims=True)
+    pixels = grey + (pixels - grey) * (0.0 if rng.random() < GREY else rng.uniform(0.5, 1.3))
+    pixels *= rng.uniform(0.9, 1.1, 3)
+    if rng.random() < UNSHARP:
+        pixels = cv2.GaussianBlur(pixels, (0, 0), rng.uniform(0.3, 1.8))
+    pixels += rng.normal(0.0, rng.uniform(0.0, 6.0), pixels.shape)
+    changed = pixels.clip(0, 255).astype(np.uint8)
+    if rng.random() < COMPRESSED:
+        file = io.BytesIO()
+        Image.fromarray(changed).save(file, "JPEG", quality=int(rng.integers(35, 96)))
+        changed = np.array(Image.open(file))
+    return changed, np.ascontiguousarray(opacity)
+
+
+def _window(mask: Float[np.ndarray, "h w"], rng: np.random.Generator) -> tuple[slice, slice]:
+    """Rows and columns of a part that shows the object, or about its box in a closer look."""
+    closer, margins = rng.random() < CLOSER, rng.uniform(*_MARGIN, 4)
+    rows, columns = _box(mask)
+    if rows.start == rows.stop:
+        return slice(0, mask.shape[0]), slice(0, mask.shape[1])
+    longer = max(rows.stop - rows.start, columns.stop - columns.start)
+    edges = []
+    for number, (inside, size) in enumerate(zip((rows, columns), mask.shape, strict=True)):
+        before, after = rng.uniform(0.0, 1.0, 2) * (inside.start, size - inside.stop)
+        if closer:
+            before, after = (margins[2 * number : 2 * number + 2] * longer).clip(
+                -0.2 * (inside.stop - inside.start), None
+            )
+        low, high = max(0, round(inside.start - before)), min(size, round(inside.stop + after))
+        edges.append(slice(low, max(high, low + 2)))
+    return edges[0], edges[1]
+
+
+def _box(mask: Float[np.ndarray, "h w"]) -> tuple[slice, slice]:
+    """Rows and columns of the object, both empty where there is none."""
+    inside = mask >= 0.5
+    rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
+    if rows.size == 0:
+        return slice(0, 0), slice(0, 0)
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
