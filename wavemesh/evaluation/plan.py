@@ -20,6 +20,7 @@ from wavemesh.evaluation import baselines as base
 from wavemesh.evaluation.photographs import photographs
 from wavemesh.evaluation.samples import EvaluationSample, PreparedSamples
 from wavemesh.evaluation.table import METHOD, ORACLE, PHOTOGRAPHED, REGRESSION
+from wavemesh.weights import fingerprint, resolve
 
 log = logging.getLogger(__name__)
 
@@ -106,7 +107,8 @@ def make_plan(
                 guessed = sampling_units(pipeline, count, 1, False, sampled, options)
                 add("WaveMesh, cameras estimated", count, *guessed)
                 photographed = functools.partial(_photographed, pipeline, count, options)
-                add(PHOTOGRAPHED, count, Unit(f"wavemesh/{count}/photographs", photographed, sampled, any_turn=True))
+                cut_by = sampled + fingerprint(resolve(None, "cutout"))
+                add(PHOTOGRAPHED, count, Unit(f"wavemesh/{count}/photographs", photographed, cut_by, any_turn=True))
                 if count > 1:
                     sided = sampling_units(pipeline, count, 1, False, sampled, options, sides=True)
                     add("WaveMesh, sides given, cameras estimated", count, *sided)
