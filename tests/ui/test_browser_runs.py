@@ -103,6 +103,15 @@ def test_a_mesh_is_rendered_generated_walked_through_and_compared(page: Any, pip
     assert len(pipeline.calls) == runs + 1
     assert len(pipeline.calls[-1]["views"]) == 3
 
+    # On a page of its own the saved run is there again, with its strip and its address.
+    page.goto(page.url.split("?")[0])
+    page.wait_for_selector("#examples img")
+    page.get_by_test_id("Open a saved run-upload-button").set_input_files(tmp_path / "run.zip")
+    expect(page.locator("#facts")).to_contain_text("triangles", timeout=20_000)
+    expect(page.locator("#card-3 img")).to_be_visible()
+    expect(page.locator("#watch .wm-film img")).to_have_count(6)
+    page.wait_for_function("new URL(location).searchParams.get('run')")
+
 
 def test_a_distant_visitor_sees_the_whole_run_and_its_comparison(page: Any) -> None:
     """Half a second away the updates of a quick run arrive together, and of those the page may show the last alone."""

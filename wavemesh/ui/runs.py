@@ -122,6 +122,16 @@ class Runs:
         threading.Thread(target=context.run, args=(self._work, run, job), name=f"run-{run.id}", daemon=True).start()
         return run
 
+    def add(self, result: Result, pictures: Sequence[Picture], estimate: bool) -> Run:
+        """A run that had ended before it came here, with the result that it left."""
+        run = Run(pictures, estimate)
+        run.take(Update(Progress("Done", 1.0), result=result))
+        run.end()
+        with self._lock:
+            self._forget()
+            self._runs[run.id] = run
+        return run
+
     def find(self, run_id: str | None) -> Run | None:
         """The run with this id, where it is kept."""
         return self._runs.get(run_id or "")

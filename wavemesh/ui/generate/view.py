@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -13,11 +14,13 @@ from wavemesh.ui.generate.cards import Cards, build_cards, wire_cards
 from wavemesh.ui.generate.content import example_of, make_job, with_found
 from wavemesh.ui.generate.controls import Controls, build_controls, estimate_time
 from wavemesh.ui.generate.cutout_editor import build_cutout_editor, wire_cutout_editor
+from wavemesh.ui.generate.saved import open_saved
 from wavemesh.ui.generate.sources import build_renderer, build_sources, wire_renderer, wire_sources
 from wavemesh.ui.generate.stage import Ended, Stage, build_stage
 from wavemesh.ui.runs import MAX_RUNNING
 from wavemesh.ui.studio import Studio
 from wavemesh.ui.widgets.events import PRIVATE, Updates, Values
+from wavemesh.ui.widgets.notices import explained
 from wavemesh.ui.widgets.strip import Watch
 from wavemesh.ui.workspace import KEPT_S
 
@@ -63,6 +66,9 @@ def generate_tab(studio: Studio, finished_run: gr.State) -> None:
             with gr.Column(scale=5, min_width=330):
                 sources = build_sources(studio)
                 renderer = build_renderer(studio)
+                saved = gr.UploadButton(
+                    "Open a saved run", file_types=[".zip"], type="filepath", size="sm", elem_id="open-saved"
+                )
                 table = build_cards(pictures)
                 controls = build_controls(studio)
             with gr.Column(scale=7, min_width=330, elem_classes="wm-result"):
@@ -72,22 +78,31 @@ def generate_tab(studio: Studio, finished_run: gr.State) -> None:
         wire_cards(table)
         wire_cutout_editor(editor, table)
         wire_renderer(studio, renderer, sources.credit, table, stage, finished_run)
-        _RunEvents(studio, table, controls, stage, finished_run).wire()
+        _RunEvents(studio, table, controls, stage, finished_run, sources.credit).wire(saved)
 
 
 class _RunEvents:
     """Generate and Stop, and the way back to a run after a reload.
 
-    run_id: the run that the page follows, "" for none. finished: what it left.
+    run_id: the run that the page follows, "" for none. finished: what it left. credit: tells of the example that is
+    shown.
     """
 
-    def __init__(self, studio: Studio, table: Cards, controls: Controls, stage: Stage, finished_run: gr.State) -> None:
+    def __init__(
+        self,
+        studio: Studio,
+        table: Cards,
+        controls: Controls,
+        stage: Stage,
+        finished_run: gr.State,
+        credit: gr.Markdown,
+    ) -> None:
         self.studio, self.table, self.controls, self.stage = studio, table, controls, stage
-        self.finished_run, self.finished = finished_run, stage.finished
+        self.finished_run, self.finished, self.credit = finished_run, stage.finished, credit
         self.run_id = gr.Textbox("", visible=False)
 
-    def wire(self) -> None:
-        """Let the components act."""
+    def wire(self, saved: gr.UploadButton) -> None:
+        """Let the components act. saved: takes the bundle of a run."""
         stage, table = self.stage, self.table
         stage.generate.click(None, js=_LOOK, api_visibility="private")
         begun = stage.generate.click(
@@ -98,8 +113,12 @@ class _RunEvents:
         )
         # A page that opens, too: its address may name a run.
         opened = gr.on(None, self.come_back, None, {self.run_id, *table.outputs}, **PRIVATE)
-        for event in (begun, opened):
-            after = event.then(None, self.run_id, js=_ADDRESS, api_visibility="private") if event is begun else event
+        brought = saved.upload(
+            self.bring, saved, {self.run_id, self.credit, *table.outputs}, show_progress_on=saved, **PRIVATE
+        )
+        for event in (begun, opened, brought):
+            named = event is not opened
+            after = event.then(None, self.run_id, js=_ADDRESS, api_visibility="private") if named else event
             after.then(
                 inspect.unwrap(self.follow).__get__(self),  # a type checker's wrapper would hide that it is a generator
                 self.run_id,
@@ -131,6 +150,16 @@ class _RunEvents:
             gr.Warning(str(error), title="This did not work")
             return {self.run_id: "", self.finished: None}
         return {self.run_id: run.id, self.finished: None, **self.stage.busy()}
+
+    @explained
+    def bring(self, path: str) -> Updates:
+        """The pictures of a run that was saved as a bundle; the run itself follows as any other."""
+        run = self.studio.runs.add(*open_saved(Path(path), self.studio.workspace))
+        return {
+            self.run_id: run.id,
+            self.credit: gr.update(visible=False),
+            **self.table.showing(run.pictures, run.estimate),
+        }
 
     def come_back(self, request: gr.Request) -> Updates:
         """The pictures of the run that the page's address names, where it is kept."""
