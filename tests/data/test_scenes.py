@@ -52,12 +52,28 @@ def test_what_is_no_scene_is_said(tmp_path: Path) -> None:
 @given(seed=st.integers(0, 10_000))
 def test_a_moved_object_stands_before_the_other_ground_alone(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    picture, mask = moved(*scene(GREEN), *scene(BLUE, (130, 170), thing=GREEN), rng)
+    picture, mask = moved(*scene(GREEN), np.tile(BLUE, (70, 90, 1)).astype(np.uint8), rng)
     assert picture.shape[:2] == mask.shape
     assert abs(mask.sum() - scene(GREEN)[1].sum()) < 60  # as large as it was, whole
     is_red = picture[..., 0].astype(int) > picture[..., 2].astype(int)
     assert (is_red == (mask > 0.5)).mean() > 0.999
-    assert picture[mask == 0].max(axis=0)[1] < 100  # nothing of either scene's green
+    assert picture[mask == 0].max(axis=0)[1] < 100  # nothing of its own green ground
+
+
+def test_grounds_are_photographs_or_what_scenes_show_beside_their_objects(tmp_path: Path) -> None:
+    picture, mask = scene(GREEN)
+    Image.fromarray(picture).save(tmp_path / "a.jpg")
+    Image.fromarray((255 * mask).astype(np.uint8)).save(tmp_path / "a.png")
+    (tmp_path / "grounds").mkdir()
+    Image.fromarray(np.tile(BLUE, (80, 160, 1)).astype(np.uint8)).save(tmp_path / "grounds" / "sea.jpg")
+    scenes, rng = Scenes(tmp_path), np.random.default_rng(0)
+    assert len(scenes) == 1
+    grounds = [scenes.ground(rng) for _ in range(30)]
+    colours = np.array([each.reshape(-1, 3).mean(axis=0) for each in grounds])
+    blue = colours[:, 2] > colours[:, 1]
+    assert 0.3 < blue.mean() < 0.9
+    assert np.abs(colours[~blue] - GREEN).max() < 12  # without the red disc
+    assert min(min(each.shape[:2]) for each in grounds) >= 24
 
 
 @given(seed=st.integers(0, 10_000))
@@ -75,5 +91,5 @@ def test_mask_and_picture_stay_together(seed: int) -> None:
 def test_an_empty_mask_shows_the_whole_picture() -> None:
     picture, mask = scene(GREEN)
     rng = np.random.default_rng(0)
-    assert moved(picture, np.zeros_like(mask), picture, mask, rng)[0] is picture
+    assert moved(picture, np.zeros_like(mask), picture, rng)[0] is picture
     assert photographed_anew(picture, np.zeros_like(mask), rng)[0].shape == picture.shape

@@ -14,16 +14,20 @@ from wavemesh.errors import InputError
 
 # Shares of the pictures that look closer at the object, and that are mirrored, grey, unsharp, compressed again.
 CLOSER, MIRRORED, GREY, UNSHARP, COMPRESSED = 0.5, 0.5, 0.04, 0.4, 0.5
-MOVED = 0.35  # share of the pictures whose object stands before another scene
+MOVED, PHOTOGRAPHED = 0.5, 0.6  # shares of the pictures whose object is moved, and of those to a photographed ground
 _LEAST_GROUND_PX = 64
 _MARGIN = (-0.05, 0.5)  # around the object in a closer look, of its longer side; below 0 it is cut by the border
 
 
 class Scenes:
-    """A folder of N.jpg and N.png, picture and mask of a scene. Raises InputError where there are none."""
+    """A folder of N.jpg and N.png, picture and mask of a scene. Raises InputError where there are none.
+
+    Photographs of surroundings may lie in its folder `grounds`, for objects to stand before.
+    """
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
+        self.grounds = sorted((self.folder / "grounds").glob("*.jpg"))
         self.names = sorted(mask.stem for mask in self.folder.glob("*.png") if mask.with_suffix(".jpg").is_file())
         if not self.names:
             raise InputError(f"There are no scenes in {self.folder}: pictures N.jpg with masks N.png.")
@@ -43,27 +47,38 @@ class Scenes:
             raise InputError(f"The mask of {path} has {mask.shape[::-1]} pixels, the picture {picture.shape[1::-1]}.")
         return picture, mask.astype(np.float32) / 255.0
 
+    def ground(self, rng: np.random.Generator) -> UInt8[np.ndarray, "h w 3"]:
+        """A part of a photograph of surroundings, or the widest part of a scene that shows nothing of its object."""
+        if self.grounds and rng.random() < PHOTOGRAPHED:
+            whole = np.array(Image.open(self.grounds[rng.integers(len(self.grounds))]).convert("RGB"))
+            high, wide = (
+                round(side * share) for side, share in zip(whole.shape, rng.uniform(0.3, 0.8, 2), strict=False)
+            )
+            top, left = (int(rng.integers(0, room + 1)) for room in (whole.shape[0] - high, whole.shape[1] - wide))
+            return whole[top : top + high, left : left + wide]
+        picture, mask = self.scene(int(rng.integers(len(self))))
+        rows, columns = _box(mask)
+        parts = (np.s_[: rows.start], np.s_[rows.stop :], np.s_[:, : columns.start], np.s_[:, columns.stop :])
+        return max((picture[part] for part in parts), key=lambda part: min(part.shape[:2]))
+
 
 def moved(
     picture: UInt8[np.ndarray, "h w 3"],
     mask: Float[np.ndarray, "h w"],
-    other: UInt8[np.ndarray, "oh ow 3"],
-    other_mask: Float[np.ndarray, "oh ow"],
+    behind: UInt8[np.ndarray, "gh gw 3"],
     rng: np.random.Generator,
 ) -> tuple[UInt8[np.ndarray, "nh nw 3"], Float[np.ndarray, "nh nw"]]:
-    """The scene's object before the widest part of another scene that shows nothing of that one's own."""
-    rows, columns = _box(other_mask)
-    parts = (np.s_[: rows.start], np.s_[rows.stop :], np.s_[:, : columns.start], np.s_[:, columns.stop :])
-    behind = max((other[part] for part in parts), key=lambda part: min(part.shape[:2]))
+    """The scene's object before another ground; the scene as it is, where it has no object or the ground is tiny."""
     rows, columns = _box(mask)
     if min(behind.shape[:2]) < _LEAST_GROUND_PX or rows.start == rows.stop:
         return picture, mask
     thing, opacity = picture[rows, columns], mask[rows, columns]
     opacity = (2.0 * opacity - 1.0).clip(0.0, 1.0)  # what is half ground has its colour
     fills = rng.uniform(0.4, 0.85) * min(behind.shape[:2]) / max(thing.shape[:2])
-    scale = max(1.0, 1.0 / fills)  # the ground grows, the object keeps its sharpness
+    scale = 1.0 / fills  # the ground takes the object's size, which keeps its sharpness
     width, height = round(behind.shape[1] * scale), round(behind.shape[0] * scale)
-    ground = cv2.resize(behind, (width, height), interpolation=cv2.INTER_CUBIC).astype(np.float32)
+    ground = cv2.resize(behind, (width, height), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+    ground = ground.astype(np.float32)
     top = round((height - thing.shape[0]) * rng.random())
     left = round((width - thing.shape[1]) * rng.random())
     place = np.s_[top : top + thing.shape[0], left : left + thing.shape[1]]

@@ -45,7 +45,7 @@ class CutoutTask:
         for index in rng.integers(len(self.scenes), size=self.batch_size).tolist():
             scene = self.scenes.scene(index)
             if rng.random() < MOVED:
-                scene = moved(*scene, *self.scenes.scene(int(rng.integers(len(self.scenes)))), rng)
+                scene = moved(*scene, self.scenes.ground(rng), rng)
             picture, mask = photographed_anew(*scene, rng)
             images.append(network_input(picture))
             masks.append(torch.from_numpy(cv2.resize(mask, (SIDE, SIDE), interpolation=cv2.INTER_AREA))[None])

@@ -187,7 +187,7 @@ _ROWS = (
         "cutout",
         "cutout",
         "U-2-Net small goes on with scenes of the data's objects (--init assets/weights/cutout), on one CPU core",
-        {**_CPU, "total_steps": 1_500, "batch_size": 4, "learning_rate": 2e-4, "warmup_steps": 50},
+        {**_CPU, "total_steps": 800, "batch_size": 4, "learning_rate": 3e-5, "warmup_steps": 40, "ema_decay": 0.99},
     ),
     Preset(
         "gpu",
