@@ -72,6 +72,7 @@ def test_generate_is_a_few_tabs_away_and_the_focus_is_not_lost(
 def test_the_empty_part_of_a_slider_is_dark_in_the_dark(chromium: Any, served: str) -> None:
     page = chromium.new_page(color_scheme="dark")
     page.goto(served)
+    page.locator("#advanced button").first.click()
     page.wait_for_selector("#coarse-steps input[type=range]")
     colour = page.locator("#coarse-steps input[type=range]").evaluate(
         "node => getComputedStyle(node).getPropertyValue('--neutral-200').trim()"

@@ -94,6 +94,7 @@ def test_an_example_brings_its_cameras_and_stop_keeps_the_shape(page: Any, pipel
     expect(page.locator("#azimuth-1 input[type=number]")).to_have_value("90")
     page.locator("#remove-3").click()
     page.wait_for_selector("#card-3", state="hidden")
+    page.locator("#advanced button").first.click()
     page.locator("#coarse-steps input[type=number]").fill("40")
     page.locator("#coarse-steps input[type=number]").press("Tab")
     before = page.locator("#seed input").input_value()

@@ -34,13 +34,13 @@ def test_presets_set_the_sliders_and_sliders_the_preset(page: Any) -> None:
     def choose(group: str, label: str) -> None:
         page.locator(f"#{group} label", has_text=label).click()
 
+    page.locator("#advanced button").first.click()
     expect(coarse).to_have_value("4")
     expect(detail).to_have_value("2")
     choose("preset", "Fine")
     expect(coarse).to_have_value("12")
     expect(detail).to_have_value("4")
     expect(preset).to_have_value("fine")
-    page.locator("#lattice button").first.click()
     expect(frames).to_have_value("4")
     choose("frames", "2")
     expect(preset).to_have_count(0)

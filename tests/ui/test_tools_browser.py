@@ -133,6 +133,7 @@ def test_the_result_is_reshaped_repaired_filmed_and_saved(page: Any, pictures: l
 
 
 def test_dragging_turns_the_volume_and_gains_change_it(page: Any, pictures: list[Path]) -> None:
+    page.locator("#advanced button").first.click()
     page.locator("#method input").click()
     page.get_by_role("option").nth(1).click()
     generate(page, pictures[0])

@@ -106,6 +106,7 @@ def photograph(browser: Any, address: str, name: str, width: int, folder: Path) 
         _save(page, folder / f"{title.lower()}-{name}.webp")
     if "Triplane" in titles:
         _show(page, "Generate")
+        page.locator("#advanced button").first.click()
         page.locator("#method input").click()
         page.get_by_role("option", name="Wavelet Triplane").click()
         _generate(page)

@@ -44,7 +44,6 @@ def test_a_new_setting_is_on_the_page_and_reaches_the_run(tmp_path: Path, monkey
     assert (control.label, control.info, control.value, control.maximum) == (
         "Smoothing", "A setting of this test.", 0.5, 1.0,
     )  # fmt: skip
-    assert "smoothing" in controls.rarely_moved
     assert controls.chosen(values_of(controls, smoothing=0.9, seed=4)) == replace(
         WithSmoothing().filled(), smoothing=0.9, seed=4, colours="views", background="auto"
     )

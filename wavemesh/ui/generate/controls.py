@@ -18,20 +18,18 @@ from wavemesh.ui.progress import estimate_text
 from wavemesh.ui.studio import Studio
 from wavemesh.ui.widgets.events import PRIVATE, Updates, Values
 
-# What lies side by side, above the seed; settings that are not named here lie in the accordion below.
+# What lies side by side among the advanced settings; those that are not named here come below them.
 _ROWS = (("coarse_steps", "detail_steps", "steps"), ("guidance_scale", "sampler"))
 _AT_ONCE: dict[str, Any] = {**PRIVATE, "queue": False}
 
 
 @dataclass(frozen=True)
 class Controls:
-    """The controls of a run. settings: by field name. more: what the rarely moved ones of them are folded into."""
+    """The controls of a run. settings: by field name."""
 
     method: gr.Dropdown
     preset: gr.Radio
     settings: dict[str, Any]
-    more: gr.Accordion
-    rarely_moved: list[str]
     estimate: gr.HTML
 
     @property
@@ -63,22 +61,22 @@ def build_controls(studio: Studio) -> Controls:
             if name in known:
                 settings[name] = _control(*known[name], visible=name in declared(type(first)))
 
-    gr.HTML('<p class="wm-step">2. How to denoise</p>')
+    gr.HTML('<p class="wm-step">2. Quality</p>')
     with gr.Group():
-        method, preset = _choices(studio, first)
-        for row in _ROWS:
-            with gr.Row():
-                place(*row)
+        preset = _preset(first)
         with gr.Row(elem_classes="wm-seed"):
             place("seed")
             dice = gr.Button("⚄", elem_classes="wm-dice", elem_id="dice", min_width=46, scale=0)
-    with gr.Accordion("Resolution, frames, sparsity, front", open=False, elem_id="lattice") as more:
-        rarely_moved = [name for name in known if name not in settings]
-        place(*rarely_moved)
     estimate = gr.HTML(_note(estimate_text(None)), elem_id="estimate-time")
+    with gr.Accordion("Advanced", open=False, elem_id="advanced"):
+        method = _method(studio, first)
+        for row in _ROWS:
+            with gr.Row():
+                place(*row)
+        place(*(name for name in known if name not in settings))
     throw = f"() => Math.floor(Math.random() * {known['seed'][0].limit})"
     dice.click(None, outputs=settings["seed"], js=throw, api_visibility="private")
-    controls = Controls(method, preset, settings, more, rarely_moved, estimate)
+    controls = Controls(method, preset, settings, estimate)
     _wire(studio, controls)
     return controls
 
@@ -102,7 +100,6 @@ def _wire(studio: Studio, controls: Controls) -> None:
         return {
             method: gr.update(info=shipped.note),
             preset: gr.update(choices=_preset_choices(shipped), value="balanced"),
-            controls.more: gr.update(visible=any(name in has for name in controls.rarely_moved)),
             **{control: gr.update(**change) for control, change in changes.items()},
         }
 
@@ -115,7 +112,7 @@ def _wire(studio: Studio, controls: Controls) -> None:
     def own_choice(given: Values) -> str | None:
         return agreeing_preset(studio.shipped[given[method]], controls.values(given))
 
-    everything = {method, preset, controls.more, *controls.settings.values()}
+    everything = {method, preset, *controls.settings.values()}
     method.input(choose_method, method, everything, **_AT_ONCE)
     preset.input(
         choose_preset,
@@ -141,9 +138,8 @@ def _known(studio: Studio) -> dict[str, tuple[Setting, Any]]:
     return found
 
 
-def _choices(studio: Studio, first: Settings) -> tuple[gr.Dropdown, gr.Radio]:
-    """The choice of a method and that of a preset."""
-    method = gr.Dropdown(
+def _method(studio: Studio, first: Settings) -> gr.Dropdown:
+    return gr.Dropdown(
         [(METHODS[key].title, key) for key in studio.methods],
         value=first.method,
         label="Method",
@@ -152,14 +148,16 @@ def _choices(studio: Studio, first: Settings) -> tuple[gr.Dropdown, gr.Radio]:
         filterable=False,
         elem_id="method",
     )
-    preset = gr.Radio(
+
+
+def _preset(first: Settings) -> gr.Radio:
+    return gr.Radio(
         _preset_choices(first),
         value="balanced",
-        label="Preset",
-        info="Sets steps, resolution and frames; balanced is what the weights were tuned for.",
+        label="Quality",
+        info="More steps of the diffusion take longer; Balanced is what the weights were tuned for.",
         elem_id="preset",
     )
-    return method, preset
 
 
 def _preset_choices(shipped: Settings) -> list[tuple[str, str]]:
