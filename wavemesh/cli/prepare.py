@@ -16,6 +16,7 @@ from pathlib import Path
 from wavemesh.cli.arguments import integer
 from wavemesh.cli.outputs import check_writable
 from wavemesh.data.formats import FORMATS
+from wavemesh.data.licences import LICENCES
 from wavemesh.data.sources import SPLITS, UPRIGHT
 
 EXAMPLE = """examples, about a minute on a CPU each:
@@ -32,6 +33,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--up", choices=tuple(UPRIGHT), help="the axis of the meshes that points up (default y)")
     parser.add_argument(
         "--split", choices=tuple(SPLITS), help="put all models into this one (default: 80 / 10 / 10 by their keys)"
+    )
+    parser.add_argument(
+        "--licences",
+        nargs="+",
+        metavar="NAME",
+        help=f"take only models under these: {', '.join(LICENCES)} (default: all)",
     )
     parser.add_argument("--views", type=integer(1), default=24, metavar="N", help="pictures of each model (default 24)")
     parser.add_argument(
@@ -64,6 +71,7 @@ def run(args: argparse.Namespace) -> None:
         format_name=args.format,
         up=args.up,
         split=args.split,
+        licences=args.licences,
     )
     counts = ", ".join(f"{count} {split}" for split, count in report.splits.items())
     sys.stdout.write(
