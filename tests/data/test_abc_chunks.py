@@ -14,7 +14,7 @@ from wavemesh.data.prepare_model import placed_mesh
 from wavemesh.errors import InputError
 
 HASH = "1ffb81a71e5b402e966b9341"
-META = "name: Halterung für Ж\r\nowner: {href: 'https://cad', name: Ada B., type: 0}\r\ncreatedAt: 2017-01-01T00:00:00Z\r\n"
+META = "name: Halterung für Ж\r\nowner: {id: 1, name: Ada B., type: 0}\r\ncreatedAt: 2017-01-01T00:00:00Z\r\n"
 
 
 def mesh(number: int, part: int = 0, kind: str = "trimesh", suffix: str = "obj") -> str:

@@ -34,10 +34,25 @@ _SPELLINGS = (
 )
 _TERMS = ("by", "nc", "nd", "sa")
 # Words that change nothing. Any other word makes a licence an unknown one: "CC BY, the wheels all rights reserved".
-_FILLING = set(
-    "cc http https www org licenses license licence deed legalcode legal code en the international unported generic "
-    "universal united states dedication mark gnu software version clause new revised simplified or later only".split()
-)
+_FILLING = {
+    *(
+        "cc",
+        "http",
+        "https",
+        "www",
+        "org",
+        "licenses",
+        "license",
+        "licence",
+        "deed",
+        "legalcode",
+        "legal",
+        "code",
+        "en",
+    ),
+    *("the", "international", "unported", "generic", "universal", "united", "states", "dedication", "mark", "version"),
+    *("gnu", "software", "clause", "new", "revised", "simplified", "or", "later", "only"),
+}
 
 
 def licence_name(text: str) -> str | None:

@@ -66,8 +66,8 @@ def prepare(
     limit: only so many models, spread over the source. backend: "processes" (joblib's own), "threads", "ray" or "dask".
     split: the one that all models go to; None: as the source says, or 80 / 10 / 10 by their keys. licences: the only
     ones to take (see `licences.LICENCES`); None: all.
-    Reports counts. Raises InputError for a missing source, two models of one key, an unknown backend, split or licence, and
-    an out_dir with other settings.
+    Reports counts. Raises InputError for a missing source, two models of one key, an unknown backend, split or licence,
+    and an out_dir with other settings.
     """
     if backend not in BACKENDS:
         raise InputError(f"The backend must be one of {', '.join(BACKENDS)}, not {backend!r}.")
