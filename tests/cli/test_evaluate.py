@@ -41,3 +41,12 @@ def test_missing_weights_are_a_note_unless_they_were_asked_for(
     for asked in (["--methods", "triplane"], ["--triplane-weights", "nowhere"]):
         with pytest.raises(InputError, match="No weights of triplane"):
             evaluate._triplane(parsed(*asked))
+
+
+def test_meshes_of_another_system_are_named_by_their_folder(tmp_path: Path) -> None:
+    given = evaluate._given_meshes(parsed("--meshes", str(tmp_path), "--frame", "boxed"))
+    assert given is not None
+    assert (given.name, given.frame) == (tmp_path.name, "boxed")
+    assert evaluate._given_meshes(parsed()) is None
+    with pytest.raises(InputError, match="speak of --meshes"):
+        evaluate._given_meshes(parsed("--name", "Theirs"))
