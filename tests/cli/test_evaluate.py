@@ -9,6 +9,7 @@ from tests.pipelines.triplane_model import tiny_triplane
 from wavemesh import weights
 from wavemesh.cli import evaluate
 from wavemesh.errors import InputError
+from wavemesh.evaluation.given_meshes import FRAMES
 from wavemesh.models.camera_head import CameraHead, CameraHeadConfig
 
 
@@ -47,6 +48,8 @@ def test_meshes_of_another_system_are_named_by_their_folder(tmp_path: Path) -> N
     given = evaluate._given_meshes(parsed("--meshes", str(tmp_path), "--frame", "boxed"))
     assert given is not None
     assert (given.name, given.frame) == (tmp_path.name, "boxed")
+    for frame in FRAMES:
+        assert parsed("--frame", frame).frame == frame
     assert evaluate._given_meshes(parsed()) is None
     with pytest.raises(InputError, match="speak of --meshes"):
         evaluate._given_meshes(parsed("--name", "Theirs"))

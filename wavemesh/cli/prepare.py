@@ -1,9 +1,10 @@
 """A data set for training from meshes: signed distance grids and pictures of every model, in shards.
 
-A source is a folder (or zip) of meshes - GLB, glTF, OBJ, PLY, STL, OFF - or of .sh3f furniture libraries. Several make
-one data set. Without one the Debian package sweethome3d-furniture is used, or fetched with apt-get. Sub-folders are
-categories. A table metadata.csv in the folder may give each file_name a name, category, licence, creator, source, up
-axis and split. A run that was stopped goes on where it was; rejected.json lists what could not be used, and why.
+A source is a folder (or zip) of meshes - GLB, glTF, OBJ, PLY, STL, OFF - or of .sh3f furniture libraries, or one of the
+field's data sets as it is handed out (--format). Several make one data set. Without one the Debian package
+sweethome3d-furniture is used, or fetched with apt-get. Sub-folders are categories. A table metadata.csv in the folder
+may give each file_name a name, category, licence, creator, source, up axis and split. A run that was stopped goes on
+where it was; rejected.json lists what could not be used, and why.
 """
 
 from __future__ import annotations

@@ -30,14 +30,15 @@ class Objaverse:
     def models(self, path: Path, work: Path, up: str) -> list[SourceModel]:
         """The models by path; raises InputError for damaged annotations."""
         root = _folder(path)
-        uid_of = {file: uid for uid, file in read_json(root / "object-paths.json").items()}
-        lvis = {uid: name for name, uids in read_json(root / "lvis-annotations.json").items() for uid in uids}
+        uid_of = {str(file): uid for uid, file in read_json(root / "object-paths.json").items()}
+        classes = read_json(root / "lvis-annotations.json").items()
+        lvis = {str(uid): name for name, uids in classes if isinstance(uids, list) for uid in uids}
         models = []
         for folder in sorted(root.glob("glbs/*")):
             annotations = read_json(root / "metadata" / f"{folder.name}.json")
             for file in sorted(folder.glob("*.glb")):
                 name = file.relative_to(root).as_posix()
-                uid = str(uid_of.get(name, file.stem))
+                uid = uid_of.get(name, file.stem)
                 models.append(_model(root, name, uid, annotations.get(uid), lvis.get(uid), up))
         if not models:
             raise InputError(f"The folder {path} holds no glbs/000-000/<uid>.glb as Objaverse does.")
