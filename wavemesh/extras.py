@@ -18,6 +18,7 @@ EXTRAS = {
     "tensorboard": "train",
     "tqdm": "train",
     "transformers": "train",
+    "yaml": "train",
     "OpenGL": "render",
     "pyrender": "render",
 }

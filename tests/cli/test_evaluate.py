@@ -9,6 +9,7 @@ from tests.pipelines.triplane_model import tiny_triplane
 from wavemesh import weights
 from wavemesh.cli import evaluate
 from wavemesh.errors import InputError
+from wavemesh.evaluation.given_meshes import FRAMES
 from wavemesh.models.camera_head import CameraHead, CameraHeadConfig
 
 
@@ -41,3 +42,14 @@ def test_missing_weights_are_a_note_unless_they_were_asked_for(
     for asked in (["--methods", "triplane"], ["--triplane-weights", "nowhere"]):
         with pytest.raises(InputError, match="No weights of triplane"):
             evaluate._triplane(parsed(*asked))
+
+
+def test_meshes_of_another_system_are_named_by_their_folder(tmp_path: Path) -> None:
+    given = evaluate._given_meshes(parsed("--meshes", str(tmp_path), "--frame", "boxed"))
+    assert given is not None
+    assert (given.name, given.frame) == (tmp_path.name, "boxed")
+    for frame in FRAMES:
+        assert parsed("--frame", frame).frame == frame
+    assert evaluate._given_meshes(parsed()) is None
+    with pytest.raises(InputError, match="speak of --meshes"):
+        evaluate._given_meshes(parsed("--name", "Theirs"))

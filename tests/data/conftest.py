@@ -15,6 +15,8 @@ import pytest
 import trimesh
 from PIL import Image
 
+from wavemesh.data import prepare
+from wavemesh.data.prepare_model import Sample, placed_mesh
 from wavemesh.geometry.camera import Camera
 from wavemesh.rendering import raycast_view
 
@@ -122,3 +124,17 @@ def write_library() -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture
+def quick_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Samples of `prepare` without pictures and with a random grid: for tests of what is prepared, not of how."""
+
+    def sample(model: prepare.SourceModel, settings: object) -> Sample:
+        placed_mesh(model)
+        packed = io.BytesIO()
+        noise = np.random.default_rng(abs(hash(model.key))).integers(-127, 127, (16,) * 3, dtype=np.int8)
+        np.savez_compressed(packed, sdf=noise)
+        return Sample(model.key, {"sdf.npz": packed.getvalue(), "meta.json": json.dumps(model.description).encode()})
+
+    monkeypatch.setattr(prepare, "prepare_model", sample)

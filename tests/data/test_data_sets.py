@@ -94,6 +94,24 @@ def test_shapenet(shapenet: Path, tmp_path: Path) -> None:
     assert (high[:, 2] < 0.0).all(), "the back is behind: fronts face +z"
 
 
+def test_shapenet_v1(shapenet: Path, tmp_path: Path) -> None:
+    root = tmp_path / "ShapeNetCore.v1"
+    for model in (shapenet / "03001627").iterdir():
+        file = model / "models" / "model_normalized.obj"
+        if file.is_file():
+            write(root / "03001627" / model.name / "model.obj", file.read_text())
+            write(root / "03001627" / model.name / "model.mtl", "")
+    write(root / "all.csv", (shapenet / "all.csv").read_text())
+    assert next(name for name, known in FORMATS.items() if known.fits(root)) == "shapenet"
+    first, second = read_models(root, tmp_path)
+    assert (first.key, first.category, first.split) == ("shape-net-core-v1_03001627-a1b", "03001627", "test")
+    assert (second.path, second.split) == ("03001627/c2/model.obj", "val")
+    mesh = placed_mesh(first)
+    high = mesh.vertices[mesh.vertices[:, 1] > 0.5]
+    assert (high[:, 0] < 0.0).all(), "+z of the file is on our left, +x is our front"
+    np.testing.assert_allclose(placed_mesh(read_models(root, tmp_path, up="z")[0]).extents[2], mesh.extents[1])
+
+
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import trimesh
 
+from tests.data.box_files import box_obj, write
 from wavemesh.data.formats import FORMATS, read_models
 from wavemesh.data.mesh_folder import read_table
 from wavemesh.data.prepare import PrepareReport, prepare, write_shards
@@ -19,22 +20,6 @@ from wavemesh.evaluation.samples import PreparedSamples
 
 TINY = {"num_views": 2, "image_size": 32, "resolution": 32, "workers": 1, "backend": "threads", "progress": False}
 BOARD = trimesh.creation.box((1.8, 1.2, 0.6))  # of the world frame: 1.2 high
-BOX_FACES = "f 1 2 4 3\nf 5 7 8 6\nf 1 5 6 2\nf 3 4 8 7\nf 1 3 7 5\nf 2 6 8 4\n"
-
-
-def box_obj(sides: tuple[float, float, float], newline: str = "\n", head: str = "") -> bytes:
-    """A box from quads, written by hand."""
-    corners = [(x, y, z) for x in (-0.5, 0.5) for y in (-0.5, 0.5) for z in (-0.5, 0.5)]
-    lines = "".join(f"v {x * sides[0]} {y * sides[1]} {z * sides[2]}\n" for x, y, z in corners)
-    return (head + lines + BOX_FACES).replace("\n", newline).encode()
-
-
-def write(folder: Path, files: dict[str, bytes]) -> Path:
-    for name, content in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-    return folder
 
 
 @pytest.mark.parametrize("suffix", ["glb", "gltf", "obj", "ply", "stl", "off"])

@@ -2,7 +2,7 @@
 
 Reads a data set made by `prepare`, writes report.json and report.md, and keeps the scores of every shape, so that a
 stopped run goes on where it was. The quick subset is 24 fixed shapes. The triplane system also draws views that it was
-not given; the autoencoder of its training is its ceiling.
+not given; the autoencoder of its training is its ceiling. Meshes of another system are scored in the same way.
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ from wavemesh.errors import InputError
 from wavemesh.settings import METHODS
 
 if TYPE_CHECKING:
+    from wavemesh.evaluation.given_meshes import GivenMeshes
     from wavemesh.evaluation.triplane import TriplaneMethod
 
-EXAMPLE = """example, some minutes on a CPU:
+EXAMPLE = """examples, some minutes on a CPU:
   python -m wavemesh evaluate --data data/furniture --subset quick --views 1 --seeds 1 --cameras known -o runs/quick
+  python -m wavemesh evaluate --data data/furniture --views 1 --only-baselines --meshes their-meshes -o runs/theirs
 """
 
 
@@ -35,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--seeds", type=integer(1), default=4, metavar="N", help="samples for the best-of row (default 4)"
     )
     parser.add_argument("-o", "--output", type=Path, default=Path("runs/evaluation"), metavar="FOLDER")
-    parser.add_argument("--no-baselines", action="store_true", help="only the weights")
+    parser.add_argument("--no-baselines", action="store_true", help="no rows of baselines")
     parser.add_argument("--only-baselines", action="store_true", help="no weights")
     parser.add_argument(
         "--methods",
@@ -53,6 +55,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=["known", "estimated"],
         help="where the pictures were taken from (default: both); estimated ones are scored at the frame's best turn",
+    )
+    parser.add_argument(
+        "--meshes",
+        type=Path,
+        metavar="FOLDER",
+        help="meshes of another system to compare, each named by the shape's key",
+    )
+    parser.add_argument("--name", help="what the row of these meshes is called (default: as their folder)")
+    parser.add_argument(
+        "--frame",
+        choices=("known", "turned", "boxed"),
+        default="known",
+        help="these meshes are compared as they stand, at the best quarter turn, or also moved and scaled into the box",
     )
     parser.add_argument("--per-category", action="store_true", help="a table by category as well")
     parser.add_argument("--points", type=integer(1000), metavar="N", help="points on each surface (default 40000)")
@@ -74,6 +89,7 @@ def run(args: argparse.Namespace) -> None:
     from wavemesh.evaluation.samples import NUM_POINTS
     from wavemesh.pipelines.wavemesh import WaveMeshPipeline
 
+    meshes = _given_meshes(args)
     methods = () if args.only_baselines else args.methods
     pipeline = WaveMeshPipeline.from_pretrained(args.weights, device=args.device) if "wavemesh" in methods else None
     report = evaluate(
@@ -92,6 +108,7 @@ def run(args: argparse.Namespace) -> None:
         guidance_scale=args.guidance,
         jobs=args.jobs,
         triplane=_triplane(args) if "triplane" in methods else None,
+        meshes=meshes,
     )
     table = report.to_markdown()
     if args.docs is not None:
@@ -99,6 +116,17 @@ def run(args: argparse.Namespace) -> None:
     if args.readme is not None:
         fill_table(args.readme, "scores", report.to_summary())
     sys.stdout.write(table)
+
+
+def _given_meshes(args: argparse.Namespace) -> GivenMeshes | None:
+    """The meshes of another system; None where nobody names any."""
+    if args.meshes is None:
+        if args.name is not None or args.frame != "known":
+            raise InputError("--name and --frame speak of --meshes, which is not given.")
+        return None
+    from wavemesh.evaluation.given_meshes import GivenMeshes
+
+    return GivenMeshes(args.meshes, args.name or args.meshes.resolve().name, args.frame)
 
 
 def _triplane(args: argparse.Namespace) -> TriplaneMethod | None:

@@ -1,9 +1,10 @@
 """A data set for training from meshes: signed distance grids and pictures of every model, in shards.
 
-A source is a folder (or zip) of meshes - GLB, glTF, OBJ, PLY, STL, OFF - or of .sh3f furniture libraries. Several make
-one data set. Without one the Debian package sweethome3d-furniture is used, or fetched with apt-get. Sub-folders are
-categories. A table metadata.csv in the folder may give each file_name a name, category, licence, creator, source, up
-axis and split. A run that was stopped goes on where it was; rejected.json lists what could not be used, and why.
+A source is a folder (or zip) of meshes - GLB, glTF, OBJ, PLY, STL, OFF - or of .sh3f furniture libraries, or one of the
+field's data sets as it is handed out (--format). Several make one data set. Without one the Debian package
+sweethome3d-furniture is used, or fetched with apt-get. Sub-folders are categories. A table metadata.csv in the folder
+may give each file_name a name, category, licence, creator, source, up axis and split. A run that was stopped goes on
+where it was; rejected.json lists what could not be used, and why.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 from wavemesh.cli.arguments import integer
 from wavemesh.cli.outputs import check_writable
 from wavemesh.data.formats import FORMATS
+from wavemesh.data.licences import LICENCES
 from wavemesh.data.sources import SPLITS, UPRIGHT
 
 EXAMPLE = """examples, about a minute on a CPU each:
@@ -32,6 +34,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--up", choices=tuple(UPRIGHT), help="the axis of the meshes that points up (default y)")
     parser.add_argument(
         "--split", choices=tuple(SPLITS), help="put all models into this one (default: 80 / 10 / 10 by their keys)"
+    )
+    parser.add_argument(
+        "--licences",
+        nargs="+",
+        metavar="NAME",
+        help=f"take only models under these: {', '.join(LICENCES)} (default: all)",
     )
     parser.add_argument("--views", type=integer(1), default=24, metavar="N", help="pictures of each model (default 24)")
     parser.add_argument(
@@ -64,6 +72,7 @@ def run(args: argparse.Namespace) -> None:
         format_name=args.format,
         up=args.up,
         split=args.split,
+        licences=args.licences,
     )
     counts = ", ".join(f"{count} {split}" for split, count in report.splits.items())
     sys.stdout.write(

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from wavemesh.data.abc_chunks import ABC
 from wavemesh.data.archives import unpack_archive
 from wavemesh.data.mesh_folder import MeshFolder
 from wavemesh.data.modelnet import ModelNet
+from wavemesh.data.objaverse import Objaverse
+from wavemesh.data.objaverse_xl import ObjaverseXL
+from wavemesh.data.scanned_objects import ScannedObjects
 from wavemesh.data.shapenet import ShapeNet
 from wavemesh.data.sources import Source, SourceModel
 from wavemesh.data.sweet_home import FurnitureLibraries
@@ -16,6 +20,10 @@ FORMATS: dict[str, Source] = {
     "sh3f": FurnitureLibraries(),
     "shapenet": ShapeNet(),
     "modelnet": ModelNet(),
+    "abc": ABC(),
+    "objaverse-xl": ObjaverseXL(),
+    "objaverse": Objaverse(),
+    "scanned-objects": ScannedObjects(),
     "meshes": MeshFolder(),
 }
 

@@ -23,6 +23,7 @@ from tqdm import tqdm
 
 from wavemesh.data.duplicates import coarse_solid, group_look_alikes
 from wavemesh.data.formats import read_models
+from wavemesh.data.licences import with_licences
 from wavemesh.data.prepare_model import Sample, SampleSettings, placed_mesh, prepare_model
 from wavemesh.data.sources import MESHES, SPLITS, SourceModel, split_of
 from wavemesh.errors import InputError
@@ -58,13 +59,15 @@ def prepare(
     format_name: str | None = None,
     up: str | None = None,
     split: str | None = None,
+    licences: Sequence[str] | None = None,
 ) -> PrepareReport:
     """Prepares the models of `source`, one or several (see `formats.read_models`, also for format_name and up).
 
     limit: only so many models, spread over the source. backend: "processes" (joblib's own), "threads", "ray" or "dask".
-    split: the one that all models go to; None: as the source says, or 80 / 10 / 10 by their keys.
-    Reports counts. Raises InputError for a missing source, two models of one key, an unknown backend or split, and an
-    out_dir with other settings.
+    split: the one that all models go to; None: as the source says, or 80 / 10 / 10 by their keys. licences: the only
+    ones to take (see `licences.LICENCES`); None: all.
+    Reports counts. Raises InputError for a missing source, two models of one key, an unknown backend, split or licence,
+    and an out_dir with other settings.
     """
     if backend not in BACKENDS:
         raise InputError(f"The backend must be one of {', '.join(BACKENDS)}, not {backend!r}.")
@@ -76,12 +79,18 @@ def prepare(
     out_dir = Path(out_dir)
     sources = [source] if source is None or isinstance(source, str | Path) else list(source)
     models = _all_models(sources, out_dir, format_name, up)
+    if licences is not None:
+        models = with_licences(models, licences)
+    refused = [model for model in models if model.refusal]
+    models = [model for model in models if not model.refusal]
+    if not models:
+        raise InputError(f"None of the {len(refused)} models can be used, the first for this: {refused[0].refusal}")
     out_dir.mkdir(parents=True, exist_ok=True)
     _check_settings(out_dir, asdict(settings) if up is None else {**asdict(settings), "up": up})
     if limit is not None and limit < len(models):
         models = [models[int(index)] for index in np.linspace(0, len(models) - 1, limit)]
     _prepare_all(models, out_dir / "models", settings, workers, backend, progress)
-    return write_shards(out_dir, models, split)
+    return write_shards(out_dir, [*models, *refused], split)
 
 
 def _all_models(
@@ -158,13 +167,17 @@ def _refusal(folder: Path, model: SourceModel) -> Path:
     return folder / f"{model.key}.rejected.json"
 
 
+def _rejection(model: SourceModel, reason: str) -> dict[str, str]:
+    return {"key": model.key, "name": model.name, "library": model.library, "reason": reason}
+
+
 def _prepare_one(model: SourceModel, folder: Path, settings: SampleSettings) -> None:
     """Writes <key>.tar, or <key>.rejected.json where the model cannot be used."""
     try:
         sample = prepare_model(model, settings)
     except InputError as error:
-        refusal = {"key": model.key, "name": model.name, "library": model.library, "reason": str(error)}
-        _write_atomically(_refusal(folder, model), json.dumps(refusal, ensure_ascii=False).encode())
+        rejection = _rejection(model, str(error))
+        _write_atomically(_refusal(folder, model), json.dumps(rejection, ensure_ascii=False).encode())
         return
     _write_atomically(_tar(folder, model), _tar_bytes(sample))
 
@@ -205,8 +218,12 @@ def write_shards(out_dir: Path, models: Iterable[SourceModel], only_split: str |
     """
     folder = out_dir / "models"
     models = sorted(models, key=lambda model: model.key)
-    prepared = [model for model in models if _tar(folder, model).is_file()]
-    rejected = [json.loads(_refusal(folder, m).read_text()) for m in models if _refusal(folder, m).is_file()]
+    prepared = [model for model in models if not model.refusal and _tar(folder, model).is_file()]
+    rejected = [
+        _rejection(model, model.refusal) if model.refusal else json.loads(_refusal(folder, model).read_text())
+        for model in models
+        if model.refusal or _refusal(folder, model).is_file()
+    ]
     if not prepared:
         raise InputError(f"None of the {len(models)} models could be prepared; see {folder}.")
     solids = []

@@ -124,7 +124,9 @@ def _webp(rgba: UInt8[np.ndarray, "s s 4"]) -> bytes:
 
 
 def placed_mesh(model: SourceModel, max_texture: int = 512) -> trimesh.Trimesh:
-    """The mesh of a model, turned and scaled into the world frame. Raises InputError where it cannot be read."""
+    """The mesh of a model, turned and scaled into the world frame. Raises InputError where it cannot be used."""
+    if model.refusal:
+        raise InputError(model.refusal)
     mesh = load_mesh(model.root / model.path, max_texture)
     if model.rotation is not None:
         mesh = rotated(mesh, np.array(model.rotation).reshape(3, 3))

@@ -1,7 +1,7 @@
-"""ShapeNetCore v2: synset/model/models/model_normalized.obj.
+"""ShapeNetCore v1 and v2: synset/model/model.obj and synset/model/models/model_normalized.obj.
 
 `taxonomy.json` names the categories and `all.csv` holds the official split, where they lie beside the synsets. Models
-are y up with their fronts at -z.
+are y up; by the sets' own notes the fronts are at +x in v1 and at -z in v2.
 """
 
 from __future__ import annotations
@@ -15,8 +15,11 @@ from wavemesh.data.sources import SPLITS, UNKNOWN, UPRIGHT, SourceModel, slug
 from wavemesh.errors import InputError
 
 LICENCE = "ShapeNet terms of use"
-PATTERN = "*/models/model_normalized.obj"
-BACKWARDS = (-1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, -1.0)
+# Where models lie in a synset, and what turns their fronts to +z.
+LAYOUTS = {
+    "*/models/model_normalized.obj": (-1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, -1.0),
+    "*/model.obj": (0.0, 0.0, -1.0, 0.0, 1.0, 0.0, 1.0, 0.0, 0.0),
+}
 
 
 class ShapeNet:
@@ -26,14 +29,15 @@ class ShapeNet:
 
     def fits(self, path: Path) -> bool:
         """Whether there is a synset, a folder of eight digits, with models."""
-        return path.is_dir() and any(next(synset.glob(PATTERN), None) is not None for synset in _synsets(path))
+        return path.is_dir() and _layout(path) is not None
 
     def models(self, path: Path, work: Path, up: str) -> list[SourceModel]:
         """The models, sorted by synset and model; what the official split does not name is split by key."""
         names, splits = read_taxonomy(path / "taxonomy.json"), read_splits(path / "all.csv")
-        files = [file for synset in _synsets(path) for file in sorted(synset.glob(PATTERN))]
-        if not files:
-            raise InputError(f"The folder {path} holds no synset/{PATTERN} as ShapeNetCore does.")
+        layout = _layout(path)
+        if layout is None:
+            raise InputError(f"The folder {path} holds no synset/{' or synset/'.join(LAYOUTS)} as ShapeNetCore does.")
+        files = [file for synset in _synsets(path) for file in sorted(synset.glob(layout))]
         models = []
         for file in files:
             relative = file.relative_to(path)
@@ -49,11 +53,17 @@ class ShapeNet:
                     licence=LICENCE,
                     path=relative.as_posix(),
                     root=path,
-                    rotation=BACKWARDS if up == self.up else UPRIGHT[up],
+                    rotation=LAYOUTS[layout] if up == self.up else UPRIGHT[up],
                     split=splits.get((synset, model)),
                 )
             )
         return models
+
+
+def _layout(path: Path) -> str | None:
+    """The pattern of LAYOUTS that there are files of; None where the folder is no ShapeNetCore."""
+    synsets = _synsets(path)
+    return next((found for found in LAYOUTS if any(any(synset.glob(found)) for synset in synsets)), None)
 
 
 def _synsets(path: Path) -> list[Path]:

@@ -21,7 +21,8 @@ class SourceModel:
 
     key: unique, made of a-z, 0-9, "_" and "-". library: what the model belongs to. path: of the mesh file below `root`.
     rotation: row-major 3 x 3 matrix that turns the model upright and its front to +z; None where it stands so already.
-    split: the one that the source puts the model into; None where it has no say.
+    split: the one that the source puts the model into; None where it has no say. refusal: why it cannot be used, in one
+    sentence; empty for a model that can.
     """
 
     key: str
@@ -33,6 +34,7 @@ class SourceModel:
     path: str
     rotation: tuple[float, ...] | None = None
     split: str | None = None
+    refusal: str = ""
     root: Path = field(default=Path(), compare=False)
 
     @property

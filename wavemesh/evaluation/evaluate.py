@@ -21,6 +21,7 @@ import numpy as np
 
 from wavemesh.errors import InputError
 from wavemesh.evaluation.cameras import CameraErrors, held_out_errors
+from wavemesh.evaluation.given_meshes import GivenMeshes
 from wavemesh.evaluation.metrics import (
     EMPTY_DISTANCE,
     Scores,
@@ -71,6 +72,7 @@ def evaluate(
     sampler: str | None = None,
     jobs: int | None = None,
     triplane: TriplaneMethod | None = None,
+    meshes: GivenMeshes | None = None,
 ) -> Report:
     """The report on `split`, also written to <out_dir>/report.json and report.md.
 
@@ -78,7 +80,8 @@ def evaluate(
     views: numbers of canonical views. subset: 'quick' (24 fixed shapes) or 'full'. seeds: samples for the best-of row.
     cameras: 'known', 'estimated' or both; estimated ones come with the errors of the pipeline's camera head.
     jobs: processes for scoring (None: one for each core). triplane: adds the rows of the triplane system, and a table
-    of pictures from novel views. Raises InputError for bad settings or an empty split.
+    of pictures from novel views. meshes: adds the row of another system, to the tables of all `views`.
+    Raises InputError for bad settings, an empty split and where nothing is left to evaluate.
     """
     if seeds < 1 or not views or min(views) < 1:
         raise InputError(f"Evaluation needs at least one seed and one view, not seeds={seeds}, views={views}.")
@@ -90,12 +93,18 @@ def evaluate(
     options = {"num_inference_steps": num_inference_steps, "guidance_scale": guidance_scale, "sampler": sampler}
     options = {name: value for name, value in options.items() if value is not None}
     further = [] if triplane is None else geometry_units(triplane, samples.shapes, views, cameras)
+    if meshes is not None:
+        further = [*further, *meshes.rows(keys, views)]
     plan = make_plan(pipeline, training, tuple(views), seeds, baselines, tuple(cameras), options, further)
+    if not plan.rows:
+        raise InputError("There is nothing to evaluate: no weights, no baselines and no meshes.")
     seen_by = ([], []) if triplane is None or "known" not in cameras else view_units(triplane, samples.shapes, views)
     run = _Run(samples, plan, seen_by[0], out_dir, num_points, (os.cpu_count() or 1) if jobs is None else jobs)
     for number, key in enumerate(keys):
         run.score(key, f"{number + 1}/{len(keys)}")
     header = _header(pipeline, triplane, split, subset, len(keys), seeds, num_points, run.sources, options)
+    if meshes is not None:
+        header[f"meshes of {meshes.name}"] = meshes.summary(keys)
     errors = None
     if "estimated" in cameras and pipeline is not None:
         errors = held_out_errors(pipeline.camera_head, samples.shapes, keys)

@@ -72,7 +72,7 @@ def make_plan(
 ) -> Plan:
     """Every unit and row of a report, baselines first, the ceiling last; cameras: 'known', 'estimated' or both.
 
-    further: rows of other systems, each of one unit.
+    further: rows of other systems, each of one unit. Raises InputError for a row that there is already.
     """
     units: list[Unit] = []
     rows: list[TableRow] = []
@@ -113,6 +113,8 @@ def make_plan(
                     sided = sampling_units(pipeline, count, 1, False, sampled, options, sides=True)
                     add("WaveMesh, sides given, cameras estimated", count, *sided)
     for name, number, unit in further:
+        if any((row.name, row.views) == (name, number) for row in rows):
+            raise InputError(f"The table has a row {name!r} already; choose another name.")
         add(name, number, unit)
     if baselines:
         codec = _codec_options(pipeline)

@@ -177,7 +177,10 @@ def read_materials(path: Path) -> dict[str, ObjMaterial]:
         elif kind == "d":
             current.opacity = _share(_numbers([words[-1]], 1)[0])
         elif kind == "map_Kd":
-            current.texture = _find_file(path.parent, _texture_name(words[1:]))
+            name = _texture_name(words[1:])
+            # Gazebo's models keep their textures beside the folder of the mesh.
+            folders = path.parent, path.parent.parent / "materials" / "textures"
+            current.texture = next(filter(None, (_find_file(folder, name) for folder in folders)), None)
     return materials
 
 
