@@ -319,7 +319,7 @@ class _Run:
             "scaler": None if scaler is None else scaler.state_dict(),
             "random": random_state(),
         }
-        save_snapshot(self.out_dir / SNAPSHOTS, self.step, state)
+        save_snapshot(self.out_dir / SNAPSHOTS, self.step, state, self.config.keep_snapshots)
         self.saved_at, self.saved_step = time.monotonic(), self.step
 
     def _set_seed(self) -> None:

@@ -19,7 +19,7 @@ class LoopConfig:
         learning_rate: peak of the schedule, reached after `warmup_steps` and falling to `final_lr_ratio` of it.
         amp: "bf16", "fp16" (needs CUDA), "no", or "auto": bf16 where the device has it.
         ema_decay: decay of the averaged weights, warmed up.
-        save_every_s: seconds between snapshots; also `save_every_steps`, if given.
+        save_every_s: seconds between snapshots; also `save_every_steps`, if given. The last `keep_snapshots` stay.
         sample_every: steps between pictures, None for no pictures.
         tracker: "tensorboard", "wandb" or None; `losses.jsonl` is written in any case.
         time_limit_s: stop after this long, saved; the next call goes on.
@@ -43,6 +43,7 @@ class LoopConfig:
     ema_decay: float = 0.999
     save_every_s: float = 600.0
     save_every_steps: int | None = None
+    keep_snapshots: int = 2
     log_every: int = 20
     sample_every: int | None = None
     tracker: str | None = None
@@ -53,7 +54,7 @@ class LoopConfig:
     device: str = "auto"
 
     def __post_init__(self) -> None:
-        for name in ("total_steps", "batch_size", "grad_accumulation", "log_every"):
+        for name in ("total_steps", "batch_size", "grad_accumulation", "log_every", "keep_snapshots"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} must be at least 1, not {getattr(self, name)}.")
         for name in ("learning_rate", "clip_norm", "save_every_s"):
@@ -70,6 +71,8 @@ class LoopConfig:
             raise InputError(
                 f"warmup_steps and weight_decay must not be negative: {self.warmup_steps}, {self.weight_decay}."
             )
+        if not 0 <= self.seed < 2**32:
+            raise InputError(f"seed must be from 0 to {2**32 - 1}, not {self.seed}.")
         if self.amp not in ("auto", "bf16", "fp16", "no"):
             raise InputError(f"amp must be auto, bf16, fp16 or no, not {self.amp!r}.")
         if self.device not in ("auto", "cpu"):
