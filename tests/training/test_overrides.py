@@ -11,6 +11,7 @@ from wavemesh.cli import main
 from wavemesh.errors import InputError
 from wavemesh.training.overrides import parse_settings
 from wavemesh.training.presets import PRESETS, get_preset
+from wavemesh.training.settings import LoopConfig
 
 
 def test_values_are_json_or_words() -> None:
@@ -87,3 +88,14 @@ def test_the_command_line_refuses_in_one_sentence(tmp_path: Path, capsys: pytest
     assert capsys.readouterr().err.count("\n") == 1
     assert main([*command, "diffusion.timesteps=50", "--init", str(tmp_path)]) == 2
     assert "--init" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("batch, accumulated, due", [(4, 1, [5, 10, 15]), (8, 1, [3, 5, 8, 10, 13, 15]), (4, 2, None)])
+def test_every_second_epoch_is_the_step_that_completes_it(batch: int, accumulated: int, due: list[int] | None) -> None:
+    """Ten samples: with four of them a step two epochs take five steps."""
+    loop = LoopConfig("", 20, batch_size=batch, grad_accumulation=accumulated, save_every_epochs=2)
+    found = [step for step in range(1, 16) if loop.is_due(step, None, loop.save_every_epochs, 10, 1)]
+    assert found == (due or [3, 5, 8, 10, 13, 15])
+    assert [step for step in range(1, 9) if loop.is_due(step, 3, None, None, 1)] == [3, 6]
+    with pytest.raises(InputError, match="no epochs"):
+        loop.is_due(1, None, 2, None, 1)

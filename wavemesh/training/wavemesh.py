@@ -196,6 +196,7 @@ class _WaveMeshTask:
         for name, network in model.networks().items():
             network.requires_grad_(name in self.parts and (name != "encoder" or options.train_encoder))
         self._batches = ShapeBatches(self.shapes, options)
+        self.epoch_size = self._batches.count
 
     def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
         """Kernels by Muon, everything else by AdamW; a pretrained backbone at a tenth of the rate."""
