@@ -102,6 +102,10 @@ def surface_points(shape: Surface, num_points: int = NUM_POINTS, seed: int = 0) 
     points = np.asarray(shape, dtype=np.float64)
     if points.ndim != 2 or points.shape[1] != 3:
         raise InputError(f"Points of a surface have the shape (n, 3), not {points.shape}.")
+    if not np.isfinite(points).all():
+        raise InputError(
+            f"Points of a surface are finite; {int((~np.isfinite(points)).sum())} of their numbers are not."
+        )
     return SurfacePoints(points, np.full(points.shape, np.nan))
 
 
