@@ -68,7 +68,7 @@ def typed_settings(
     checked = from_dict(LoopConfig, {"out_dir": "", **_copy(changed["loop"])}, fill_defaults=True)
     changed["loop"] = {name: getattr(checked, name) for name in changed["loop"]}
     if kinds.options is not None:
-        typed = from_dict(kinds.options, _copy(changed["task_options"]), fill_defaults=True)
+        typed: Any = from_dict(kinds.options, _copy(changed["task_options"]), fill_defaults=True)
         changed["task_options"] = {name: getattr(typed, name) for name in changed["task_options"]}
     if kinds.model is not None:
         from_dict(kinds.model, changed["model"], fill_defaults=True)

@@ -124,8 +124,8 @@ class Preset:
         Raises InputError, with the name and the value, for a setting that there is not and for a value of another type
         or out of range.
         """
-        kinds = _SETTINGS[self.task]
-        return replace(self, **typed_settings(kinds, self.loop, self.task_options, self.model, settings))
+        new = typed_settings(_SETTINGS[self.task], self.loop, self.task_options, self.model, settings)
+        return replace(self, loop=new["loop"], task_options=new["task_options"], model=new["model"])
 
 
 # What `Preset.changed` may change: the options of each task, and the configuration of its model.
