@@ -14,6 +14,7 @@ import argparse
 import io
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -110,10 +111,14 @@ def example() -> dict[str, bytes]:
         from PIL import Image
 
         from wavemesh.geometry.camera import Camera
+        from wavemesh.pipelines.outputs import StepReport
+        from wavemesh.pipelines.record import Recorder
 
+        coefficients, recorder = SparseCoefficients.from_sdf(sdf), Recorder()
+        recorder(StepReport("detail", 0, 1, 999, 1.0, sdf, len(coefficients.coords), None, 1.0, coefficients))
         record = RunRecord(
-            WaveMeshSettings().filled(), [Image.new("RGBA", (128, 128), (200, 0, 0, 255))], [Camera()], [False], [],
-            SparseCoefficients.from_sdf(sdf), sdf, sdf_to_mesh(sdf),
+            WaveMeshSettings().filled(), [Image.new("RGBA", (128, 128), (200, 0, 0, 255))], [Camera()], [False],
+            recorder.steps, coefficients, sdf, sdf_to_mesh(sdf),
         )  # fmt: skip
         content = record.to_bytes()
     else:
@@ -201,7 +206,7 @@ def cubes(count: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def bundles(server: Server, count: int | None) -> None:
-    """One line a call, then the figures."""
+    """One line a call, and the figures so far."""
     import trimesh
 
     truth = server.upload("truth.stl", trimesh.creation.icosphere(subdivisions=3, radius=0.8).export(file_type="stl"))
@@ -228,14 +233,13 @@ def bundles(server: Server, count: int | None) -> None:
             said = server.call(endpoint, {"bundle": bundle, **case})
             took, worked = time.perf_counter() - begin, server.cpu_s() - before
             longest, most, done = max(longest, took), max(most, worked), done + 1
-            told = f"{said.splitlines()[0]} {said[-160:].strip()!r:.150}"
-            sys.stdout.write(f"{took:6.1f} s  {worked:5.1f} s of processor  {name}  {endpoint} {case}: {told}\n")
+            words = f"{said.splitlines()[0]} {said[-160:].strip()!r:.150}"
+            sys.stdout.write(f"{took:6.1f} s  {worked:5.1f} s of processor  {name}  {endpoint} {case}: {words}\n")
+            sys.stdout.write(
+                f"  so far: {done} calls, server alive {server.process.poll() is None}, longest {longest:.1f} s, "
+                f"most {most:.1f} s of processor, peak {server.peak / 1e9:.2f} GB\n"
+            )
             sys.stdout.flush()
-    alive = server.process.poll() is None
-    sys.stdout.write(
-        f"{done} calls, server alive {alive}, longest {longest:.1f} s, most {most:.1f} s of processor, "
-        f"peak {server.peak / 1e9:.2f} GB\n"
-    )
 
 
 def calls(server: Server, count: int | None) -> None:
@@ -256,6 +260,7 @@ def main() -> None:
     parser.add_argument("what", choices=("bundles", "calls"))
     parser.add_argument("--count", type=int, metavar="N", help="calls to make; all of them, or 200, if left out")
     asked = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the server ends with it
     server = Server()
     try:
         {"bundles": bundles, "calls": calls}[asked.what](server, asked.count)
