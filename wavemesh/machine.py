@@ -39,12 +39,12 @@ def peak_resident_bytes() -> float:
     if status.exists():
         for line in status.read_text().splitlines():
             if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
+                return float(line.split()[1]) * 1024
     try:
         import resource
     except ModuleNotFoundError:
         return math.nan
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    peak = float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
     return peak if sys.platform == "darwin" else peak * 1024
 
 

@@ -2,8 +2,8 @@
 
 Everything that looks at a mesh stands on this: depth carving (`sdf`), training views and the pictures for machines
 without OpenGL (`rendering`), vertex colours (`texture`). The embreex scene is used directly, since trimesh's wrapper
-drops the barycentric coordinates that texturing needs and steps through multiple hits. libigl gives the same hits in a few
-times as long.
+drops the barycentric coordinates that texturing needs and steps through multiple hits. libigl gives the same hits in a
+few times as long.
 """
 
 from __future__ import annotations
