@@ -6,18 +6,33 @@ triplane. Only sizes are reduced where the original would take long.
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
 import pytest
+import pywt
 import torch
 import torch.nn as nn
 import trimesh
+from torch.utils.data import DataLoader
 
-from wavemesh import GaussianDiffusion, MultiViewEncoder, WaveletTransform, WaveMeshUNet
+from tests.data.conftest import analytic_shapes, prepared_root, sample_files  # noqa: F401, fixtures
+from wavemesh import GaussianDiffusion, MultiViewEncoder, WaveletTransform, WaveMeshPipeline, WaveMeshUNet
+from wavemesh.data.dataset import MeshDataset
 from wavemesh.diffusion import guidance, samplers
+from wavemesh.errors import InputError
+from wavemesh.evaluation import metrics
+from wavemesh.evaluation.metrics import evaluate_model
 from wavemesh.geometry.sdf import mesh_to_sdf
-from wavemesh.models.blocks import AdaptiveLayerNorm
+from wavemesh.models.blocks import AdaptiveLayerNorm, MultiScaleEncoder
 from wavemesh.rendering import render_multiview
+from wavemesh.sparse.layers import SubmanifoldConv3d, choose_backend
 from wavemesh.sparse.tensor import SparseTensor
 from wavemesh.wavelets import create_sparse_tensor_from_wavelet, sdf_to_sparse_wavelet, sparse_wavelet_to_sdf
+from wavemesh.wavelets.filters import get_bank
+from wavemesh.wavelets.transform import wavedec3d, waverec3d
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +106,46 @@ def test_roadmap_multi_scale_features() -> None:
         assert encoder(torch.rand(1, 2, 3, 112, 112), torch.eye(3, 4).expand(1, 2, 3, 4)).shape == (1, 2, 64)
 
 
+def test_roadmap_multi_scale_encoder_without_arguments() -> None:
+    encoder = MultiScaleEncoder()
+    assert list(encoder.scales) == [224, 112, 56]
+    images = torch.rand(2, 3, 96, 96)
+    with torch.no_grad():
+        features = encoder(images)
+        by_hand = [
+            encoder.encoder(nn.functional.interpolate(images, scale, mode="bilinear", antialias=True))
+            for scale in encoder.scales
+        ]
+    torch.testing.assert_close(features, torch.cat(by_hand, dim=-1))
+    assert features.shape == (2, 3 * 256)
+    encoder(images).sum().backward()
+    assert all(parameter.grad is not None for parameter in encoder.parameters())
+
+
+@pytest.mark.parametrize("name", ["db1", "db2", "db7", "sym4", "coif2", "bior3.5", "rbio2.4", "bior1.3"])
+def test_module_a_any_bank_of_pywavelets(name: str) -> None:
+    x = torch.randn(1, 1, 32, 32, 32, dtype=torch.float64)
+    level = min(2, pywt.dwt_max_level(32, name))  # PyWavelets warns of more
+    pyramid = wavedec3d(x, name, level)
+    expected = pywt.wavedecn(x[0, 0].numpy(), name, mode="periodization", level=level)
+    np.testing.assert_allclose(pyramid.approximation[0, 0].numpy(), expected[0], atol=1e-10)
+    for details, theirs in zip(pyramid.details, expected[1:], strict=True):
+        np.testing.assert_allclose(details[0].numpy(), [theirs[key] for key in sorted(theirs)], atol=1e-10)
+    torch.testing.assert_close(waverec3d(pyramid, name), x, atol=1e-9, rtol=0)
+
+
+def test_module_a_every_discrete_bank_of_pywavelets_or_a_sentence() -> None:
+    for name in pywt.wavelist(kind="discrete"):
+        if name == "dmey":  # an approximation that does not invert
+            with pytest.raises(InputError, match="'dmey'"):
+                get_bank(name)
+            continue
+        bank, half = get_bank(name), pywt.Wavelet(name).dec_len // 2
+        shifted = pywt.Wavelet(name).rec_lo
+        mass = sum((place - half + 0.5) * tap for place, tap in enumerate(shifted)) / sum(shifted)
+        assert bank.atom_shift(1) == pytest.approx(mass, abs=1e-5)
+
+
 def test_roadmap_adaptive_layer_norm_is_layer_norm_scaled_and_shifted() -> None:
     layer = AdaptiveLayerNorm(dim=16, time_dim=8)
     x, time_emb = torch.randn(5, 16), torch.randn(5, 8)
@@ -137,6 +192,109 @@ def test_roadmap_training_step_lowers_its_loss(box: trimesh.Trimesh) -> None:
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < 0.7 * losses[0]
+
+
+def test_roadmap_data_loader_of_eight_and_the_loop(prepared_root: Path) -> None:  # noqa: F811
+    """`train.py` of the roadmap, line by line; only the last line but one says which shape the noise has."""
+    device, lr, size = "cpu", 1e-3, 32
+    # 1. Setup dataset
+    train_dataset = MeshDataset(root_dir=str(prepared_root), split="train", resolution=size, num_views=4, channels=3)
+    train_loader = DataLoader(train_dataset, batch_size=8, shuffle=True)
+    # 2. Initialize models
+    multiview_encoder = MultiViewEncoder(48, 32, freeze_vision=True, widths=(8, 16, 24), map_channels=8).to(device)
+    unet = WaveMeshUNet(1, [8, 16], [16, 8], time_emb_dim=32, use_attention=True, context_dim=32).to(device)
+    diffusion = GaussianDiffusion(timesteps=1000, beta_schedule="linear")
+    # 3. Optimizer
+    optimizer = torch.optim.AdamW(
+        [{"params": multiview_encoder.parameters(), "lr": lr * 0.1}, {"params": unet.parameters(), "lr": lr}]
+    )
+    # 4. Training loop
+    for batch in train_loader:
+        images = batch["images"].to(device)  # (B, N_views, 3, 224, 224)
+        poses = batch["poses"].to(device)  # (B, N_views, 3, 4)
+        coeffs = batch["coeffs"].to(device)  # (B, N_coeffs, 1)
+        coords = batch["coords"].to(device)  # (B, N_coeffs, 4)
+        assert images.shape[:3] == (3, 4, 3)
+        assert coeffs.shape == (3, coords.shape[1], 1)
+
+        with torch.no_grad() if multiview_encoder.vision_encoder.freeze else torch.enable_grad():
+            conditioning = multiview_encoder(images, poses)  # (B, N_views, 768)
+            conditioning = conditioning.mean(dim=1)  # (B, 768)
+
+        x_sparse = create_sparse_tensor_from_wavelet(coeffs, coords, (32, 32, 32))
+        assert torch.equal(x_sparse.features, coeffs.flatten(0, 1))
+        t = torch.randint(0, diffusion.timesteps, (len(images),), device=device)
+        noise = torch.randn_like(coeffs)
+        x_noisy = diffusion.q_sample(coeffs, t, noise)
+        x_noisy_sparse = create_sparse_tensor_from_wavelet(x_noisy, coords, (32, 32, 32))
+        pred_noise = unet(x_noisy_sparse, t, context=conditioning)
+        loss = nn.functional.mse_loss(pred_noise.features, noise.flatten(0, 1))
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(unet.parameters(), 1.0)
+        optimizer.step()
+        assert torch.isfinite(loss)
+
+
+def test_roadmap_batches_hold_the_shapes_that_they_are_made_of(prepared_root: Path) -> None:  # noqa: F811
+    dataset = MeshDataset(prepared_root, "train", resolution=32, num_views=1)
+    (stacked,) = DataLoader(dataset, batch_size=8)
+    (in_one_row,) = DataLoader(dataset, batch_size=8, collate_fn=MeshDataset.collate)
+    alone = [dataset[number] for number in range(3)]
+    assert len({len(item["coeffs"]) for item in alone}) > 1
+    assert torch.equal(in_one_row["coeffs"], torch.cat([item["coeffs"] for item in alone]))
+    for number, item in enumerate(alone):
+        rows, added = (stacked[name][number] for name in ("coords", "padded"))
+        assert torch.equal(rows[~added], item["coords"])
+        assert torch.equal(stacked["coeffs"][number][~added], item["coeffs"])
+        assert not stacked["coeffs"][number][added].any()
+        assert len(torch.unique(rows, dim=0)) == len(rows)
+        restored = sparse_wavelet_to_sdf(stacked["coeffs"][number], rows, 32)
+        torch.testing.assert_close(restored, sparse_wavelet_to_sdf(item["coeffs"], item["coords"], 32))
+
+
+def test_roadmap_sites_of_several_samples_in_one_row_need_to_say_so() -> None:
+    diffusion = GaussianDiffusion()
+    with pytest.raises(InputError, match="batch_index"):
+        diffusion.q_sample(torch.randn(9, 1), torch.tensor([1, 2]))
+    index = torch.tensor([0] * 4 + [1] * 5)
+    assert diffusion.q_sample(torch.randn(9, 1), torch.tensor([1, 2]), batch_index=index).shape == (9, 1)
+
+
+def test_roadmap_evaluate_model_over_a_loader(
+    prepared_root: Path,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`evaluate_model(model, test_loader, device)` with a model that knows the answers."""
+    # The data set of the tests is coarser than the grid that IoU is measured on.
+    monkeypatch.setattr(metrics, "compute_iou", lambda a, b, _=32: metrics.occupancy_iou(a < 0, b < 0))
+    dataset = MeshDataset(prepared_root, "train", resolution=32, num_views=1)
+    truths = iter([dataset[number]["sdf"].numpy() for number in range(3)])
+
+    def model(views: list[Any]) -> Any:
+        return SimpleNamespace(sdf=next(truths), mesh=None)
+
+    scores = evaluate_model(model, DataLoader(dataset, batch_size=2), "cpu", num_points=500)
+    assert scores["iou"] == 1.0
+    assert set(scores) == {"chamfer_distance", "f_score", "iou"}
+    item = {**dataset[0], "images": (dataset[0]["images"] * 255).byte()}
+    with pytest.raises(InputError, match="uint8"):
+        evaluate_model(model, [item], "cpu")
+
+
+def test_the_sparse_backend_can_be_chosen() -> None:
+    pytest.importorskip("spconv")
+    unet = WaveMeshUNet(1, [8, 16], [16, 8], time_emb_dim=16, context_dim=None)
+    nn.init.normal_(unet.conv_out.weight)
+    coords = torch.rand(1, 8, 8, 8).lt(0.2).nonzero()
+    x, t = SparseTensor(torch.randn(len(coords), 1), coords, (8, 8, 8), 1), torch.tensor([3])
+    with torch.no_grad():
+        expected = unet(x, t).features
+        choose_backend(unet, "spconv")
+        assert {layer.backend for layer in unet.modules() if isinstance(layer, SubmanifoldConv3d)} == {"spconv"}
+        torch.testing.assert_close(unet(x, t).features, expected, atol=1e-4, rtol=1e-4)
+    with pytest.raises(InputError, match="'cuda'"):
+        WaveMeshPipeline.from_pretrained(backend="cuda")
 
 
 @pytest.mark.parametrize("guidance_scale", [0.0, 1.0, 7.5])

@@ -330,6 +330,29 @@ def test_mixed_precision(small: WaveletTriplaneDiffusion) -> None:
         assert torch.isfinite(loss)
 
 
+@pytest.mark.parametrize("intermediate", [False, True])
+def test_a_loss_takes_the_outputs_themselves(small: WaveletTriplaneDiffusion, intermediate: bool) -> None:
+    targets = torch.rand(1, 3, 64, 64)
+    outputs = small(torch.rand(1, 3, 32, 32), return_intermediate=intermediate)
+    assert isinstance(outputs, dict)
+    picture = outputs["rendered_image"]
+    for criterion in (torch.nn.MSELoss(), F.l1_loss, lambda a, b: (a - b).abs().mean()):
+        torch.testing.assert_close(criterion(outputs, targets), criterion(picture, targets))
+    with torch.autocast("cpu"):
+        loss = F.mse_loss(outputs, targets)
+    loss.backward()
+    assert small.coarse_gen.conv_out.weight.grad is not None
+
+
+def test_points_of_one_object_serve_a_batch() -> None:
+    renderer, triplane = TriplaneRenderer(4, 8), torch.randn(2, 3, 4, 8, 8)
+    points = torch.tensor([[0.5, 0.5, 0.5], [0.0, 0.0, 0.0], [-0.5, 0.3, 0.8]]).unsqueeze(0)
+    rgb, density = renderer(triplane, points)
+    assert rgb.shape == (2, 3, 3)
+    assert density.shape == (2, 3, 1)
+    torch.testing.assert_close(rgb[1:], renderer(triplane[1:], points)[0])
+
+
 def test_reduce_batch_size(small: WaveletTriplaneDiffusion) -> None:
     with torch.no_grad():
         assert small(torch.randn(2, 3, 256, 256))["rendered_image"].shape == (2, 3, 64, 64)

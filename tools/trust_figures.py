@@ -3,7 +3,9 @@
 python tools/trust_figures.py bundles      each endpoint with bundles that mean harm: answered, longest, peak memory
 python tools/trust_figures.py calls        memory of the server before and after 200 calls
 
-A server of its own is started with `python app.py`; nothing else is needed.
+With --count only so many calls are made: of the bundles' evenly chosen ones. Seconds are those of the clock and, where
+the machine does other things as well, those of the processor, of the server and all that it starts. A server of its own
+is started with `python app.py`; nothing else is needed.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import argparse
 import io
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -32,7 +35,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 class Server:
-    """The running page, its address, and the most memory that it and its children have had."""
+    """The running page, its address, and the most memory that it and its children have had so far."""
 
     def __init__(self) -> None:
         with socket.socket() as probe:
@@ -65,10 +68,15 @@ class Server:
                 continue
         return total
 
+    def cpu_s(self) -> float:
+        """Seconds of the processor that the server has used, and its children that have ended."""
+        times = psutil.Process(self.process.pid).cpu_times()
+        return times.user + times.system + times.children_user + times.children_system
+
     def _watch(self) -> None:
         while self.process.poll() is None:
             self.peak = max(self.peak, self.memory())
-            time.sleep(0.05)
+            time.sleep(0.5)
 
     def upload(self, name: str, content: bytes) -> str:
         """The path that the server gave a file."""
@@ -79,7 +87,7 @@ class Server:
             return json.load(answer)[0]
 
     def call(self, endpoint: str, arguments: dict[str, Any]) -> str:
-        """All that a call streams."""
+        """All that a call streams; an error where nothing comes in ten minutes."""
         body, kind = json.dumps(arguments).encode(), {"Content-Type": "application/json"}
         place = f"{self.address}gradio_api/call"
         with urllib.request.urlopen(urllib.request.Request(f"{place}/v2/{endpoint}", body, kind), timeout=60) as begun:
@@ -103,10 +111,14 @@ def example() -> dict[str, bytes]:
         from PIL import Image
 
         from wavemesh.geometry.camera import Camera
+        from wavemesh.pipelines.outputs import StepReport
+        from wavemesh.pipelines.record import Recorder
 
+        coefficients, recorder = SparseCoefficients.from_sdf(sdf), Recorder()
+        recorder(StepReport("detail", 0, 1, 999, 1.0, sdf, len(coefficients.coords), None, 1.0, coefficients))
         record = RunRecord(
-            WaveMeshSettings().filled(), [Image.new("RGBA", (128, 128), (200, 0, 0, 255))], [Camera()], [False], [],
-            SparseCoefficients.from_sdf(sdf), sdf, sdf_to_mesh(sdf),
+            WaveMeshSettings().filled(), [Image.new("RGBA", (128, 128), (200, 0, 0, 255))], [Camera()], [False],
+            recorder.steps, coefficients, sdf, sdf_to_mesh(sdf),
         )  # fmt: skip
         content = record.to_bytes()
     else:
@@ -133,6 +145,10 @@ def hostile(members: dict[str, bytes]) -> Iterator[tuple[str, bytes]]:
     def sdf(array: np.ndarray) -> bytes:
         return packed(**{"arrays/sdf.npy": npy(array)})
 
+    def mesh(vertices: np.ndarray, faces: np.ndarray) -> dict[str, bytes]:
+        arrays = {"vertices": vertices, "faces": faces, "colours": np.full((len(vertices), 4), 200, np.uint8)}
+        return {f"arrays/{name}.npy": npy(array) for name, array in arrays.items()}
+
     for side in (128, 256):
         parity = np.indices((side,) * 3, dtype=np.int8).sum(axis=0, dtype=np.int8) % 2
         yield f"checkerboard {side}", sdf((parity * 0.1 - 0.05).astype(np.float32))
@@ -146,6 +162,9 @@ def hostile(members: dict[str, bytes]) -> Iterator[tuple[str, bytes]]:
     yield "layers 128", sdf(thin.astype(np.float32))
     faces = np.random.default_rng(0).integers(0, 1000, (900_000, 3)).astype(np.int32)
     yield "900,000 faces", packed(**{"arrays/faces.npy": npy(faces)})
+    yield "500,000 faces", packed(**{"arrays/faces.npy": npy(faces[:500_000])})
+    yield "ribbon", packed(**mesh(*ribbon(200_000)))
+    yield "4,000 cubes", packed(**mesh(*cubes(4000)))
     yield "10,000,000 faces", packed(**{"arrays/faces.npy": npy(np.zeros((10_000_000, 3), np.int32))})
     for name in ("bundle.json", "arrays/vertices.npy", "pictures/0.png"):
         yield f"half of {name}", packed(**{name: members[name][: len(members[name]) // 2]})
@@ -153,55 +172,98 @@ def hostile(members: dict[str, bytes]) -> Iterator[tuple[str, bytes]]:
     facts = json.loads(members["bundle.json"])
     for place, value in (("settings", None), ("cameras", [3]), ("steps", {}), ("resolution", 2**40), ("bank", [])):
         yield f"facts {place}", packed(**{"bundle.json": json.dumps({**facts, place: value}).encode()})
+    if facts["steps"]:
+        many = [{**facts["steps"][0], "step": number} for number in range(2000)]
+        own = {name: content for name, content in members.items() if name.startswith("arrays/step0.")}
+        steps = {
+            name.replace("step0.", f"step{number}.", 1): content
+            for number in range(2000)
+            for name, content in own.items()
+        }
+        yield "2,000 steps", packed(**{"bundle.json": json.dumps({**facts, "steps": many}).encode(), **steps})
 
 
-def bundles(server: Server) -> None:
-    """One line a call, then the figures."""
-    longest, calls = 0.0, 0
-    arguments = {
-        "reshape": [{"level": 0.02}, {"max_faces": 5000, "texture": True}, {"repaired": True}],
-        "edit_wavelets": [{"gains": {"1 ddd": 0.0, "2 aaa": 0.0}}],
-        "step": [{"number": 1}],
-        "turntable": [{"max_faces": 2000}],
-    }
+def ribbon(length: int) -> tuple[np.ndarray, np.ndarray]:
+    """A strip of triangles around a cylinder: one boundary that passes all of its vertices."""
+    along = np.arange(length // 2)
+    turns = np.arange(length // 2 + 1) * 0.01
+    edge = np.stack([0.5 * np.cos(turns), 1e-5 * np.arange(len(turns)) - 0.5, 0.5 * np.sin(turns)], axis=1)
+    vertices = np.stack([edge, edge + np.array([0.0, 5e-6, 0.0])], axis=1).reshape(-1, 3)
+    first = np.stack([2 * along, 2 * along + 1, 2 * along + 2], axis=1)
+    return vertices, np.concatenate([first, first + np.array([1, 2, 0])]).astype(np.int32)
+
+
+def cubes(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Small cubes side by side, none of which touches another."""
+    import trimesh
+
+    box = trimesh.creation.box((0.03, 0.03, 0.03))
+    side = int(np.ceil(count ** (1 / 3)))
+    places = np.stack(np.unravel_index(np.arange(count), (side,) * 3), axis=1) * 0.1 - 0.8
+    vertices = (places[:, None] + np.asarray(box.vertices)).reshape(-1, 3)
+    faces = (np.arange(count)[:, None, None] * len(box.vertices) + np.asarray(box.faces)).reshape(-1, 3)
+    return vertices, faces.astype(np.int32)
+
+
+def bundles(server: Server, count: int | None) -> None:
+    """One line a call, and the figures so far."""
+    import trimesh
+
+    truth = server.upload("truth.stl", trimesh.creation.icosphere(subdivisions=3, radius=0.8).export(file_type="stl"))
+    cases: list[tuple[str, dict[str, Any]]] = [
+        ("reshape", {"level": 0.02}),
+        ("reshape", {"max_faces": 5000, "texture": True}),
+        ("reshape", {"repaired": True}),
+        ("edit_wavelets", {"gains": {"1 ddd": 0.0, "2 aaa": 0.0}}),
+        ("step", {"number": 1}),
+        ("turntable", {"max_faces": 2000}),
+        ("compare", {"mesh": {"path": truth, "orig_name": "truth.stl", "meta": {"_type": "gradio.FileData"}}}),
+    ]
+    every = 1 if count is None else max(1, 24 * len(cases) // count)
+    number, longest, most, done = 0, 0.0, 0.0, 0
     for name, content in hostile(example()):
+        chosen = [case for place, case in enumerate(cases, number) if place % every == 0]
+        number += len(cases)
+        if not chosen:
+            continue
         path = server.upload("run.zip", content)
         bundle = {"path": path, "orig_name": "run.zip", "meta": {"_type": "gradio.FileData"}}
-        for endpoint, cases in arguments.items():
-            for case in cases:
-                begin = time.perf_counter()
-                said = server.call(endpoint, {"bundle": bundle, **case})
-                took = time.perf_counter() - begin
-                longest, calls = max(longest, took), calls + 1
-                sys.stdout.write(
-                    f"{took:6.1f} s  {name}  {endpoint} {case}: {said.splitlines()[0]} {said[-160:].strip()!r:.150}"
-                    + "\n"
-                )
-    alive = server.process.poll() is None
-    sys.stdout.write(
-        f"{calls} calls, server alive {alive}, longest {longest:.1f} s, peak {server.peak / 1e9:.2f} GB" + "\n"
-    )
+        for endpoint, case in chosen:
+            begin, before = time.perf_counter(), server.cpu_s()
+            said = server.call(endpoint, {"bundle": bundle, **case})
+            took, worked = time.perf_counter() - begin, server.cpu_s() - before
+            longest, most, done = max(longest, took), max(most, worked), done + 1
+            words = f"{said.splitlines()[0]} {said[-160:].strip()!r:.150}"
+            sys.stdout.write(f"{took:6.1f} s  {worked:5.1f} s of processor  {name}  {endpoint} {case}: {words}\n")
+            sys.stdout.write(
+                f"  so far: {done} calls, server alive {server.process.poll() is None}, longest {longest:.1f} s, "
+                f"most {most:.1f} s of processor, peak {server.peak / 1e9:.2f} GB\n"
+            )
+            sys.stdout.flush()
 
 
-def calls(server: Server) -> None:
+def calls(server: Server, count: int | None) -> None:
     """What refused calls leave behind."""
+    count = count or 200
     for _ in range(20):
         server.call("step", {"bundle": None, "number": 1})
     before = server.memory()
-    for _ in range(200):
+    for _ in range(count):
         server.call("step", {"bundle": None, "number": 1})
-    kept = (server.memory() - before) / 200
-    sys.stdout.write(f"200 calls keep {kept / 1e6:.3f} MB each" + "\n")
+    kept = (server.memory() - before) / count
+    sys.stdout.write(f"{count} calls keep {kept / 1e6:.3f} MB each; the server has {server.memory() / 1e9:.2f} GB\n")
 
 
 def main() -> None:
     """Run one measurement."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("bundles", "calls"))
-    what = parser.parse_args().what
+    parser.add_argument("--count", type=int, metavar="N", help="calls to make; all of them, or 200, if left out")
+    asked = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the server ends with it
     server = Server()
     try:
-        {"bundles": bundles, "calls": calls}[what](server)
+        {"bundles": bundles, "calls": calls}[asked.what](server, asked.count)
     finally:
         server.process.terminate()
         server.process.wait(60)

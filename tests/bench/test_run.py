@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wavemesh.bench import pipeline, processes, run, timing, unet
+from wavemesh import machine
+from wavemesh.bench import pipeline, run, timing, unet
 from wavemesh.bench.app import bench_app_start
 from wavemesh.bench.cutout import bench_cutout, made_up_photograph
 from wavemesh.bench.report import _cutout_lines, _unet_lines
@@ -145,10 +146,10 @@ def test_bad_choices_are_refused() -> None:
 
 
 def test_peak_memory_sees_a_large_array() -> None:
-    before = processes.peak_resident_bytes()
+    before = machine.peak_resident_bytes()
     block = np.ones(64 * 2**20, dtype=np.uint8)
-    assert processes.peak_resident_bytes() >= before
-    assert processes.peak_resident_bytes() >= block.nbytes
+    assert machine.peak_resident_bytes() >= before
+    assert machine.peak_resident_bytes() >= block.nbytes
 
 
 def test_the_start_of_an_app_is_timed(tmp_path: Path) -> None:

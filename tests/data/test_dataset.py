@@ -160,7 +160,7 @@ def test_network_images_are_premultiplied() -> None:
         ({"category": "cars"}, "cars"),
         ({"channels": 1}, "1"),
         ({"split": "validate"}, "validate"),
-        ({"bank": "db9"}, "db9"),
+        ({"bank": "db99"}, "db9"),
     ],
 )
 def test_bad_requests_are_named(prepared_root: Path, options: dict[str, object], named: str) -> None:

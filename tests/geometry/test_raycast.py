@@ -107,3 +107,24 @@ def test_no_rays_give_no_hits() -> None:
 def test_a_mesh_without_faces_is_refused() -> None:
     with pytest.raises(InputError, match="no faces"):
         RayCaster(trimesh.Trimesh(np.zeros((3, 3)), np.zeros((0, 3), dtype=int)))
+
+
+@pytest.mark.parametrize("distance", [0.0, 3.0])
+def test_the_second_caster_gives_the_hits_of_the_first(distance: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    ball = trimesh.creation.icosphere(subdivisions=2, radius=0.7)
+    box = trimesh.creation.box((0.4, 0.4, 3.0))
+    mesh = trimesh.util.concatenate([ball, box])
+    rng = np.random.default_rng(0)
+    directions = rng.normal(size=(500, 3)).astype(np.float32)
+    origins = distance * rng.normal(size=(500, 3)).astype(np.float32)
+    first = RayCaster(mesh).cast(origins, directions)
+    monkeypatch.setattr("wavemesh.geometry.raycast.rtcore_scene", None)
+    second = RayCaster(mesh).cast(origins, directions)
+    assert 0 < second.hit.sum() <= 500
+    # A ray along an edge may be either triangle's, or nobody's.
+    same = first.triangle == second.triangle
+    assert same.mean() > 0.98
+    np.testing.assert_allclose(first.distance[same], second.distance[same], atol=1e-4)
+    np.testing.assert_allclose(first.barycentric[same], second.barycentric[same], atol=1e-3)
+    assert (second.distance[~second.hit] == np.inf).all()
+    assert (second.triangle[~second.hit] == -1).all()

@@ -1,3 +1,5 @@
+import time
+
 import numpy as np
 import pytest
 import trimesh
@@ -130,3 +132,30 @@ def test_what_cannot_be_repaired_is_said(mesh: trimesh.Trimesh, said: str) -> No
 def test_a_share_out_of_range_is_refused() -> None:
     with pytest.raises(InputError, match=r"1\.5"):
         repair(trimesh.creation.box(), 1.5)
+
+
+def test_a_long_loop_takes_time_in_proportion_to_its_length() -> None:
+    length = 60_000  # looking for a vertex in the chain so far would take minutes
+    along = np.arange(length)
+    ribbon = np.concatenate(
+        [
+            np.stack([2 * along, 2 * along + 1, 2 * along + 2], axis=1),
+            np.stack([2 * along + 1, 2 * along + 3, 2 * along + 2], axis=1),
+        ]
+    )
+    begin = time.thread_time()
+    (loop,) = boundary_loops(ribbon)
+    assert len(loop) == 2 * length + 2
+    assert time.thread_time() - begin < 5.0
+
+
+def test_what_would_take_too_long_is_refused_or_carved(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wavemesh.geometry.repair.MAX_PIECES", 2)
+    boxes = [trimesh.creation.box((0.2, 0.2, 0.2)) for _ in range(3)]
+    for number, box in enumerate(boxes):
+        box.apply_translation((0.4 * number - 0.4, 0, 0))
+    with pytest.raises(InputError, match="3 separate pieces; up to 2"):
+        repair(trimesh.util.concatenate(boxes))
+    monkeypatch.setattr("wavemesh.geometry.repair.MAX_FACES_TO_CLOSE", 10)
+    monkeypatch.setattr("wavemesh.geometry.repair._carved", lambda mesh: trimesh.creation.box((1.0, 1.0, 1.0)))
+    assert repair(without_faces(trimesh.creation.box((1.0, 1.0, 1.0)), [0])).carved

@@ -154,7 +154,7 @@ def test_pictures_and_members_that_no_run_has(members: dict[str, bytes], tmp_pat
 def test_a_checkerboard_is_refused_before_it_is_built(side: int) -> None:
     parity = np.indices((side,) * 3, dtype=np.int8).sum(axis=0, dtype=np.int8) % 2
     begin = time.perf_counter()
-    with pytest.raises(InputError, match=r"surface of [\d,]+ vertices; up to 500,000"):
+    with pytest.raises(InputError, match=r"surface of [\d,]+ vertices; up to 300,000"):
         sdf_to_mesh((parity - 0.5).astype(np.float32) * 0.1)
     assert time.perf_counter() - begin < 20.0
 

@@ -58,7 +58,7 @@ def test_a_bank_is_its_own_name() -> None:
     assert get_bank(get_bank("haar")) is get_bank("haar")
 
 
-@pytest.mark.parametrize("name", ("db2", "", "Haar"))
+@pytest.mark.parametrize("name", ("dmey", "mexh", "", "Haar"))
 def test_an_unknown_name_is_refused(name: str) -> None:
     with pytest.raises(InputError, match=f"'{name}'"):
         get_bank(name)

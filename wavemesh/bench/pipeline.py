@@ -15,7 +15,8 @@ from typing import Any
 
 from PIL import Image
 
-from wavemesh.bench.processes import measured_apart, peak_resident_bytes
+from wavemesh.bench.processes import measured_apart
+from wavemesh.machine import peak_resident_bytes
 
 
 def bench_pipeline(source: str | None = None, device: str = "cpu", repeats: int = 3) -> dict[str, Any]:

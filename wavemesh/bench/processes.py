@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -35,17 +34,3 @@ def child_environment() -> dict[str, str]:
     """This process's environment with the package findable, wherever the child starts."""
     path = os.environ.get("PYTHONPATH", "")
     return os.environ | {"PYTHONPATH": os.pathsep.join(part for part in (str(ROOT), path) if part)}
-
-
-def peak_resident_bytes() -> int:
-    """The largest resident set of this process so far.
-
-    Linux's VmHWM starts anew with the program, while getrusage's maximum is inherited from the process that forked us.
-    """
-    status = Path("/proc/self/status")
-    if status.exists():
-        for line in status.read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024

@@ -26,6 +26,7 @@ from wavemesh.bench.triplane import bench_triplane
 from wavemesh.bench.unet import bench_unet
 from wavemesh.bench.wavelets import bench_wavelets
 from wavemesh.errors import InputError
+from wavemesh.machine import load_average
 from wavemesh.models.wavemesh import DenoiserConfig
 
 log = logging.getLogger(__name__)
@@ -82,13 +83,14 @@ def describe_machine(device: str) -> dict[str, Any]:
     if cpuinfo.exists():
         names = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
         model = names[0] if names else model
+    load = load_average()
     machine = {
         "processor": model,
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "python": platform.python_version(),
         "torch": torch.__version__,
-        "load": round(os.getloadavg()[0], 1),
+        "load": None if load is None else round(load, 1),
     }
     if device == "cuda":
         machine["gpu"] = torch.cuda.get_device_name()

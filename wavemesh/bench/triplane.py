@@ -20,11 +20,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from wavemesh.bench.processes import measured_apart, peak_resident_bytes
+from wavemesh.bench.processes import measured_apart
 from wavemesh.bench.timing import bench_mesh, measure
 from wavemesh.errors import InputError
 from wavemesh.geometry.camera import Camera
 from wavemesh.geometry.camera_tensors import stack_cameras
+from wavemesh.machine import peak_resident_bytes
 from wavemesh.models.precision import fast_dtypes
 from wavemesh.models.triplane_renderer import TriplaneRenderer
 from wavemesh.models.wavelet_triplane import TriplaneConfig, WaveletTriplaneDiffusion

@@ -37,6 +37,7 @@ EXAMPLE = """example, a few seconds on a CPU:
   python -m wavemesh generate examples/teapot/view0.webp -o teapot.glb --azimuth 30 --elevation 20 --steps 1
 """
 TEXTURES = ("vertex", "baked")
+BACKENDS = ("auto", "reference", "spconv")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -76,6 +77,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--size", type=number, metavar="MM", help="longest side in .stl and .3mf (default 100) and .usdz (default 500)"
     )
     add_device(parser)
+    parser.add_argument(
+        "--backend", choices=BACKENDS, help="what computes sparse convolutions; spconv has to be installed"
+    )
     parser.add_argument("--report", type=Path, metavar="JSON", help="write settings, timings and sizes to this file")
     parser.add_argument("--bundle", type=Path, metavar="ZIP", help="write the whole run, which `replay` makes again")
 
@@ -89,6 +93,8 @@ def run(args: argparse.Namespace) -> None:
     if args.texture == "baked":
         check_texture_path(args.output, args.images)
     check_outputs([args.output, args.report, args.bundle], [*args.images, *(args.mask or [])])
+    if args.backend is not None and args.method != "wavemesh":
+        raise InputError(f"--backend is for the method wavemesh: {args.method} has no sparse convolutions.")
     cameras = cameras_for(len(args.images), args.azimuth, args.elevation, args.distance, args.fov)
     sides = sides_for(len(args.images), args.view, args.azimuth)
 
@@ -102,7 +108,8 @@ def run(args: argparse.Namespace) -> None:
 
         recorder = Recorder()
     started = time.perf_counter()
-    pipe = load_pipeline(args.method, args.weights, args.device)
+    options = {} if args.backend is None else {"backend": args.backend}
+    pipe = load_pipeline(args.method, args.weights, args.device, **options)
     out = pipe(
         [
             View(image, camera, mask, side=side)

@@ -38,6 +38,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--accumulate", type=integer(1), metavar="N", help="batches per optimizer step")
     parser.add_argument("--amp", choices=("auto", "bf16", "fp16", "no"), help="auto: bf16 where the device has it")
     parser.add_argument("--time-limit", type=number, metavar="SECONDS", help="stop, saved, after this long")
+    parser.add_argument(
+        "--set",
+        dest="settings",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="any setting of the loop, the task or the model, such as ema_decay=0.99, drop_prob=0.1 or "
+        "encoder.scales=[128,64]; once for each",
+    )
     parser.add_argument("--sample-every", type=integer(1), metavar="N", help="steps between pictures")
     parser.add_argument("--tracker", choices=("tensorboard", "wandb"))
     parser.add_argument("--threads", type=integer(1, 1024), metavar="N", help="CPU threads")
@@ -53,9 +62,14 @@ def run(args: argparse.Namespace) -> None:
 
     from wavemesh.errors import InputError
     from wavemesh.training.loop import export, train
+    from wavemesh.training.overrides import parse_settings
     from wavemesh.training.presets import build_task, get_preset
 
     preset = get_preset(args.preset)
+    changed = preset.changed(parse_settings(args.settings))
+    if args.init is not None and changed.model != preset.changed({}).model:
+        raise InputError("The weights of --init bring their own network: --set cannot change it.")
+    preset = changed
     if args.depth is not None:
         args.init = _with_depth(args.init, args.depth, args.output / "init")
     loop = preset.loop_config(

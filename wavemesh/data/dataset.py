@@ -112,7 +112,9 @@ class MeshDataset(Dataset[dict[str, Any]]):
 
     Items: 'coeffs' (m, 1) and 'coords' (m, 4) as `wavelets.sdf_to_sparse_wavelet` gives them, 'images' (num_views,
     channels, h, w) float32 in [0, 1] (see `to_network_image`), 'poses' (num_views, 3, 4), 'intrinsics' (num_views, 3),
-    'sdf' (r, r, r) float32, 'mesh_path' (where the shape came from), 'category'. Batches: give `collate` to the loader.
+    'sdf' (r, r, r) float32, 'mesh_path' (where the shape came from), 'category'. Batches: a DataLoader stacks them as
+    it is, since all of a batch are filled up to equally many sites ('padded' (m,) says which); with `collate` the sites
+    stand in one row instead, without any added.
 
     resolution: of the SDF, a multiple of 4 from 16 to that of the stored ones. category: only shapes of this one.
     augment: random views, quarter turns, mirroring and colours, drawn anew after `set_epoch`; without it every
@@ -179,9 +181,16 @@ class MeshDataset(Dataset[dict[str, Any]]):
             "category": self.shapes.categories[index],
         }
 
+    def __getitems__(self, items: list[int]) -> list[dict[str, Any]]:
+        """The items of one batch, with as many sites each: those that are added are not active, so they are zero."""
+        found = [self[item] for item in items]
+        most = max(len(item["coeffs"]) for item in found)
+        return [_filled_up(item, most, self.resolution) for item in found]
+
     @staticmethod
     def collate(items: list[dict[str, Any]]) -> dict[str, Any]:
         """A batch: dense entries stacked, all coefficients in one row, the number of their shape in coords[:, 0]."""
+        items = [_without_added(item) for item in items]
         coords = [item["coords"].clone() for item in items]
         for number, sites in enumerate(coords):
             sites[:, 0] = number
@@ -191,6 +200,24 @@ class MeshDataset(Dataset[dict[str, Any]]):
         listed = {name: [item[name] for item in items] for name in ("mesh_path", "category")}
         coeffs = torch.cat([item["coeffs"] for item in items])
         return {"coeffs": coeffs, "coords": torch.cat(coords), **stacked, **listed}
+
+
+def _filled_up(item: dict[str, Any], count: int, resolution: int) -> dict[str, Any]:
+    """The item with `count` sites in lexicographic order; those that it had not have a coefficient of zero."""
+    coeffs, coords = item["coeffs"], item["coords"]
+    free = torch.ones((resolution,) * 3, dtype=torch.bool)
+    free[tuple(coords[:, 1:].unbind(1))] = False
+    added = functional.pad(free.nonzero()[: count - len(coords)], (1, 0))
+    coords, coeffs = torch.cat([coords, added]), torch.cat([coeffs, coeffs.new_zeros(len(added), 1)])
+    padded = torch.arange(count) >= count - len(added)
+    order = torch.argsort((coords[:, 1] * resolution + coords[:, 2]) * resolution + coords[:, 3])
+    return {**item, "coeffs": coeffs[order], "coords": coords[order], "padded": padded[order]}
+
+
+def _without_added(item: dict[str, Any]) -> dict[str, Any]:
+    if "padded" not in item:
+        return item
+    return {**item, **{name: item[name][~item["padded"]] for name in ("coeffs", "coords")}}
 
 
 def to_network_image(rgba: UInt8[Tensor, "*b h w 4"] | UInt8[np.ndarray, "*b h w 4"]) -> Float[Tensor, "*b 4 h w"]:

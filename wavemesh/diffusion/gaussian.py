@@ -262,6 +262,11 @@ class GaussianDiffusion:
     def _scales(self, x: Tensor, t: Int[Tensor, "b"], batch_index: Int[Tensor, "n"] | None) -> tuple[Tensor, Tensor]:
         """Square roots of a_t and 1 - a_t, shaped to broadcast against x."""
         t = _per_row(t, batch_index)
+        if len(t) not in (1, len(x)):
+            raise InputError(
+                f"{len(t)} timesteps do not fit {len(x)} rows: for sites of several samples in one row say which "
+                "sample each is of, q_sample(x_0, t, noise, batch_index=coords[:, 0])."
+            )
         return gather(self.schedule.signal, t, x).to(x.dtype), gather(self.schedule.noise, t, x).to(x.dtype)
 
 

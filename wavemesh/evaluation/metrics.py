@@ -7,7 +7,7 @@ scores 0 and lies `EMPTY_DISTANCE` away: it is a bad result, not an error.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -102,6 +102,10 @@ def surface_points(shape: Surface, num_points: int = NUM_POINTS, seed: int = 0) 
     points = np.asarray(shape, dtype=np.float64)
     if points.ndim != 2 or points.shape[1] != 3:
         raise InputError(f"Points of a surface have the shape (n, 3), not {points.shape}.")
+    if not np.isfinite(points).all():
+        raise InputError(
+            f"Points of a surface are finite; {int((~np.isfinite(points)).sum())} of their numbers are not."
+        )
     return SurfacePoints(points, np.full(points.shape, np.nan))
 
 
@@ -271,12 +275,12 @@ def evaluate_model(
     """Mean 'chamfer_distance', 'f_score' (at 0.01) and 'iou' of a model over a data set, as the roadmap names them.
 
     model: a pipeline, or a folder or Hub id for `WaveMeshPipeline.from_pretrained(model, device)`.
-    dataset: `samples.EvaluationSample`s, or the items of a `data.dataset.MeshDataset`.
+    dataset: `samples.EvaluationSample`s, the items of a `data.dataset.MeshDataset`, or a DataLoader of its batches.
     """
     if isinstance(model, str | Path):
         model = WaveMeshPipeline.from_pretrained(model, device=device)
     scores = []
-    for item in dataset:
+    for item in _single_items(dataset):
         sample = item if isinstance(item, EvaluationSample) else from_dataset_item(item)
         out = model(sample.views)
         mesh = sdf_mesh(out.sdf) if out.mesh is None else out.mesh
@@ -284,3 +288,13 @@ def evaluate_model(
         scores.append(evaluate_pair(mesh, out.sdf, truth.points, truth.sdf, num_points, seed=1))
     mean = mean_scores(scores)
     return {"chamfer_distance": mean.chamfer, "f_score": mean.f_score_001, "iou": mean.iou}
+
+
+def _single_items(dataset: Iterable[Any]) -> Iterator[Any]:
+    """The items one by one, also of batches, whose pictures are (B, N, c, h, w)."""
+    for item in dataset:
+        if isinstance(item, dict) and item["images"].ndim == 5:
+            names = ("images", "poses", "intrinsics", "sdf", "mesh_path", "category")
+            yield from ({name: item[name][index] for name in names} for index in range(len(item["images"])))
+        else:
+            yield item

@@ -126,6 +126,8 @@ def choose_keys(keys: Iterable[str], subset: str = "full") -> list[str]:
 
 def from_dataset_item(item: dict[str, Any]) -> EvaluationSample:
     """The sample of an item of `data.dataset.MeshDataset`; its pictures are premultiplied and need their alpha."""
+    if not item["images"].is_floating_point():
+        raise InputError(f"Pictures of a data set are float32 in [0, 1], not {item['images'].dtype}.")
     images = item["images"].detach().cpu().float().movedim(-3, -1).numpy()
     if images.shape[-1] != 4:
         raise InputError(f"Evaluation needs pictures with alpha, not {images.shape[-1]} channels.")

@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from wavemesh.errors import InputError
 
-MAX_VERTICES = 500_000
+MAX_VERTICES = 300_000  # a shape on 128 cells a side has some 40,000
 
 
 def sdf_to_mesh(

@@ -1,21 +1,27 @@
-"""First hits of rays with a triangle mesh, on Embree.
+"""First hits of rays with a triangle mesh, on Embree, or on libigl where Embree has no wheel (ARM Linux).
 
 Everything that looks at a mesh stands on this: depth carving (`sdf`), training views and the pictures for machines
 without OpenGL (`rendering`), vertex colours (`texture`). The embreex scene is used directly, since trimesh's wrapper
-drops the barycentric coordinates that texturing needs and steps through multiple hits.
+drops the barycentric coordinates that texturing needs and steps through multiple hits. libigl gives the same hits in a
+few times as long.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import trimesh
-from embreex import rtcore_scene
-from embreex.mesh_construction import TriangleMesh
 from jaxtyping import Float, Int
 
 from wavemesh.errors import InputError
+
+try:
+    from embreex import rtcore_scene
+    from embreex.mesh_construction import TriangleMesh
+except ModuleNotFoundError:
+    rtcore_scene = None
 
 
 @dataclass(frozen=True)
@@ -37,16 +43,50 @@ class RayHits:
         return self.triangle >= 0
 
 
+class _Engine(Protocol):
+    def first(self, origins: np.ndarray, directions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Triangles (n,), -1 for none, distances (n,) along the unit directions, and weights (n, 2) of two corners."""
+
+
+class Embree:
+    """The hits by embreex, in single precision."""
+
+    def __init__(self, mesh: trimesh.Trimesh) -> None:
+        # embreex keeps only a reference to the geometry, so both objects live as long as this.
+        self._triangles = np.ascontiguousarray(np.asarray(mesh.vertices)[mesh.faces], dtype=np.float32)
+        self._scene = rtcore_scene.EmbreeScene()
+        self._geometry = TriangleMesh(self._scene, self._triangles)
+
+    def first(self, origins: np.ndarray, directions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """See `_Engine`."""
+        result = self._scene.run(origins, np.ascontiguousarray(directions), query="INTERSECT", output=True)
+        return result["primID"], result["tfar"], np.stack([result["u"], result["v"]], axis=1)
+
+
+class BoundingBoxes:
+    """The hits by libigl's tree of bounding boxes."""
+
+    def __init__(self, mesh: trimesh.Trimesh) -> None:
+        import igl
+
+        self._vertices = np.array(mesh.vertices, dtype=np.float64, order="C", subok=False)
+        self._faces = np.array(mesh.faces, dtype=np.int64, order="C", subok=False)
+        self._tree = igl.AABB()
+        self._tree.init(self._vertices, self._faces)
+
+    def first(self, origins: np.ndarray, directions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """See `_Engine`."""
+        rays = origins.astype(np.float64), directions.astype(np.float64)
+        return self._tree.intersect_ray_first(self._vertices, self._faces, *rays)
+
+
 class RayCaster:
     """Casts rays at one mesh; the acceleration structure is built once. Raises InputError for a mesh without faces."""
 
     def __init__(self, mesh: trimesh.Trimesh) -> None:
         if len(mesh.faces) == 0:
             raise InputError("The mesh has no faces.")
-        # embreex keeps only a reference to the geometry, so both objects live as long as the caster.
-        self._triangles = np.ascontiguousarray(np.asarray(mesh.vertices)[mesh.faces], dtype=np.float32)
-        self._scene = rtcore_scene.EmbreeScene()
-        self._geometry = TriangleMesh(self._scene, self._triangles)
+        self._engine: _Engine = BoundingBoxes(mesh) if rtcore_scene is None else Embree(mesh)
 
     def cast(self, origins: Float[np.ndarray, "n 3"], directions: Float[np.ndarray, "n 3"]) -> RayHits:
         """The nearest hits of the rays; directions need not be unit vectors, distances are in world units."""
@@ -55,11 +95,11 @@ class RayCaster:
         if origins.shape != directions.shape:
             raise ValueError(f"origins {origins.shape} and directions {directions.shape} differ in shape")
         directions = directions / np.linalg.norm(directions, axis=1, keepdims=True)
-        result = self._scene.run(origins, np.ascontiguousarray(directions), query="INTERSECT", output=True)
-        triangle = result["primID"].astype(np.int64)
+        triangle, reached, corners = self._engine.first(origins, directions)
+        triangle = triangle.astype(np.int64)
         missed = triangle < 0
-        distance = np.where(missed, np.float32(np.inf), result["tfar"]).astype(np.float32)
-        u, v = result["u"], result["v"]
+        distance = np.where(missed, np.float32(np.inf), reached).astype(np.float32)
+        u, v = corners[:, 0], corners[:, 1]
         barycentric = np.stack([1.0 - u - v, u, v], axis=1).astype(np.float32)
         barycentric[missed] = 0.0
         return RayHits(distance=distance, triangle=triangle, barycentric=barycentric)

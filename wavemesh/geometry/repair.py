@@ -24,6 +24,10 @@ CRUMB_SHARE = 0.01
 _CARVED_RESOLUTION = 128
 _CARVED_HALF_SIDE = 0.9
 _LEAST_TOLERANCE = 1e-4  # of the longest side
+# What takes longer than it is worth: holes are looked for face by face in Python, and taking a solid apart costs its
+# vertices times its pieces.
+MAX_FACES_TO_CLOSE = 100_000
+MAX_PIECES = 2_000
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,8 @@ def repair(mesh: trimesh.Trimesh, crumb_share: float = CRUMB_SHARE) -> Repair:
 
     Pieces with less than crumb_share of the largest one's volume are dropped; closed cavities as large as that are
     kept as cavities. Raises InputError for a mesh without faces, with coordinates that are not finite, for a share
-    outside [0, 1], and where no solid can be found in it.
+    outside [0, 1], for one in thousands of pieces, and where no solid can be found in it. A mesh with very many faces
+    that is no manifold is carved at once.
     """
     if not 0.0 <= crumb_share <= 1.0:
         raise InputError(f"The share below which a piece counts as a crumb must lie in [0, 1], not {crumb_share}.")
@@ -72,7 +77,7 @@ def repair(mesh: trimesh.Trimesh, crumb_share: float = CRUMB_SHARE) -> Repair:
     bare, holes, carved = welded(mesh), 0, False
     bare.update_faces(bare.unique_faces())
     solid = _manifold(bare)
-    if solid is None:
+    if solid is None and len(bare.faces) <= MAX_FACES_TO_CLOSE:
         bare, holes = close_holes(bare)
         solid = _manifold(bare)
     if solid is None:
@@ -142,17 +147,20 @@ def boundary_loops(faces: Int[np.ndarray, "f 3"]) -> list[Int[np.ndarray, "k"]]:
     loops = []
     while onward:
         first = next(iter(onward))
-        chain = [first]
+        chain, places = [first], {first: 0}
         while chain[-1] in onward:
             ends = onward[chain[-1]]
             step = ends.pop()
             if not ends:
                 del onward[chain[-1]]
-            if step in chain:  # closed: what came before the place where it met itself is still to be followed
-                begin = chain.index(step)
+            if step in places:  # closed: what came before the place where it met itself is still to be followed
+                begin = places[step]
                 loops.append(np.array(chain[begin:]))
-                chain = chain[: begin + 1]
+                for vertex in chain[begin + 1 :]:
+                    del places[vertex]
+                del chain[begin + 1 :]
                 continue
+            places[step] = len(chain)
             chain.append(step)
     return loops
 
@@ -187,6 +195,9 @@ def _without_crumbs(solid: manifold3d.Manifold, share: float) -> tuple[manifold3
 
     Also how many pieces were dropped, and by how many the union has fewer than it was made from.
     """
+    count = int(_trimesh(solid).body_count)
+    if count > MAX_PIECES:
+        raise InputError(f"The mesh has {count:,} separate pieces; up to {MAX_PIECES:,} can be made one solid.")
     pieces = solid.decompose()
     volumes = np.array([piece.volume() for piece in pieces])
     least = share * volumes.max()

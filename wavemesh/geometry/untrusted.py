@@ -2,12 +2,12 @@
 
 A small file can claim 4e8 vertices or unpack to gigabytes, and parsers were not written with that in mind. The child
 (`python -m wavemesh.geometry.untrusted IN OUT`) limits itself before it imports a parser, and hands plain arrays back.
+Where the system has no such limits (Windows), the file's size and the clock are what holds.
 """
 
 from __future__ import annotations
 
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from wavemesh.errors import InputError
+from wavemesh.machine import limit_process
 
 if TYPE_CHECKING:
     import trimesh
@@ -26,6 +27,7 @@ MAX_FILE_BYTES = 32 * 2**20
 MAX_FACES = 500_000
 MEMORY_BYTES = 2 * 2**30
 CPU_S = 30
+FILE_BYTES = 256 * 2**20
 TIMEOUT_S = 60
 _REFUSED = 3
 
@@ -78,13 +80,6 @@ def _run_child(path: Path, out: Path) -> None:
         raise InputError(failed)
 
 
-def _limit() -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (256 * 2**20, 256 * 2**20))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-
 def _child(path: Path, out: Path) -> None:
     """Read, check, place and store; InputError is told on stderr."""
     from trimesh.visual import TextureVisuals
@@ -118,7 +113,7 @@ def _child(path: Path, out: Path) -> None:
 
 def main() -> int:
     """The exit status of the child process: 0, or 3 with a sentence on stderr for what is refused."""
-    _limit()
+    limit_process(MEMORY_BYTES, CPU_S, FILE_BYTES)
     try:
         _child(Path(sys.argv[1]), Path(sys.argv[2]))
     except InputError as error:

@@ -7,6 +7,7 @@ level.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -201,15 +202,25 @@ def resize_images(images: Float[Tensor, "b c h w"], size: int) -> Float[Tensor, 
 class MultiScaleEncoder(nn.Module):
     """Runs one encoder on the pictures at several sizes and joins its features along the last axis.
 
-    encoder: pictures (b, c, s, s) -> features (b, ..., d). scales: sides in pixels, finest first.
+    encoder: pictures (b, c, s, s) -> features (b, ..., d); None for a small convolutional one of RGB pictures with
+    d = 256. scales: sides in pixels, finest first.
     """
 
-    def __init__(self, encoder: nn.Module, scales: Sequence[int] = (224, 112, 56)) -> None:
+    def __init__(self, encoder: nn.Module | None = None, scales: Sequence[int] = (224, 112, 56)) -> None:
         super().__init__()
         if not scales or min(scales) < 1:
             raise InputError(f"The scales must be positive sides in pixels, not {list(scales)}.")
-        self.encoder, self.scales = encoder, tuple(scales)
+        self.encoder = _picture_encoder() if encoder is None else encoder
+        self.scales = tuple(scales)
 
     def forward(self, images: Float[Tensor, "b c h w"]) -> Float[Tensor, "b ..."]:
         """Features (b, ..., d * number of scales)."""
         return torch.cat([self.encoder(resize_images(images, scale)) for scale in self.scales], dim=-1)
+
+
+def _picture_encoder(widths: Sequence[int] = (3, 32, 64, 128, 256)) -> nn.Module:
+    """RGB pictures (b, 3, s, s) -> features (b, d): convolutions that halve the side each time, and their mean."""
+    layers: list[nn.Module] = []
+    for before, after in itertools.pairwise(widths):
+        layers += [nn.Conv2d(before, after, 3, stride=2, padding=1), nn.GroupNorm(8, after), nn.SiLU()]
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())

@@ -81,12 +81,12 @@ class TriplaneRenderer(nn.Module):
     def query_triplane(self, triplane: Tensor, coords: Tensor) -> Float[Tensor, "b n c3"]:
         """Features (B, N, 3 C) of points, bilinear on each plane and side by side in the order XY, XZ, YZ.
 
-        triplane: (B, 3, C, H, W). coords: (B, N, 3). Cell i of n stands at (i + 0.5) / n * 2 - 1; beyond the outermost
-        centres their value holds. Raises InputError for points outside [-1, 1]^3, values that are not finite, and
-        shapes that do not fit.
+        triplane: (B, 3, C, H, W). coords: (B, N, 3), or (1, N, 3) for the same ones of every object. Cell i of n
+        stands at (i + 0.5) / n * 2 - 1; beyond the outermost centres their value holds. Raises InputError for points
+        outside [-1, 1]^3, values that are not finite, and shapes that do not fit.
         """
         self._check(triplane, coords)
-        return _sample_planes(triplane, coords)
+        return _sample_planes(triplane, coords.expand(len(triplane), -1, -1))
 
     def forward(self, triplane: Tensor, coords: Tensor) -> tuple[Float[Tensor, "b n 3"], Float[Tensor, "b n 1"]]:
         """Colour in [0, 1] and density per world unit. See `query_triplane` for the arguments and what it raises."""
@@ -253,7 +253,7 @@ class TriplaneRenderer(nn.Module):
 
     def _check(self, triplane: Tensor, coords: Tensor) -> None:
         self.check_triplane(triplane)
-        if coords.ndim != 3 or coords.shape[0] != len(triplane) or coords.shape[2] != 3:
+        if coords.ndim != 3 or coords.shape[0] not in (1, len(triplane)) or coords.shape[2] != 3:
             raise InputError(f"Points must have the shape ({len(triplane)}, N, 3), not {tuple(coords.shape)}.")
         bad = ~(coords.abs() <= 1.0)
         if bad.any():

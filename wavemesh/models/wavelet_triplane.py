@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -109,6 +110,22 @@ class TriplaneSample:
     triplane: Tensor
 
 
+class TriplaneOutputs(dict[str, Tensor]):
+    """What `WaveletTriplaneDiffusion` gives: a dictionary, in whose place a loss or any other operation of torch takes
+    the rendered picture, so that both `outputs["triplane_LL"]` and `criterion(model(images), targets)` work.
+    """
+
+    @classmethod
+    def __torch_function__(
+        cls, function: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        def picture(value: Any) -> Any:
+            return value["rendered_image"] if isinstance(value, cls) else value
+
+        named = {name: picture(value) for name, value in (kwargs or {}).items()}
+        return function(*(picture(value) for value in args), **named)
+
+
 class WaveletTriplaneDiffusion(nn.Module):
     """The complete pipeline in four stages.
 
@@ -166,12 +183,12 @@ class WaveletTriplaneDiffusion(nn.Module):
         intrinsics: Tensor | None = None,
         render_size: int = 64,
         num_samples: int = 32,
-    ) -> dict[str, Tensor]:
+    ) -> TriplaneOutputs:
         """A dictionary with `rendered_image` (B, 3, S, S), as seen by the camera of the first picture, on white.
 
         With return_intermediate also `input_images` as given, `triplane_LL` (B, 3, C, n, n), `triplane_details`
-        (B, 3, 3 C, n, n) and `triplane_highres` (B, 3, C, 2 n, 2 n), so five keys. images, poses, intrinsics: as for
-        `models.posed_pictures`. num_samples: on each ray.
+        (B, 3, 3 C, n, n) and `triplane_highres` (B, 3, C, 2 n, 2 n), so five keys. Losses take it for
+        the picture. images, poses, intrinsics: as for `models.posed_pictures`. num_samples: on each ray.
         """
         pictures = posed_pictures(images, poses, intrinsics)
         coarse = self.planes(pictures.images, pictures.poses, pictures.intrinsics)
@@ -185,14 +202,14 @@ class WaveletTriplaneDiffusion(nn.Module):
             intrinsics=pictures.intrinsics[:, 0],
         )
         if not return_intermediate:
-            return {"rendered_image": rendered}
-        return {
-            "input_images": images,
-            "triplane_LL": coarse.ll,
-            "triplane_details": details,
-            "triplane_highres": triplane,
-            "rendered_image": rendered,
-        }
+            return TriplaneOutputs(rendered_image=rendered)
+        return TriplaneOutputs(
+            input_images=images,
+            triplane_LL=coarse.ll,
+            triplane_details=details,
+            triplane_highres=triplane,
+            rendered_image=rendered,
+        )
 
     def planes(self, images: Tensor, poses: Tensor | None = None, intrinsics: Tensor | None = None) -> DetailCondition:
         """The LL band and all that the detail stage is told: the coarse stage's features and its painted surface.

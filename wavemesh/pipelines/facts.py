@@ -16,10 +16,11 @@ from PIL import Image
 from wavemesh.config import Cells, from_dict
 from wavemesh.errors import InputError
 from wavemesh.geometry.camera import Camera
+from wavemesh.geometry.isosurface import MAX_VERTICES
 
 FORMAT = 2
 MAX_STEPS = 2000
-MAX_FACES = 1_000_000
+MAX_FACES = 2 * MAX_VERTICES  # what a run can have made
 MAX_CELLS = 256
 MAX_CHANNELS = 256
 MAX_PICTURE_PX = 2048

@@ -16,10 +16,12 @@ _PIPELINES = {
 }
 
 
-def load_pipeline(method: str, source: str | Path | None = None, device: str | torch.device = "auto") -> Any:
+def load_pipeline(
+    method: str, source: str | Path | None = None, device: str | torch.device = "auto", **options: Any
+) -> Any:
     """The pipeline of a method with bundled weights (None), those of a folder, or those of a Hub id.
 
-    Raises InputError for an unknown method and what the pipeline's `from_pretrained` raises.
+    options: what else its `from_pretrained` takes. Raises InputError for an unknown method and what that raises.
     """
     module, name = _PIPELINES[settings_class(method).method]
-    return getattr(importlib.import_module(module), name).from_pretrained(source, device)
+    return getattr(importlib.import_module(module), name).from_pretrained(source, device, **options)

@@ -29,6 +29,7 @@ from wavemesh.pipelines.outputs import WaveMeshOutput
 from wavemesh.pipelines.triplane import TriplanePipeline
 from wavemesh.pipelines.views import PictureSource, PreparedView, View, binding_views, network_tensors, prepare_views
 from wavemesh.settings import WaveMeshSettings
+from wavemesh.sparse.layers import choose_backend, resolve_backend
 from wavemesh.sparse.tensor import SparseTensor
 from wavemesh.wavelets.sparse import SparseCoefficients
 from wavemesh.weights import camera_head, fingerprint, resolve
@@ -53,17 +54,23 @@ class WaveMeshPipeline(Pipeline[WaveMeshModel]):
         self._triplane: TriplanePipeline | None = None
 
     @classmethod
-    def from_pretrained(cls, source: str | Path | None = None, device: str | torch.device = "auto") -> WaveMeshPipeline:
+    def from_pretrained(
+        cls, source: str | Path | None = None, device: str | torch.device = "auto", backend: str = "auto"
+    ) -> WaveMeshPipeline:
         """The pipeline with bundled weights (None), those of a folder, or those of a Hub id.
 
         Colours come from the triplane of the folder, or else from the bundled one. device: "auto", "cpu" or "cuda".
-        Raises InputError for weights that are missing or damaged and for a device that is not there.
+        backend: of the sparse convolutions, "auto", "reference" or "spconv" (see `sparse.layers`). Raises InputError
+        for weights that are missing or damaged and for a device or backend that is not there.
         """
         device = resolve_device(device)
+        resolve_backend(backend)
         folder = resolve(source)
         own, head = folder / "triplane", camera_head(folder)
         pipeline = cls(WaveMeshModel.load(folder), CameraHead.load(head), device, own if own.is_dir() else None)
         pipeline.fingerprint = fingerprint(folder, head)
+        if backend != "auto":
+            choose_backend(pipeline.model, backend)
         return pipeline
 
     @torch.inference_mode()

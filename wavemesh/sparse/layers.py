@@ -56,6 +56,17 @@ def resolve_backend(name: str) -> str:
     return "reference" if name == "auto" else name
 
 
+def choose_backend(network: nn.Module, name: str) -> None:
+    """Let all sparse convolutions of a network use another backend; its weights stay as they are.
+
+    Raises InputError for a name that `resolve_backend` refuses.
+    """
+    backend = resolve_backend(name)
+    for layer in network.modules():
+        if isinstance(layer, _SparseConvolution):
+            layer.backend, layer.dense_on_full = backend, name in ("auto", "dense")
+
+
 class _SparseConvolution(nn.Module):
     """Weight, bias and backend that the three kinds of layer share."""
 

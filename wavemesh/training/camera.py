@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
+import pydantic
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -46,6 +48,13 @@ class _MadeViews(NamedTuple):
     pictures: Tensor
     poses: Tensor
     intrinsics: Tensor
+
+
+@dataclass(frozen=True)
+class CameraOptions:
+    """What a preset may set. procedural: how many procedural shapes there are beside the prepared ones."""
+
+    procedural: Annotated[int, pydantic.Field(ge=0, le=100_000)] = 0
 
 
 class CameraTask:

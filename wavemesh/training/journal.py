@@ -8,7 +8,6 @@ import importlib.util
 import json
 import logging
 import math
-import resource
 import time
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from PIL import Image
 from torch import Tensor
 
 from wavemesh.errors import InputError
+from wavemesh.machine import peak_resident_bytes
 
 logger = logging.getLogger(__name__)
 
@@ -135,4 +135,4 @@ def _peak_memory_mib(device: torch.device) -> float:
     """Largest memory in use so far: of the device's allocator on CUDA, else of the process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+    return peak_resident_bytes() / 2**20

@@ -50,7 +50,8 @@ _HISTORY = 200
 class Task(Protocol):
     """What a system gives the loop.
 
-    A task may also have `may_be_new`, names of networks that the weights it is begun from need not hold.
+    A task may also have `may_be_new`, names of networks that the weights it is begun from need not hold, and
+    `epoch_size`, how many samples a pass over its data has.
     """
 
     model: nn.Module  # everything trainable; the loop moves it to the device
@@ -296,13 +297,17 @@ class _Run:
         self.step += 1
         lr = self.optimizer.param_groups[0]["lr"]
         self.journal.record(self.step, outcome.loss, outcome.metrics, lr, outcome.grad_norm)
-        if config.sample_every is not None and self.step % config.sample_every == 0 and self.journal.active:
+        if self._is_due(config.sample_every, config.sample_every_epochs) and self.journal.active:
             # Sampling may draw from the global generators; training must not notice.
             with torch.random.fork_rng(), torch.no_grad():
                 self.journal.pictures(self.step, self.task.sample_pictures(self.ema.module))
-        by_steps = config.save_every_steps is not None and self.step % config.save_every_steps == 0
-        if by_steps or time.monotonic() - self.saved_at > config.save_every_s:
+        due = self._is_due(config.save_every_steps, config.save_every_epochs)
+        if due or time.monotonic() - self.saved_at > config.save_every_s:
             self.save()
+
+    def _is_due(self, steps: int | None, epochs: int | None) -> bool:
+        epoch_size = getattr(self.task, "epoch_size", None)
+        return self.config.is_due(self.step, steps, epochs, epoch_size, self.ranks)
 
     def save(self) -> None:
         """Write a snapshot unless nothing happened since the last one."""
@@ -319,7 +324,7 @@ class _Run:
             "scaler": None if scaler is None else scaler.state_dict(),
             "random": random_state(),
         }
-        save_snapshot(self.out_dir / SNAPSHOTS, self.step, state)
+        save_snapshot(self.out_dir / SNAPSHOTS, self.step, state, self.config.keep_snapshots)
         self.saved_at, self.saved_step = time.monotonic(), self.step
 
     def _set_seed(self) -> None:

@@ -8,7 +8,7 @@ produced shipped weights.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,11 +21,13 @@ from wavemesh.errors import InputError
 from wavemesh.imaging.u2netp import U2NetpConfig
 from wavemesh.models.camera_head import CameraHeadConfig
 from wavemesh.models.depth_network import DepthConfig
+from wavemesh.models.wavelet_triplane import TriplaneConfig
 from wavemesh.models.wavemesh import WaveMeshConfig
-from wavemesh.training.camera import CameraTask
+from wavemesh.training.camera import CameraOptions, CameraTask
 from wavemesh.training.cutout import CutoutTask
 from wavemesh.training.depth import DepthTask
 from wavemesh.training.loop import Task
+from wavemesh.training.overrides import Kinds, typed_settings
 from wavemesh.training.settings import LoopConfig
 from wavemesh.training.triplane import build_triplane_task
 from wavemesh.training.triplane_batches import TriplaneOptions
@@ -116,6 +118,28 @@ class Preset:
             raise InputError(f"Training has no setting {unknown[0]!r}.")
         return LoopConfig(out_dir=out_dir, **values)
 
+    def changed(self, settings: Mapping[str, Any]) -> Preset:
+        """The preset with other values for settings of the loop, of the task and, as `encoder.scales`, of the model.
+
+        Raises InputError, with the name and the value, for a setting that there is not and for a value of another type
+        or out of range.
+        """
+        new = typed_settings(_SETTINGS[self.task], self.loop, self.task_options, self.model, settings)
+        return replace(self, loop=new["loop"], task_options=new["task_options"], model=new["model"])
+
+
+# What `Preset.changed` may change: the options of each task, and the configuration of its model.
+_SETTINGS: Mapping[TaskName, Kinds] = {
+    "coarse": Kinds(TaskOptions, WaveMeshConfig),
+    "detail": Kinds(TaskOptions, WaveMeshConfig),
+    "camera": Kinds(CameraOptions),
+    "depth": Kinds(),
+    "cutout": Kinds(),
+    "triplane-autoencoder": Kinds(TriplaneOptions, TriplaneConfig),
+    "triplane-coarse": Kinds(TriplaneOptions),
+    "triplane-detail": Kinds(TriplaneOptions),
+    "triplane-joint": Kinds(TriplaneOptions),
+}
 
 _CPU: Mapping[str, Any] = {
     "batch_size": 8,

@@ -19,7 +19,8 @@ class LoopConfig:
         learning_rate: peak of the schedule, reached after `warmup_steps` and falling to `final_lr_ratio` of it.
         amp: "bf16", "fp16" (needs CUDA), "no", or "auto": bf16 where the device has it.
         ema_decay: decay of the averaged weights, warmed up.
-        save_every_s: seconds between snapshots; also `save_every_steps`, if given.
+        save_every_s: seconds between snapshots; also `save_every_steps`, if given. The last `keep_snapshots` stay.
+        save_every_epochs, sample_every_epochs: the same counted in passes over the data, beside the others.
         sample_every: steps between pictures, None for no pictures.
         tracker: "tensorboard", "wandb" or None; `losses.jsonl` is written in any case.
         time_limit_s: stop after this long, saved; the next call goes on.
@@ -43,8 +44,11 @@ class LoopConfig:
     ema_decay: float = 0.999
     save_every_s: float = 600.0
     save_every_steps: int | None = None
+    save_every_epochs: int | None = None
+    keep_snapshots: int = 2
     log_every: int = 20
     sample_every: int | None = None
+    sample_every_epochs: int | None = None
     tracker: str | None = None
     time_limit_s: float | None = None
     init_from: str | Path | None = None
@@ -53,13 +57,15 @@ class LoopConfig:
     device: str = "auto"
 
     def __post_init__(self) -> None:
-        for name in ("total_steps", "batch_size", "grad_accumulation", "log_every"):
+        for name in ("total_steps", "batch_size", "grad_accumulation", "log_every", "keep_snapshots"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} must be at least 1, not {getattr(self, name)}.")
         for name in ("learning_rate", "clip_norm", "save_every_s"):
             if not getattr(self, name) > 0:
                 raise InputError(f"{name} must be above 0, not {getattr(self, name)}.")
-        for name in ("save_every_steps", "sample_every", "threads", "time_limit_s"):
+        for name in (
+            "save_every_steps", "save_every_epochs", "sample_every", "sample_every_epochs", "threads", "time_limit_s",
+        ):  # fmt: skip
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise InputError(f"{name} must be above 0, not {value}.")
@@ -70,11 +76,29 @@ class LoopConfig:
             raise InputError(
                 f"warmup_steps and weight_decay must not be negative: {self.warmup_steps}, {self.weight_decay}."
             )
+        if not 0 <= self.seed < 2**32:
+            raise InputError(f"seed must be from 0 to {2**32 - 1}, not {self.seed}.")
         if self.amp not in ("auto", "bf16", "fp16", "no"):
             raise InputError(f"amp must be auto, bf16, fp16 or no, not {self.amp!r}.")
         if self.device not in ("auto", "cpu"):
             raise InputError(f"device must be auto or cpu, not {self.device!r}.")
         check_tracker(self.tracker)
+
+    def is_due(self, step: int, steps: int | None, epochs: int | None, epoch_size: int | None, processes: int) -> bool:
+        """Whether something that comes every so many steps or epochs comes after step `step`.
+
+        epoch_size: samples in a pass over the data. An epoch ends with the step that completes it. Raises InputError
+        for epochs of a task that does not know its data's size.
+        """
+        if steps is not None and step % steps == 0:
+            return True
+        if epochs is None:
+            return False
+        if epoch_size is None:
+            raise InputError("This task has no epochs: count in steps.")
+        per_step = self.batch_size * self.grad_accumulation * processes
+        passes, before = step * per_step // epoch_size, (step - 1) * per_step // epoch_size
+        return passes // epochs > before // epochs
 
     def lr_factor(self, step: int) -> float:
         """Share of the peak learning rate at step `step` (from 0): linear warm-up, then a cosine."""

@@ -99,6 +99,7 @@ class TriplaneTask(ABC):
         for name in (*PARTS, AUTOENCODER):
             self.model.part(name).requires_grad_(name in self.parts)
         self._batches = TriplaneBatches(self.shapes, options, self.pictures, self.extra_views)
+        self.epoch_size = self._batches.count
 
     @abstractmethod
     def loss(self, batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, dict[str, Any]]:

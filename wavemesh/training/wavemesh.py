@@ -69,8 +69,15 @@ class TaskOptions:
     train_encoder: bool = True
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.procedural_share <= 1.0:
-            raise InputError(f"The share of procedural shapes must be from 0 to 1, not {self.procedural_share}.")
+        for name in ("procedural_share", "drop_prob", "terminal_prob", "mask_chance", "photographs"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise InputError(f"{name} must be from 0 to 1, not {getattr(self, name)}.")
+        for name in ("batch_size", "limit"):
+            if getattr(self, name) is not None and getattr(self, name) < 1:
+                raise InputError(f"{name} must be at least 1, not {getattr(self, name)}.")
+        counts, weights = self.view_counts, self.view_weights
+        if not counts or len(counts) != len(weights) or min(counts) < 1 or min(weights) < 0 or sum(weights) <= 0:
+            raise InputError(f"view_counts and view_weights must be as many, and positive, not {counts} and {weights}.")
 
 
 class ShapeBatches:
@@ -189,6 +196,7 @@ class _WaveMeshTask:
         for name, network in model.networks().items():
             network.requires_grad_(name in self.parts and (name != "encoder" or options.train_encoder))
         self._batches = ShapeBatches(self.shapes, options)
+        self.epoch_size = self._batches.count
 
     def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
         """Kernels by Muon, everything else by AdamW; a pretrained backbone at a tenth of the rate."""

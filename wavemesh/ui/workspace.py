@@ -14,6 +14,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from wavemesh.machine import is_running
+
 KEPT_S = 3600  # results and uploads older than this are removed
 
 
@@ -64,15 +66,5 @@ def _base_folder() -> Path:
 def _sweep(base: Path) -> None:
     for folder in base.iterdir():
         match = re.fullmatch(r"run-(\d+)", folder.name)
-        if match and (int(match[1]) == os.getpid() or not _is_running(int(match[1]))):
+        if match and (int(match[1]) == os.getpid() or not is_running(int(match[1]))):
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:  # somebody else's process
-        return True
-    return True

@@ -14,7 +14,8 @@ import pywt
 
 from wavemesh.errors import InputError
 
-BANK_NAMES = ("haar", "bior2.2", "bior4.4", "bior6.8")
+BANK_NAMES = ("haar", "bior2.2", "bior4.4", "bior6.8")  # those that the weights may have; get_bank knows others too
+APPROXIMATE = "dmey"  # a discrete wavelet of PyWavelets that does not invert
 
 Taps = tuple[tuple[int, float], ...]
 
@@ -48,13 +49,16 @@ class Bank:
     """A biorthogonal filter bank: analysis and synthesis taps, and the phase of its atoms.
 
     name: as PyWavelets spells it. analysis, synthesis: the two filter pairs.
-    symmetric_about_sample: True for the odd-length banks, whose atoms are centred on a sample; Haar's lie between two.
+    low_centre: where approximation atoms of level 1 lie, in finest cells from the centres of their own cells: 0 for
+    Haar, whose atoms lie between two samples, -0.5 for the odd-length banks, whose atoms are centred on one.
+    high_centre: the same for detail atoms, by their energy: they have no mass.
     """
 
     name: str
     analysis: FilterPair
     synthesis: FilterPair
-    symmetric_about_sample: bool
+    low_centre: float
+    high_centre: float
 
     def atom_shift(self, level: int) -> float:
         """How far the approximation atoms of a level lie from the centres of its cells, in finest cells.
@@ -64,12 +68,15 @@ class Bank:
         Haar.
         """
         _check_level(level)
-        return -(2**level - 1) / 2.0 if self.symmetric_about_sample else 0.0
+        return (2**level - 1) * self.low_centre
 
     def detail_shift(self, level: int) -> float:
-        """The same for detail atoms, along an axis on which the band is a detail: +0.5 at every level, 0 for Haar."""
+        """The same for detail atoms, along an axis on which the band is a detail: +0.5 at every level, 0 for Haar.
+
+        Exact for symmetric atoms; others have no one centre above level 1.
+        """
         _check_level(level)
-        return 0.5 if self.symmetric_about_sample else 0.0
+        return 2 ** (level - 1) * self.high_centre + (2 ** (level - 1) - 1) * self.low_centre
 
     def band_shift(self, key: str, level: int) -> tuple[float, ...]:
         """The shift of one band along every axis, in finest cells; key as PyWavelets writes it, "dad" for instance."""
@@ -78,14 +85,17 @@ class Bank:
 
 @cache
 def get_bank(name: str | Bank) -> Bank:
-    """The bank of that name ("haar", "bior2.2", "bior4.4", "bior6.8"); a bank comes back as it is.
+    """The bank of that name: any orthogonal or biorthogonal one of PyWavelets; a bank comes back as it is.
 
     Raises InputError for any other name.
     """
     if isinstance(name, Bank):
         return name
-    if name not in BANK_NAMES:
-        raise InputError(f"There is no wavelet {name!r} here; choose one of {', '.join(BANK_NAMES)}.")
+    if name not in _known():
+        raise InputError(
+            f"There is no wavelet {name!r:.80} here; choose one of {', '.join(BANK_NAMES)}, or another one of "
+            "PyWavelets that inverts, such as db2, sym4 or coif1."
+        )
     wavelet = pywt.Wavelet(name)
     half = wavelet.dec_len // 2
     return Bank(
@@ -99,8 +109,21 @@ def get_bank(name: str | Bank) -> Bank:
             _taps((j - half + 1, tap) for j, tap in enumerate(wavelet.rec_lo)),
             _taps((j - half + 1, tap) for j, tap in enumerate(wavelet.rec_hi)),
         ),
-        symmetric_about_sample=name != "haar",
+        low_centre=_centre((j - half + 1, tap) for j, tap in enumerate(wavelet.rec_lo)),
+        high_centre=_centre((j - half + 1, tap**2) for j, tap in enumerate(wavelet.rec_hi)),
     )
+
+
+@cache
+def _known() -> frozenset[str]:
+    return frozenset(pywt.wavelist(kind="discrete")) - {APPROXIMATE}
+
+
+def _centre(weights: Iterable[tuple[int, float]]) -> float:
+    """The centre of mass of weights by their offset from sample 2 k, counted from the middle of cell k."""
+    pairs = list(weights)
+    mass = sum(weight for _, weight in pairs)
+    return round(sum((offset - 0.5) * weight for offset, weight in pairs) / mass, 6)
 
 
 def _taps(pairs: Iterable[tuple[int, float]]) -> Taps:

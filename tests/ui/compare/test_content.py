@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -97,6 +98,15 @@ def test_a_run_is_measured_against_the_truth(
     assert html.count("<svg") == 3
     assert "Visual hull" in html
     assert "2,000 points" in html
+
+
+def test_measuring_thousands_of_steps_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    truth = SimpleNamespace(scores=lambda field, mesh=None: field)
+    monkeypatch.setattr(compare.Truth, "of_mesh", lambda mesh: truth)
+    monkeypatch.setattr(compare, "MAX_CPU_S", -1.0)
+    record = SimpleNamespace(steps=[None] * 2000, field=lambda index: np.zeros(1))
+    with pytest.raises(InputError, match="0 of its 2000 steps"):
+        list(measure(record, trimesh.creation.box()))
 
 
 def test_a_run_is_made_again_with_other_settings(sphere_file: Path, studio: Studio, pipeline: Any) -> None:

@@ -7,6 +7,7 @@ Heavy imports stay inside the functions.
 from __future__ import annotations
 
 import html
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 NUM_POINTS = 10_000
 RESOLUTION = 128
+MAX_CPU_S = 60.0  # of measuring one run: a bundle from elsewhere may have thousands of steps
 PICTURE_SIDE = 360
 _SHOWN = (("chamfer", "Chamfer distance"), ("f_score_002", "F-score at 0.02"), ("iou", "IoU at 64³"))
 
@@ -83,15 +85,23 @@ class Measured:
 
 
 def measure(record: RunRecord, mesh: trimesh.Trimesh) -> Iterator[tuple[str, Measured | None]]:
-    """What is being measured, one message after another, and at the end the scores. No model is evaluated."""
+    """What is being measured, one message after another, and at the end the scores. No model is evaluated.
+
+    Raises InputError where the steps take too long.
+    """
     from wavemesh.evaluation.baselines import codec_ceiling, visual_hull
 
     yield "Looking at the true mesh", None
     truth = Truth.of_mesh(mesh)
-    steps = []
+    steps: list[Scores] = []
+    spent = 0.0
     for index in range(len(record.steps)):
         yield f"Measuring step {index + 1} of {len(record.steps)}", None
+        if spent > MAX_CPU_S:
+            raise InputError(f"Measuring this run takes too long: {index} of its {len(record.steps)} steps were done.")
+        begin = time.thread_time()  # of this thread: what other visitors compute does not count
         steps.append(truth.scores(record.field(index)))
+        spent += time.thread_time() - begin
     yield "Measuring the result", None
     result = truth.scores(record.sdf, record.mesh)
     yield "Carving the visual hull", None
