@@ -6,6 +6,7 @@ import pickle
 import sys
 import threading
 import time
+import zipfile
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,6 +17,7 @@ import pytest
 import trimesh
 
 from wavemesh.errors import InputError
+from wavemesh.geometry.export import MESH_SUFFIXES
 from wavemesh.pipelines.record import RunRecord
 from wavemesh.settings import TriplaneSettings, WaveMeshSettings
 from wavemesh.ui.generate.content import add_pictures, caption, make_job
@@ -56,6 +58,11 @@ def test_a_run_reports_every_step_and_leaves_files_when_asked(
         assert np.allclose(mesh.extents, 100.0 if suffix == ".stl" else 1.4, rtol=0.04)
         assert path.is_relative_to(studio.workspace)
     assert written(studio, ".zip", (result, [])) == result.files[".zip"]
+    everything = written(studio, ".all", (result, []))
+    assert everything is not None
+    with zipfile.ZipFile(everything) as archive:
+        assert sorted(archive.namelist()) == sorted(f"disc-0-mesh{suffix}" for suffix in MESH_SUFFIXES)
+        assert archive.read("disc-0-mesh.glb") == Path(result.files[".glb"]).read_bytes()
     assert written(studio, ".obj", None) is None
     call = pipeline.calls[0]
     asked = {name: call[name] for name in ("coarse_steps", "detail_steps", "guidance_scale", "seed", "sampler")}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import shutil
+import zipfile
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
@@ -29,7 +30,7 @@ from wavemesh.ui.widgets.events import Updates
 from wavemesh.ui.widgets.strip import Watch
 from wavemesh.ui.workspace import KEPT_S, new_result_folder
 
-_BUNDLE = ".zip"
+_BUNDLE, _ALL = ".zip", ".all"
 Ended = tuple[Result, list[Picture]] | None  # what a run left, and the pictures it was begun with
 _EMPTY = """<div class="wm-empty"><div><p>The mesh appears here.</p>
 <p class="wm-note">You will see it form, step by step; Stop keeps what there is.</p></div></div>"""
@@ -144,8 +145,8 @@ def build_stage(studio: Studio) -> Stage:
     facts = gr.Markdown(visible=False, elem_id="facts", elem_classes="wm-note")
     finished = gr.State(None, time_to_live=KEPT_S)
     with gr.Row(visible=False, elem_classes="wm-downloads") as downloads:
-        for suffix in (*MESH_SUFFIXES, _BUNDLE):
-            label = "Run bundle" if suffix == _BUNDLE else suffix[1:].upper()
+        names = {suffix: suffix[1:].upper() for suffix in MESH_SUFFIXES}
+        for suffix, label in {**names, _ALL: "All of these", _BUNDLE: "Run bundle"}.items():
             download_on_demand(label, partial(written, studio, suffix), [finished], f"download-{suffix[1:]}")
     watch = gr.HTML(visible=False, elem_id="watch")
     said = gr.HTML(_aloud(""), elem_id="said", elem_classes="wm-said")
@@ -157,11 +158,21 @@ def _aloud(words: str) -> str:
 
 
 def written(studio: Studio, suffix: str, ended: Ended) -> str | None:
-    """The path of a file of the run, which is made when it is asked for; None without a run."""
+    """The path of a file of the run, which is made when it is asked for; None without a run.
+
+    suffix: of a mesh, or _BUNDLE; _ALL for a .zip of the mesh in every format.
+    """
     if ended is None:
         return None
     result = ended[0]
     path = Path(result.files[".glb"]).with_suffix(suffix)
+    if suffix == _ALL:
+        path = path.with_name(f"{path.stem}-all.zip")
+        files = [written(studio, each, ended) for each in MESH_SUFFIXES]
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            for file in filter(None, files):
+                archive.write(file, Path(file).name)
+        return str(path)
     if suffix != ".glb":
         from wavemesh.geometry.mesh import facing
 
