@@ -75,7 +75,7 @@ def test_models_of_other_licences_are_left_out_with_the_reason(mine: Path, tmp_p
 
 def test_licences_that_nothing_has_or_nobody_knows_are_refused(mine: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"The licence 'free' is not known; choose among cc0, cc-by, "):
-        prepare(mine, tmp_path / "out", licences=["cc0", "free"], **TINY)
+        prepare(tmp_path / "gone", tmp_path / "out", licences=["cc0", "free"], **TINY)
     with pytest.raises(InputError, match=r"None of the 4 models can be used, the first for this: Its licence is 'CC0"):
         prepare(mine, tmp_path / "out", licences=["mit"], **TINY)
     assert not (tmp_path / "out").exists()

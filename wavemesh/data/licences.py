@@ -68,21 +68,20 @@ def licence_name(text: str) -> str | None:
     return name if name in LICENCES else None
 
 
-def with_licences(models: Sequence[SourceModel], allowed: Sequence[str]) -> list[SourceModel]:
-    """The models, those of other licences and of unknown ones with a refusal.
+def chosen_licences(texts: Sequence[str]) -> list[str]:
+    """The licences in any spelling as keys of LICENCES, in its order; raises InputError for one that is not known."""
+    names = {text: licence_name(text) for text in texts}
+    strange = next((text for text, name in names.items() if name is None), None)
+    if strange is not None:
+        raise InputError(f"The licence {strange!r} is not known; choose among {', '.join(LICENCES)}.")
+    return [name for name in LICENCES if name in names.values()]
 
-    allowed: keys of LICENCES, or other spellings of them. Raises InputError for one that is not known.
-    """
-    names = set()
-    for text in allowed:
-        name = licence_name(text)
-        if name is None:
-            raise InputError(f"The licence {text!r} is not known; choose among {', '.join(LICENCES)}.")
-        names.add(name)
-    wanted = " or ".join(name for name in LICENCES if name in names)
+
+def with_licences(models: Sequence[SourceModel], names: Sequence[str]) -> list[SourceModel]:
+    """The models, those that are under none of these licences with a refusal. names: keys of LICENCES."""
     return [
         model
         if model.refusal or licence_name(model.licence) in names
-        else replace(model, refusal=f"Its licence is {model.licence!r}, not {wanted}.")
+        else replace(model, refusal=f"Its licence is {model.licence!r}, not {' or '.join(names)}.")
         for model in models
     ]

@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from wavemesh.data.duplicates import coarse_solid, group_look_alikes
 from wavemesh.data.formats import read_models
-from wavemesh.data.licences import with_licences
+from wavemesh.data.licences import chosen_licences, with_licences
 from wavemesh.data.prepare_model import Sample, SampleSettings, placed_mesh, prepare_model
 from wavemesh.data.sources import MESHES, SPLITS, SourceModel, split_of
 from wavemesh.errors import InputError
@@ -75,12 +75,13 @@ def prepare(
         raise InputError(f"Workers and limit must be positive, not {workers} and {limit}.")
     if split is not None and split not in SPLITS:
         raise InputError(f"The split must be one of {', '.join(SPLITS)}, not {split!r}.")
+    names = None if licences is None else chosen_licences(licences)
     settings = SampleSettings(num_views, image_size, resolution)
     out_dir = Path(out_dir)
     sources = [source] if source is None or isinstance(source, str | Path) else list(source)
     models = _all_models(sources, out_dir, format_name, up)
-    if licences is not None:
-        models = with_licences(models, licences)
+    if names is not None:
+        models = with_licences(models, names)
     refused = [model for model in models if model.refusal]
     models = [model for model in models if not model.refusal]
     if not models:
