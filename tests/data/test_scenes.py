@@ -88,6 +88,14 @@ def test_mask_and_picture_stay_together(seed: int) -> None:
         assert inside.mean() > outside.mean() + 20
 
 
+def test_borders_cut_a_part_of_some_objects() -> None:
+    picture, mask = scene(BLUE, thing=YELLOW)
+    rng = np.random.default_rng(0)
+    left = np.array([photographed_anew(picture, mask, rng)[1].sum() / mask.sum() for _ in range(100)])
+    assert 0.2 < (left < 0.97).mean() < 0.5
+    assert left.min() > 0.5
+
+
 def test_an_empty_mask_shows_the_whole_picture() -> None:
     picture, mask = scene(GREEN)
     rng = np.random.default_rng(0)

@@ -12,11 +12,13 @@ from PIL import Image
 
 from wavemesh.errors import InputError
 
-# Shares of the pictures that look closer at the object, and that are mirrored, grey, unsharp, compressed again.
-CLOSER, MIRRORED, GREY, UNSHARP, COMPRESSED = 0.5, 0.5, 0.04, 0.4, 0.5
+MOVED, PHOTOGRAPHED = 0.5, 0.6  # shares of the pictures whose object is moved, and of those to a photograph
+# unsharp, compressed again.
+CLOSER, CUT, MIRRORED, GREY, UNSHARP, COMPRESSED = 0.5, 0.35, 0.5, 0.04, 0.4, 0.5
 MOVED, PHOTOGRAPHED = 0.5, 0.6  # shares of the pictures whose object is moved, and of those to a photographed ground
 _LEAST_GROUND_PX = 64
-_MARGIN = (-0.05, 0.5)  # around the object in a closer look, of its longer side; below 0 it is cut by the border
+_MARGIN = (0.0, 0.5)  # around the object in a closer look, of its longer side
+_CUT_OFF = (0.05, 0.45)  # of the object's side, where the border cuts it
 
 
 class Scenes:
@@ -115,18 +117,19 @@ def photographed_anew(
 def _window(mask: Float[np.ndarray, "h w"], rng: np.random.Generator) -> tuple[slice, slice]:
     """Rows and columns of a part that shows the object, or about its box in a closer look."""
     closer, margins = rng.random() < CLOSER, rng.uniform(*_MARGIN, 4)
+    cut = int(rng.integers(4)) if rng.random() < CUT else None
     rows, columns = _box(mask)
     if rows.start == rows.stop:
         return slice(0, mask.shape[0]), slice(0, mask.shape[1])
     longer = max(rows.stop - rows.start, columns.stop - columns.start)
     edges = []
     for number, (inside, size) in enumerate(zip((rows, columns), mask.shape, strict=True)):
-        before, after = rng.uniform(0.0, 1.0, 2) * (inside.start, size - inside.stop)
+        around = rng.uniform(0.0, 1.0, 2) * (inside.start, size - inside.stop)
         if closer:
-            before, after = (margins[2 * number : 2 * number + 2] * longer).clip(
-                -0.2 * (inside.stop - inside.start), None
-            )
-        low, high = max(0, round(inside.start - before)), min(size, round(inside.stop + after))
+            around = margins[2 * number : 2 * number + 2] * longer
+        if cut is not None and cut // 2 == number:
+            around[cut % 2] = -rng.uniform(*_CUT_OFF) * (inside.stop - inside.start)
+        low, high = max(0, round(inside.start - around[0])), min(size, round(inside.stop + around[1]))
         edges.append(slice(low, max(high, low + 2)))
     return edges[0], edges[1]
 
