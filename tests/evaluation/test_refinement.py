@@ -11,7 +11,7 @@ from tests.evaluation.conftest import RING, sphere_sample, sphere_sdf
 from wavemesh.errors import InputError
 from wavemesh.evaluation import refinement
 from wavemesh.evaluation.metrics import Scores
-from wavemesh.evaluation.refinement import ROWS, CameraRow, camera_row, quarter_turns_known, shape_rows, table
+from wavemesh.evaluation.refinement import ROWS, CameraRow, camera_row, pictured, quarter_turns_known, shape_rows, table
 from wavemesh.geometry.camera import Camera
 from wavemesh.pipelines.wavemesh import WaveMeshPipeline
 
@@ -86,4 +86,18 @@ def test_the_table_says_what_is_lost() -> None:
 
 def test_a_set_without_the_split_is_refused(tmp_path: object) -> None:
     with pytest.raises(InputError):
-        refinement.samples(tmp_path, "val", 4, False)
+        refinement.samples(tmp_path, "val", 4, "canonical", 4)
+
+
+def test_pictures_of_each_kind_are_from_where_they_say() -> None:
+    sample = replace(sphere_sample("ball", 0.6), mesh=trimesh.creation.box((1.0, 0.6, 0.4)))
+    assert pictured(sample, "canonical", 4) is sample
+    repeated = pictured(sample, "repeated", 3)
+    assert [camera.azimuth_deg for camera in repeated.cameras] == [sample.cameras[0].azimuth_deg] * 3
+    assert all(np.array_equal(each, sample.pictures[0]) for each in repeated.pictures)
+    for kind, step in (("beside", 15.0), ("turntable", 45.0)):
+        found = pictured(sample, kind, 8)
+        azimuths = np.array([camera.azimuth_deg for camera in found.cameras])
+        assert np.allclose((np.diff(azimuths) + 180.0) % 360.0 - 180.0, step)
+        widths = [(each[..., 3] > 127).any(axis=0).sum() for each in found.pictures]
+        assert len(set(widths)) > 2  # a box is not as wide from everywhere

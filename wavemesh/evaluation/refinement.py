@@ -1,9 +1,10 @@
 """What refining the cameras of several pictures brings: errors, quarter turns and scores before and after.
 
-    python -m wavemesh.evaluation.refinement --data data/furniture [--split val] [--shapes 24] [--views 4] [--spread]
+    python -m wavemesh.evaluation.refinement --data data/furniture [--split val] [--shapes 24] [--views 4]
+        [--pictures canonical]
 
 Rows: cameras known; estimated; estimated and refined; the last two once more with quarter turns known, as pictures in
-named slots have them. The pictures are the canonical ones, or with --spread random training views.
+named slots have them.
 """
 
 from __future__ import annotations
@@ -22,14 +23,30 @@ from wavemesh.errors import InputError
 from wavemesh.evaluation.evaluate import score_prediction
 from wavemesh.evaluation.metrics import Scores
 from wavemesh.evaluation.plan import Prediction
-from wavemesh.evaluation.samples import EvaluationSample, GroundTruth, choose_keys, ground_truth
+from wavemesh.evaluation.samples import (
+    EvaluationSample,
+    GroundTruth,
+    PreparedSamples,
+    choose_keys,
+    ground_truth,
+    sdf_mesh,
+)
 from wavemesh.geometry.camera import Camera
 from wavemesh.pipelines.views import PreparedView, prepare_views
 from wavemesh.pipelines.wavemesh import WaveMeshPipeline
+from wavemesh.rendering import RaycastRenderer
 
 POINTS = 10_000  # of each surface: enough for F@0.05
 ROWS = ("known", "estimated", "refined", "estimated, quarter turns known", "refined, quarter turns known")
 SPREAD_FROM = 4  # training views before are the canonical ones
+PICTURES = {
+    "canonical": "from the four sides",
+    "spread": "random training views",
+    "repeated": "the first canonical one again and again",
+    "beside": "drawn from 15 degrees beside one another",
+    "turntable": "drawn all around, in equal steps",
+}
+BESIDE_DEG, DRAWN_PX = 15.0, 256
 
 
 @dataclass(frozen=True)
@@ -120,21 +137,37 @@ def table(shapes: Sequence[dict[str, CameraRow]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def samples(data: str | Path, split: str, limit: int, spread: bool) -> list[EvaluationSample]:
-    """The first shapes of a split in hash order, with their canonical pictures or with random training views.
+def samples(data: str | Path, split: str, limit: int, kind: str, views: int) -> list[EvaluationSample]:
+    """The first shapes of a split in hash order, with pictures of a kind in PICTURES. Raises InputError without any."""
+    if kind == "spread":
+        return _with_training_views(PreparedShapes(data, split), limit)
+    prepared = PreparedSamples(data, split, with_meshes=True)
+    return [pictured(prepared[key], kind, views) for key in choose_keys(prepared.keys)[:limit]]
 
-    Raises InputError where there are none.
-    """
-    shapes = PreparedShapes(data, split)
+
+def pictured(sample: EvaluationSample, kind: str, views: int) -> EvaluationSample:
+    """The shape with as many pictures of a kind in PICTURES but "spread". Raises InputError without a surface."""
+    if kind == "canonical":
+        return sample
+    first = sample.cameras[0]
+    if kind == "repeated":
+        return replace(sample, pictures=[sample.pictures[0]] * views, cameras=[first] * views)
+    mesh = sdf_mesh(sample.sdf) if sample.mesh is None else sample.mesh
+    if mesh is None:
+        raise InputError(f"The true shape of {sample.key} has no surface.")
+    step = BESIDE_DEG if kind == "beside" else 360.0 / views
+    cameras = [first.turned(step * number) for number in range(views)]
+    renderer = RaycastRenderer(mesh)
+    return replace(sample, pictures=[renderer.view(each, DRAWN_PX).rgba for each in cameras], cameras=cameras)
+
+
+def _with_training_views(shapes: PreparedShapes, limit: int) -> list[EvaluationSample]:
     found = []
     for key in choose_keys(shapes.keys)[:limit]:
         index = shapes.keys.index(key)
-        shape = shapes[index]
-        pictures, cameras = shape.pictures, shape.cameras
-        if spread:
-            chosen = list(range(SPREAD_FROM, shapes.num_views))
-            pictures = list(shapes.pictures([index], [chosen])[0].numpy())
-            cameras = [shapes.cameras[index][number] for number in chosen]
+        shape, chosen = shapes[index], list(range(SPREAD_FROM, shapes.num_views))
+        pictures = list(shapes.pictures([index], [chosen])[0].numpy())
+        cameras = [shapes.cameras[index][number] for number in chosen]
         found.append(EvaluationSample(key, shape.category, shape.sdf, pictures, cameras))
     return found
 
@@ -158,12 +191,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--split", default="val")
     parser.add_argument("--shapes", type=int, default=24)
     parser.add_argument("--views", type=int, default=4)
-    parser.add_argument("--spread", action="store_true", help="random views instead of the canonical ones")
+    parser.add_argument(
+        "--pictures",
+        choices=PICTURES,
+        default="canonical",
+        help="; ".join(f"{name}: {words}" for name, words in PICTURES.items()),
+    )
     parser.add_argument("--weights", help="a folder or Hub id instead of the bundled weights")
     asked = parser.parse_args(arguments)
     pipeline = WaveMeshPipeline.from_pretrained(asked.weights)
     rows = []
-    for sample in samples(asked.data, asked.split, asked.shapes, asked.spread):
+    for sample in samples(asked.data, asked.split, asked.shapes, asked.pictures, asked.views):
         rows.append(shape_rows(pipeline, sample, asked.views))
         sys.stderr.write(f"{sample.key}: " + ", ".join(f"{row.f_score:.3f}" for row in rows[-1].values()) + "\n")
     sys.stdout.write(table(rows))
