@@ -18,7 +18,7 @@ app: .venv/stamp-app
 	$(BIN)/python app.py
 
 test: .venv/stamp-dev system
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow"
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow"
 
 test-all: .venv/stamp-dev system
 	$(BIN)/python -m pytest -n $(WORKERS)
