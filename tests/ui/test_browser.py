@@ -95,8 +95,11 @@ def test_an_example_brings_its_cameras_and_stop_keeps_the_shape(page: Any, pipel
     page.locator("#remove-3").click()
     page.wait_for_selector("#card-3", state="hidden")
     page.locator("#advanced button").first.click()
-    page.locator("#coarse-steps input[type=number]").fill("40")
-    page.locator("#coarse-steps input[type=number]").press("Tab")
+    coarse_steps = page.locator("#coarse-steps input[type=number]")
+    expect(coarse_steps).to_have_value("4")
+    coarse_steps.fill("40")
+    coarse_steps.press("Tab")
+    expect(page.locator("#preset input:checked")).to_have_count(0)  # no preset has so many
     before = page.locator("#seed input").input_value()
     page.locator("#dice").click()
     expect(page.locator("#seed input")).not_to_have_value(before)
