@@ -12,10 +12,10 @@ from PIL import Image
 
 from wavemesh.errors import InputError
 
-MOVED, PHOTOGRAPHED = 0.5, 0.6  # shares of the pictures whose object is moved, and of those to a photograph
-# unsharp, compressed again.
+# Shares of the pictures that look closer at the object, whose border cuts a part of it off, and that are mirrored, grey,
+# unsharp, compressed again; of those whose object is moved, and of the moved ones those to a photograph.
 CLOSER, CUT, MIRRORED, GREY, UNSHARP, COMPRESSED = 0.5, 0.35, 0.5, 0.04, 0.4, 0.5
-MOVED, PHOTOGRAPHED = 0.5, 0.6  # shares of the pictures whose object is moved, and of those to a photographed ground
+MOVED, PHOTOGRAPHED = 0.5, 0.6
 _LEAST_GROUND_PX = 64
 _MARGIN = (0.0, 0.5)  # around the object in a closer look, of its longer side
 _CUT_OFF = (0.05, 0.45)  # of the object's side, where the border cuts it
