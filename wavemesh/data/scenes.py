@@ -12,8 +12,8 @@ from PIL import Image
 
 from wavemesh.errors import InputError
 
-# Shares of the pictures that look closer at the object, whose border cuts a part of it off, and that are mirrored, grey,
-# unsharp, compressed again; of those whose object is moved, and of the moved ones those to a photograph.
+# Shares of the pictures that look closer at the object, whose border cuts a part of it off, and that are mirrored,
+# grey, unsharp, compressed again; of those whose object is moved, and of the moved ones those to a photograph.
 CLOSER, CUT, MIRRORED, GREY, UNSHARP, COMPRESSED = 0.5, 0.35, 0.5, 0.04, 0.4, 0.5
 MOVED, PHOTOGRAPHED = 0.5, 0.6
 _LEAST_GROUND_PX = 64
