@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import trimesh
@@ -128,3 +130,13 @@ def test_the_second_caster_gives_the_hits_of_the_first(distance: float, monkeypa
     np.testing.assert_allclose(first.barycentric[same], second.barycentric[same], atol=1e-3)
     assert (second.distance[~second.hit] == np.inf).all()
     assert (second.triangle[~second.hit] == -1).all()
+
+
+def test_what_an_engine_leaves_where_a_ray_missed_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    caster = RayCaster(trimesh.creation.box())
+    left = np.full(2, -1), np.full(2, np.nan), np.array([[1e300, -1e300], [np.inf, np.nan]])
+    monkeypatch.setattr(caster, "_engine", SimpleNamespace(first=lambda origins, directions: left))
+    hits = caster.cast(np.zeros((2, 3), dtype=np.float32), np.eye(3, dtype=np.float32)[:2])
+    assert not hits.hit.any()
+    assert (hits.distance == np.inf).all()
+    assert (hits.barycentric == 0).all()

@@ -99,7 +99,7 @@ class RayCaster:
         triangle = triangle.astype(np.int64)
         missed = triangle < 0
         distance = np.where(missed, np.float32(np.inf), reached).astype(np.float32)
-        u, v = corners[:, 0], corners[:, 1]
+        u, v = np.where(missed, 0.0, corners.T)  # an engine may leave anything where a ray missed
         barycentric = np.stack([1.0 - u - v, u, v], axis=1).astype(np.float32)
         barycentric[missed] = 0.0
         return RayHits(distance=distance, triangle=triangle, barycentric=barycentric)

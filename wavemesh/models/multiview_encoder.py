@@ -156,13 +156,12 @@ def _dino_config(architecture: dict[str, Any]) -> Any:
     kind = architecture.get("model_type")
     if kind != Dinov2Config.model_type:
         raise InputError(f"The backbone of stored weights must be of the kind dinov2, not {kind!r:.80}.")
-    config = Dinov2Config.from_dict({name: value for name, value in architecture.items() if name != "auto_map"})
     bounds = {"hidden_size": 4096, "num_hidden_layers": 64, "image_size": 1024, "patch_size": 64, "mlp_ratio": 8}
-    for name, most in bounds.items():
-        value = getattr(config, name, None)
+    for name, most in bounds.items():  # before the configuration is built: that makes a list of every layer's name
+        value = architecture.get(name, 1)  # what is not said is the configuration's own
         if not isinstance(value, int) or not 1 <= value <= most:
             raise InputError(f"The backbone's {name} must be between 1 and {most}, not {value!r:.80}.")
-    return config
+    return Dinov2Config.from_dict({name: value for name, value in architecture.items() if name != "auto_map"})
 
 
 class TokenBlock(nn.Module):

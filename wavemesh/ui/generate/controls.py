@@ -122,7 +122,8 @@ def _wire(studio: Studio, controls: Controls) -> None:
         **_AT_ONCE,
     )
     for control in moved:
-        control.input(own_choice, controls.inputs, preset, **_AT_ONCE)
+        # A slider that is dragged says many numbers, and only the last one counts.
+        control.input(own_choice, controls.inputs, preset, trigger_mode="always_last", **_AT_ONCE)
     changes = [control.change for control in (method, *controls.settings.values())]
     tell = estimate_time(studio, controls)
     gr.on(changes, tell, controls.inputs, controls.estimate, trigger_mode="always_last", **_AT_ONCE)
