@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -233,14 +234,22 @@ def chromium() -> Iterator[Any]:
 
 
 @contextmanager
-def opened(chromium: Any, address: str, width: int = 1280, height: int = 900) -> Iterator[Any]:
-    """The page in a window of that size; in the end it must not have raised an error."""
-    page = chromium.new_page(viewport={"width": width, "height": height})
-    page.set_default_timeout(WAIT_MS)
-    errors: list[str] = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.goto(address)
-    page.wait_for_selector("#generate-button")
-    yield page
-    assert errors == []
-    page.close()
+def opened(chromium: Any, address: str, width: int = 1280, height: int = 900, **options: Any) -> Iterator[Any]:
+    """The page in a window of that size; in the end it must have raised no error and asked no other host.
+
+    options: of a browser's context. A mesh turns by itself only with `reduced_motion="no-preference"`: without a
+    graphics card that takes a whole core.
+    """
+    asked = {"reduced_motion": "reduce", **options}
+    with chromium.new_context(viewport={"width": width, "height": height}, **asked) as context:
+        page = context.new_page()
+        page.set_default_timeout(WAIT_MS)
+        errors: list[str] = []
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        hosts: set[str] = set()
+        page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
+        page.goto(address)
+        page.wait_for_selector("#generate-button")
+        yield page
+        assert errors == []
+        assert hosts <= {urlsplit(address).netloc, ""}

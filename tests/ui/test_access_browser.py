@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from tests.ui.conftest import WAIT_MS, opened
+from tests.ui.conftest import opened
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore")]
 
@@ -24,26 +24,26 @@ _FINDINGS = """async () => (await axe.run(document, {resultTypes: ['violations']
 def test_axe_finds_nothing_critical_or_serious(
     chromium: Any, served: str, pictures: list[Path], width: int, scheme: str
 ) -> None:
-    page = chromium.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme, reduced_motion="reduce")
-    page.set_default_timeout(WAIT_MS)
-    page.goto(served)
-    page.wait_for_selector("#generate-button")
-    page.evaluate(SCRIPT.read_text(encoding="utf-8"))
-    found = {"a first visit": page.evaluate(_FINDINGS)}
-    page.locator("#upload input[type=file]").first.set_input_files([str(pictures[0])])
-    page.wait_for_selector("#card-0 img")
-    page.locator("#generate-button").dispatch_event("click")
-    page.wait_for_selector("#mesh .wm-viewer[data-state=ready]")
-    expect(page.locator("#watch .wm-film img")).to_have_count(6)
-    found["a finished run"] = page.evaluate(_FINDINGS)
-    for name, content in (("Result", "#health table"), ("Steps", "#step-shape img"), ("Compare", "#guidance-button")):
-        page.locator("#tabs .tab-container [role=tab], #tabs .overflow-dropdown button").filter(
-            has_text=name
-        ).first.dispatch_event("click")
-        page.wait_for_selector(content)
-        found[name] = page.evaluate(_FINDINGS)
-    assert {where: findings for where, findings in found.items() if findings} == {}
-    page.close()
+    with opened(chromium, served, width, color_scheme=scheme) as page:
+        page.evaluate(SCRIPT.read_text(encoding="utf-8"))
+        found = {"a first visit": page.evaluate(_FINDINGS)}
+        page.locator("#upload input[type=file]").first.set_input_files([str(pictures[0])])
+        page.wait_for_selector("#card-0 img")
+        page.locator("#generate-button").dispatch_event("click")
+        page.wait_for_selector("#mesh .wm-viewer[data-state=ready]")
+        expect(page.locator("#watch .wm-film img")).to_have_count(6)
+        found["a finished run"] = page.evaluate(_FINDINGS)
+        for name, content in (
+            ("Result", "#health table"),
+            ("Steps", "#step-shape img"),
+            ("Compare", "#guidance-button"),
+        ):
+            page.locator("#tabs .tab-container [role=tab], #tabs .overflow-dropdown button").filter(
+                has_text=name
+            ).first.dispatch_event("click")
+            page.wait_for_selector(content)
+            found[name] = page.evaluate(_FINDINGS)
+        assert {where: findings for where, findings in found.items() if findings} == {}
 
 
 def test_generate_is_a_few_tabs_away_and_the_focus_is_not_lost(
@@ -70,15 +70,13 @@ def test_generate_is_a_few_tabs_away_and_the_focus_is_not_lost(
 
 
 def test_the_empty_part_of_a_slider_is_dark_in_the_dark(chromium: Any, served: str) -> None:
-    page = chromium.new_page(color_scheme="dark")
-    page.goto(served)
-    page.locator("#advanced button").first.click()
-    page.wait_for_selector("#coarse-steps input[type=range]")
-    colour = page.locator("#coarse-steps input[type=range]").evaluate(
-        "node => getComputedStyle(node).getPropertyValue('--neutral-200').trim()"
-    )
-    assert int(colour.lstrip("#")[:2], 16) < 100
-    page.close()
+    with opened(chromium, served, color_scheme="dark") as page:
+        page.locator("#advanced button").first.click()
+        page.wait_for_selector("#coarse-steps input[type=range]")
+        colour = page.locator("#coarse-steps input[type=range]").evaluate(
+            "node => getComputedStyle(node).getPropertyValue('--neutral-200').trim()"
+        )
+        assert int(colour.lstrip("#")[:2], 16) < 100
 
 
 def test_generate_is_in_sight_on_a_phone_wherever_the_page_is(chromium: Any, served: str) -> None:

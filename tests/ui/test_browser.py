@@ -8,7 +8,6 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -16,26 +15,15 @@ import trimesh
 from PIL import Image
 from playwright.sync_api import expect
 
-from tests.ui.conftest import WAIT_MS
+from tests.ui.conftest import opened
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore")]
 
 
 @pytest.fixture(params=[1440, 390], ids=["wide", "narrow"])
 def page(request: pytest.FixtureRequest, chromium: Any, served: str) -> Iterator[Any]:
-    """An open page; in the end it must not have asked any other host for anything, nor logged an error."""
-    page = chromium.new_page(viewport={"width": request.param, "height": 900})
-    page.set_default_timeout(WAIT_MS)
-    hosts: set[str] = set()
-    errors: list[str] = []
-    page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc or "inline"))
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.goto(served)
-    page.wait_for_selector("#generate-button")
-    yield page
-    assert hosts <= {urlsplit(served).netloc, "inline", ""}
-    assert errors == []
-    page.close()
+    with opened(chromium, served, request.param) as page:
+        yield page
 
 
 def generate(page: Any) -> None:

@@ -129,20 +129,16 @@ def test_cancel_changes_nothing_and_keys_do_what_the_mouse_does(chromium: Any, s
 def test_all_of_the_editor_is_in_reach_and_answers_touch(
     chromium: Any, served: str, pair: Path, width: int, height: int
 ) -> None:
-    context = chromium.new_context(viewport={"width": width, "height": height}, has_touch=True, color_scheme="dark")
-    page = context.new_page()
-    page.goto(served)
-    page.wait_for_selector("#generate-button")
-    open_editor(page, pair)
-    names = ("zoom-in", "zoom-out", "restart", "cancel", "done")
-    parts = ("#cutout-tool label", "#cutout-brush input", "#cutout-sheet canvas")
-    for selector in (*(f"#cutout-{name}" for name in names), *parts):
-        assert page.locator(selector).first.evaluate(_REACHABLE), selector
-    assert answered(page, lambda: page.touchscreen.tap(*place(page, 0.725, 0.5))) == (False, True)
-    before = page.locator(SHEET).bounding_box()["width"]
-    page.locator("#cutout-zoom-in").click()
-    assert page.locator(SHEET).bounding_box()["width"] == pytest.approx(1.5 * before, rel=0.02)
-    context.close()
+    with opened(chromium, served, width, height, has_touch=True, color_scheme="dark") as page:
+        open_editor(page, pair)
+        names = ("zoom-in", "zoom-out", "restart", "cancel", "done")
+        parts = ("#cutout-tool label", "#cutout-brush input", "#cutout-sheet canvas")
+        for selector in (*(f"#cutout-{name}" for name in names), *parts):
+            assert page.locator(selector).first.evaluate(_REACHABLE), selector
+        assert answered(page, lambda: page.touchscreen.tap(*place(page, 0.725, 0.5))) == (False, True)
+        before = page.locator(SHEET).bounding_box()["width"]
+        page.locator("#cutout-zoom-in").click()
+        assert page.locator(SHEET).bounding_box()["width"] == pytest.approx(1.5 * before, rel=0.02)
 
 
 def test_a_failed_upload_keeps_pictures_and_mesh(

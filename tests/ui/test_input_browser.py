@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect
 
-from tests.ui.conftest import WAIT_MS
+from tests.ui.conftest import opened
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore")]
 
@@ -43,14 +43,8 @@ _CONTRAST = """(selector) => {
 
 @pytest.fixture
 def page(chromium: Any, served: str) -> Iterator[Any]:
-    context = chromium.new_context(viewport={"width": 1280, "height": 900})
-    context.grant_permissions(["clipboard-read", "clipboard-write", "camera"])
-    context.set_default_timeout(WAIT_MS)
-    page = context.new_page()
-    page.goto(served)
-    page.wait_for_selector("#generate-button")
-    yield page
-    context.close()
+    with opened(chromium, served, permissions=["clipboard-read", "clipboard-write", "camera"]) as page:
+        yield page
 
 
 def encoded(picture: Path) -> str:
@@ -156,12 +150,9 @@ def tabbed_to(page: Any, selector: str, most: int = 120) -> set[str]:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_page_follows_light_and_dark(chromium: Any, served: str, scheme: str) -> None:
-    page = chromium.new_page(color_scheme=scheme)
-    page.goto(served)
-    page.wait_for_selector("#generate-button")
-    for selector in (".wm-header h1", ".wm-header p", ".wm-note", "#generate-button", "#preset label span"):
-        ground, contrast = page.evaluate(_CONTRAST, selector)
-        assert contrast >= 4.5, (selector, scheme, contrast)
-        if selector == ".wm-header h1":
-            assert ground < 0.1 if scheme == "dark" else ground > 0.8
-    page.close()
+    with opened(chromium, served, color_scheme=scheme) as page:
+        for selector in (".wm-header h1", ".wm-header p", ".wm-note", "#generate-button", "#preset label span"):
+            ground, contrast = page.evaluate(_CONTRAST, selector)
+            assert contrast >= 4.5, (selector, scheme, contrast)
+            if selector == ".wm-header h1":
+                assert ground < 0.1 if scheme == "dark" else ground > 0.8

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from tests.ui.conftest import WAIT_MS, opened
+from tests.ui.conftest import opened
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore")]
 
@@ -162,11 +162,8 @@ def test_a_reload_in_the_middle_comes_back_to_the_running_run(page: Any, picture
 
 
 def test_a_run_that_is_gone_is_told(chromium: Any, served: str) -> None:
-    page = chromium.new_page()
-    page.set_default_timeout(WAIT_MS)
-    page.goto(f"{served}?run=nothing")
-    page.wait_for_selector("text=no longer kept on the server")
-    page.close()
+    with opened(chromium, f"{served}?run=nothing") as page:
+        page.wait_for_selector("text=no longer kept on the server")
 
 
 def test_the_mesh_is_shown_before_its_bundle_is_written(

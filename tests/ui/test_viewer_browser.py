@@ -6,14 +6,13 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from tests.ui.conftest import WAIT_MS
+from tests.ui.conftest import opened
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore")]
 
@@ -22,19 +21,13 @@ VIEWER = "#mesh .wm-viewer"
 
 @pytest.fixture
 def page(chromium: Any, served: str, pictures: list[Path]) -> Iterator[Any]:
-    """A finished run of one picture; nothing may be asked of another host."""
-    page = chromium.new_page(viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
-    page.set_default_timeout(WAIT_MS)
-    hosts: set[str] = set()
-    page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
-    generated(page, served, pictures[0])
-    yield page
-    assert hosts <= {urlsplit(served).netloc, ""}
-    page.close()
+    """A finished run of one picture."""
+    with opened(chromium, served, 1440) as page:
+        generate(page, pictures[0])
+        yield page
 
 
-def generated(page: Any, address: str, picture: Path) -> None:
-    page.goto(address)
+def generate(page: Any, picture: Path) -> None:
     page.locator("#upload input[type=file]").first.set_input_files([str(picture)])
     page.wait_for_selector("#card-0 img")
     page.locator("#generate-button").dispatch_event("click")
@@ -140,59 +133,52 @@ def test_a_new_shape_keeps_the_view(page: Any) -> None:
 
 
 def test_a_phone_scrolls_with_one_finger_and_turns_with_two(chromium: Any, served: str, pictures: list[Path]) -> None:
-    context = chromium.new_context(
-        viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True, reduced_motion="reduce"
-    )
-    page = context.new_page()
-    page.set_default_timeout(WAIT_MS)
-    generated(page, served, pictures[0])
-    page.locator(VIEWER).scroll_into_view_if_needed()
-    page.wait_for_timeout(800)  # the page scrolls to the run by itself
-    first, scrolled = told(page), page.evaluate("scrollY")
-    box = page.locator(f"{VIEWER} canvas").bounding_box()
-    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    touch = context.new_cdp_session(page)
+    with opened(chromium, served, 390, 844, has_touch=True, is_mobile=True) as page:
+        generate(page, pictures[0])
+        page.locator(VIEWER).scroll_into_view_if_needed()
+        page.wait_for_timeout(800)  # the page scrolls to the run by itself
+        first, scrolled = told(page), page.evaluate("scrollY")
+        box = page.locator(f"{VIEWER} canvas").bounding_box()
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        touch = page.context.new_cdp_session(page)
 
-    def swipe(fingers: int, dx: float, dy: float) -> None:
-        for step in range(9):
-            at = [{"x": x + dx * step / 8 + 60 * n, "y": y + dy * step / 8, "id": n} for n in range(fingers)]
-            kind = "touchMove" if step else "touchStart"
-            touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": at})
-        touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
-        page.wait_for_timeout(400)
+        def swipe(fingers: int, dx: float, dy: float) -> None:
+            for step in range(9):
+                at = [{"x": x + dx * step / 8 + 60 * n, "y": y + dy * step / 8, "id": n} for n in range(fingers)]
+                kind = "touchMove" if step else "touchStart"
+                touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": at})
+            touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+            page.wait_for_timeout(400)
 
-    swipe(1, 0, 160)
-    assert abs(page.evaluate("scrollY") - scrolled) > 60
-    assert told(page) == first
-    page.locator(VIEWER).scroll_into_view_if_needed()
-    page.wait_for_timeout(300)
-    scrolled = page.evaluate("scrollY")
-    box = page.locator(f"{VIEWER} canvas").bounding_box()
-    x, y = box["x"] + box["width"] / 3, box["y"] + box["height"] / 2
-    swipe(2, 80, 40)
-    assert page.evaluate("scrollY") == scrolled
-    assert told(page)["azimuth"] != first["azimuth"]
-    context.close()
+        swipe(1, 0, 160)
+        assert abs(page.evaluate("scrollY") - scrolled) > 60
+        assert told(page) == first
+        page.locator(VIEWER).scroll_into_view_if_needed()
+        page.wait_for_timeout(300)
+        scrolled = page.evaluate("scrollY")
+        box = page.locator(f"{VIEWER} canvas").bounding_box()
+        x, y = box["x"] + box["width"] / 3, box["y"] + box["height"] / 2
+        swipe(2, 80, 40)
+        assert page.evaluate("scrollY") == scrolled
+        assert told(page)["azimuth"] != first["azimuth"]
 
 
 def test_it_turns_by_itself_until_it_is_touched(chromium: Any, served: str, pictures: list[Path]) -> None:
-    page = chromium.new_page(viewport={"width": 800, "height": 700})
-    page.set_default_timeout(WAIT_MS)
-    # A slow machine stops turning by itself; the button turns all the same.
-    generated(page, served, pictures[0])
-    turn = page.locator(f"{VIEWER} [data-tool=turn]")
-    if turn.get_attribute("aria-pressed") != "true":
-        turn.click()
-    before = told(page)["azimuth"]
-    page.wait_for_function("([root, at]) => document.querySelector(root).dataset.azimuth !== at.toFixed(1)",
-                           arg=[VIEWER, before])  # fmt: skip
-    page.locator(f"{VIEWER} canvas").focus()
-    page.keyboard.press("ArrowUp")
-    expect(turn).to_have_attribute("aria-pressed", "false")
-    still = told(page)
-    page.wait_for_timeout(600)
-    assert told(page) == still
-    page.close()
+    with opened(chromium, served, 800, 700, reduced_motion="no-preference") as page:
+        # A slow machine stops turning by itself; the button turns all the same.
+        generate(page, pictures[0])
+        turn = page.locator(f"{VIEWER} [data-tool=turn]")
+        if turn.get_attribute("aria-pressed") != "true":
+            turn.click()
+        before = told(page)["azimuth"]
+        page.wait_for_function("([root, at]) => document.querySelector(root).dataset.azimuth !== at.toFixed(1)",
+                               arg=[VIEWER, before])  # fmt: skip
+        page.locator(f"{VIEWER} canvas").focus()
+        page.keyboard.press("ArrowUp")
+        expect(turn).to_have_attribute("aria-pressed", "false")
+        still = told(page)
+        page.wait_for_timeout(600)
+        assert told(page) == still
 
 
 def test_dark_and_light_stand_out_from_the_object(page: Any) -> None:
