@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -18,6 +17,7 @@ from wavemesh.settings import WaveMeshSettings
 from wavemesh.ui import runner
 from wavemesh.ui.progress import Pace
 from wavemesh.ui.runner import Job, StopFlag, run_job
+from wavemesh.ui.widgets.forming import write_forming
 
 PICTURE = Image.new("RGBA", (48, 48), (200, 60, 50, 255))
 JOB = Job(views=((PICTURE, Camera()),), settings=WaveMeshSettings(coarse_steps=2, detail_steps=1).filled())
@@ -37,17 +37,16 @@ def test_the_time_that_drawing_takes_is_what_is_measured(monkeypatch: pytest.Mon
     pipeline = FakePipeline(pause_s=0.05)
     drawings = []
 
-    def slow(*arguments: Any, **options: Any) -> np.ndarray:
+    def slow(*arguments: Any) -> bool:
         drawings.append(len(pipeline.calls))
-        time.sleep(0.5)
-        return np.zeros((8, 8, 4), np.uint8)
+        time.sleep(0.8)
+        return write_forming(*arguments)
 
-    monkeypatch.setattr(runner, "paint_field", slow)
-    monkeypatch.setattr(runner, "paint_mesh", slow)
+    monkeypatch.setattr(runner, "write_forming", slow)
     cost = preview_cost(lambda: pipeline, JOB, 1)
     assert len(pipeline.calls) == 3
-    assert cost["previews"] >= 2
-    # Only the run that is watched draws, and it waits for at least one drawing of a step and for that of the mesh.
+    assert cost["previews"] >= 1
+    # Only the run that is watched shows its shape, and it waits for at least that of one step.
     assert drawings == [2] * cost["previews"]
-    assert cost["seconds"]["with"] > 1.0
+    assert cost["seconds"]["with"] > 0.8
     assert cost["added_share"] == pytest.approx(cost["seconds"]["with"] / cost["seconds"]["without"] - 1)

@@ -25,7 +25,7 @@ from PIL import Image, ImageDraw
 from wavemesh.geometry.camera import Camera
 from wavemesh.geometry.isosurface import sdf_to_mesh
 from wavemesh.imaging import Crop
-from wavemesh.pipelines.outputs import Output, StepReport, TriplaneArrays
+from wavemesh.pipelines.outputs import Output, StepReport, TriplaneArrays, front_of
 from wavemesh.pipelines.views import PreparedView
 from wavemesh.settings import WaveMeshSettings
 from wavemesh.ui.runner import running_steps
@@ -76,6 +76,20 @@ class FakePipeline:
     def _run(self, views: list[Any], settings: WaveMeshSettings, callback: Any) -> FakeOutput:
         if self.fails_with is not None:
             raise self.fails_with
+        prepared = [
+            view
+            if isinstance(view, PreparedView)
+            else PreparedView(
+                picture=view.image.resize((32, 32)),
+                full=view.image,
+                crop=Crop(16.0, 16.0, 64.0, 96.0, 96.0),
+                camera=view.camera or Camera(40.0, 25.0),
+                estimated=view.camera is None,
+                cut_by=view.cut_by or "none",
+                side=view.side,
+            )
+            for view in views
+        ]
         guidance_norm = 0.5 if settings.guidance_scale != 1.0 else None
         start, done, stopped = time.perf_counter(), 0, False
         radius = 0.2
@@ -105,25 +119,13 @@ class FakePipeline:
                     guidance_norm if stage == "coarse" else None,
                     elapsed,
                     coefficients,
+                    prepared[0].camera,
+                    front_of(prepared, settings),
                 )
                 stopped = bool(callback(report))
         final = sphere_sdf(radius, self.side)
         mesh = sdf_to_mesh(final)
         mesh.visual.vertex_colors = np.tile(np.array([200, 90, 60, 255], dtype=np.uint8), (len(mesh.vertices), 1))
-        prepared = [
-            view
-            if isinstance(view, PreparedView)
-            else PreparedView(
-                picture=view.image.resize((32, 32)),
-                full=view.image,
-                crop=Crop(16.0, 16.0, 64.0, 96.0, 96.0),
-                camera=view.camera or Camera(40.0, 25.0),
-                estimated=view.camera is None,
-                cut_by=view.cut_by or "none",
-                side=view.side,
-            )
-            for view in views
-        ]
         coefficients = SparseCoefficients.from_sdf(final)
         return FakeOutput(
             mesh=mesh,

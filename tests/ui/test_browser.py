@@ -45,8 +45,8 @@ def test_a_picture_becomes_a_mesh(page: Any, pictures: list[Path], pipeline: Any
     generate(page)
     page.wait_for_selector("#stop-button", state="visible")
     page.wait_for_selector("#progress .wm-progress-fill")
-    page.wait_for_selector("#forming img")
-    page.wait_for_selector("#mesh canvas")
+    page.wait_for_selector("#mesh .wm-viewer[data-forming=true]")
+    page.wait_for_selector("#mesh .wm-viewer[data-forming=false]")
     page.wait_for_selector("#generate-button", state="visible")
     for _ in range(120):
         if coloured_share(page) > 0.03:
@@ -92,9 +92,9 @@ def test_an_example_brings_its_cameras_and_stop_keeps_the_shape(page: Any, pipel
     page.locator("#dice").click()
     expect(page.locator("#seed input")).not_to_have_value(before)
     generate(page)
-    page.wait_for_selector("#forming img")
+    page.wait_for_selector("#mesh .wm-viewer[data-forming=true]")
     page.locator("#stop-button").dispatch_event("click")
-    page.wait_for_selector("#mesh canvas")
+    page.wait_for_selector("#mesh .wm-viewer[data-forming=false]")
     expect(page.locator("#facts")).to_contain_text("Stopped early")
     assert len(pipeline.calls[0]["views"]) == 3
     assert (pipeline.calls[0]["coarse_steps"], pipeline.calls[0]["detail_steps"]) == (40, 2)

@@ -154,11 +154,11 @@ def test_a_comparison_can_be_stopped(page: Any, pipeline: Any) -> None:
 
 
 def test_an_example_picked_during_a_run_stays_when_the_run_ends(page: Any, pipeline: Any) -> None:
-    pipeline.pause_s = 0.5
+    pipeline.pause_s = 1.5
     page.locator("#examples button:has(img)").first.click()
     page.wait_for_selector("#card-1 img")
     page.locator("#generate-button").dispatch_event("click")
-    page.wait_for_selector("#forming", state="visible")
+    page.wait_for_selector("#progress .wm-progress-fill")
     page.locator("#examples button:has(img)").nth(1).click()
     page.wait_for_selector("#card-3 img")
     page.wait_for_selector("text=pictures that are no longer here")

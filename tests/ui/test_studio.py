@@ -44,7 +44,10 @@ def test_a_run_reports_every_step_and_leaves_files_when_asked(
     assert fractions == sorted(fractions)
     previews = [update.preview for update in updates if update.preview is not None]
     assert previews
-    assert all(preview.dtype == np.uint8 and preview.ndim == 3 for preview in previews)
+    assert previews[0].first == updates[-1].result.first
+    for preview in previews:
+        assert Path(preview.mesh).parent == Path(updates[-1].result.folder)
+        assert len(trimesh.load(preview.mesh, force="mesh").faces) > 10
     result = updates[-1].result
     assert result is not None
     assert not result.stopped

@@ -165,14 +165,10 @@ def test_a_phone_scrolls_with_one_finger_and_turns_with_two(chromium: Any, serve
 
 def test_it_turns_by_itself_until_it_is_touched(chromium: Any, served: str, pictures: list[Path]) -> None:
     with opened(chromium, served, 800, 700, reduced_motion="no-preference") as page:
-        # A slow machine stops turning by itself; the button turns all the same.
         generate(page, pictures[0])
+        # A slow machine stops soon, yet not before it has turned.
+        page.wait_for_function("root => document.querySelector(root).dataset.azimuth !== '0.0'", arg=VIEWER)
         turn = page.locator(f"{VIEWER} [data-tool=turn]")
-        if turn.get_attribute("aria-pressed") != "true":
-            turn.click()
-        before = told(page)["azimuth"]
-        page.wait_for_function("([root, at]) => document.querySelector(root).dataset.azimuth !== at.toFixed(1)",
-                               arg=[VIEWER, before])  # fmt: skip
         page.locator(f"{VIEWER} canvas").focus()
         page.keyboard.press("ArrowUp")
         expect(turn).to_have_attribute("aria-pressed", "false")
@@ -191,3 +187,34 @@ def test_dark_and_light_stand_out_from_the_object(page: Any) -> None:
     dark = ground()
     assert 170 < light.mean() < 245  # a white object can be told from it
     assert 20 < dark.mean() < 110
+
+
+def test_a_run_forms_where_its_mesh_will_stand_and_its_steps_come_back(
+    chromium: Any, served: str, pictures: list[Path], pipeline: Any
+) -> None:
+    pipeline.pause_s = 0.6
+    with opened(chromium, served, 1440) as page:
+        page.locator("#upload input[type=file]").first.set_input_files([str(pictures[0])])
+        page.wait_for_selector("#card-0 img")
+        page.locator("#generate-button").dispatch_event("click")
+        page.wait_for_selector(f"{VIEWER}[data-forming=true]")
+        page.locator(f"{VIEWER} canvas").focus()
+        page.keyboard.press("ArrowRight")
+        chosen = told(page)["azimuth"]
+        assert chosen != 0.0
+        page.wait_for_selector(f"{VIEWER}[data-forming=false]")
+        assert told(page)["azimuth"] == chosen  # the view that was chosen while it formed
+        final = page.locator(VIEWER).get_attribute("data-triangles")
+        second = page.locator("#watch [data-viewer-step='1']")
+        second.scroll_into_view_if_needed()
+        assert reachable(page, "#watch [data-viewer-step='1']")
+        second.click()
+        page.wait_for_selector(f"{VIEWER}[data-step='1']")
+        assert int(page.locator(VIEWER).get_attribute("data-triangles")) < int(final)
+        slider = page.locator(f"{VIEWER} input[type=range]")
+        assert slider.get_attribute("aria-valuetext") == "coarse 2"
+        slider.focus()
+        page.keyboard.press("End")
+        page.wait_for_selector(f"{VIEWER}[data-step='']")
+        assert page.locator(VIEWER).get_attribute("data-triangles") == final
+        assert told(page)["azimuth"] == chosen

@@ -36,7 +36,7 @@ def bench_previews(source: str | None = None, device: str = "cpu", repeats: int 
 def preview_cost(factory: Callable[[], Any], job: Job, repeats: int) -> dict[str, Any]:
     """Median seconds of a run with and without previews, by turns after one run to warm up, and the share they add.
 
-    With previews everything that the page shows is made: the picture, the strip and the curves after each step.
+    With previews everything that the page shows is made: the shape and the curves after each step.
     """
     seconds: dict[bool, list[float]] = {True: [], False: []}
     drawn = 0
@@ -49,7 +49,7 @@ def preview_cost(factory: Callable[[], Any], job: Job, repeats: int) -> dict[str
                 factory, replace(job, previews=previews), workspace, StopFlag(workspace / "stop"), Pace()
             ):
                 if previews:
-                    watch.add(update.measured, update.preview)
+                    watch.add(update.measured)
                     watch.html()
                     drawn_now += update.preview is not None
             if turn > 0:

@@ -134,6 +134,7 @@ class Run(Generic[Asked]):
         self.timings: dict[str, float] = {}
         self.stopped = False
         self.camera: Camera | None = None
+        self.front_deg = 0.0
 
     def surface(self, sdf: np.ndarray, views: list[PreparedView]) -> trimesh.Trimesh:
         """The mesh of the field. Raises InputError where it has none."""
@@ -176,6 +177,7 @@ class Run(Generic[Asked]):
             elapsed_s=time.perf_counter() - self.start,
             coefficients=coefficients,
             camera=self.camera,
+            front_deg=self.front_deg,
         )
         if self.callback(report):
             self.stopped = True

@@ -36,7 +36,7 @@ class StepReport:
     in the coarse stage and of the triplane, 128^3 in the detail stage). active_sites: number of finest sites.
     guidance_norm: root mean square of what guidance added, None without. elapsed_s: since the start. coefficients: the
     predicted x_0 as a pyramid on the CPU, without finest details in the coarse stage; None where the method has none.
-    camera: the first view's, given or estimated, to look from.
+    camera: the first view's, given or estimated, to look from. front_deg: as in `Output`.
     """
 
     stage: Literal["coarse", "detail", "triplane"]
@@ -50,6 +50,16 @@ class StepReport:
     elapsed_s: float
     coefficients: SparseCoefficients | None = None
     camera: Camera | None = None
+    front_deg: float = 0.0
+
+
+def front_of(views: list[PreparedView], settings: Settings) -> float:
+    """The azimuth that is the front of what is shown and written: that of the first view where all were estimated.
+
+    0 where a camera or a side says what the frame is, and where the settings keep the frame.
+    """
+    known = any(view.side is not None or not view.estimated for view in views)
+    return 0.0 if known or settings.front == "frame" else views[0].camera.azimuth_deg
 
 
 @dataclass(frozen=True)
@@ -89,12 +99,8 @@ class Output:
 
     @property
     def front_deg(self) -> float:
-        """The azimuth that is the front of what is shown and written: that of the first view where all were estimated.
-
-        0 where a camera or a side says what the frame is, and where the settings keep the frame.
-        """
-        known = any(view.side is not None or not view.estimated for view in self.views)
-        return 0.0 if known or self.settings.front == "frame" else self.views[0].camera.azimuth_deg
+        """The azimuth that is the front of what is shown and written, see `front_of`."""
+        return front_of(self.views, self.settings)
 
     @property
     def notes(self) -> tuple[str, ...]:

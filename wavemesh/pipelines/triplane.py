@@ -25,7 +25,7 @@ from wavemesh.models.silhouettes import Silhouettes
 from wavemesh.models.triplane_renderer import TriplaneRenderer
 from wavemesh.models.wavelet_triplane import DetailCondition, TriplaneSample, WaveletTriplaneDiffusion
 from wavemesh.pipelines.base import Callback, Pipeline, Run, resolve_device
-from wavemesh.pipelines.outputs import TriplaneOutput, triplane_colours
+from wavemesh.pipelines.outputs import TriplaneOutput, front_of, triplane_colours
 from wavemesh.pipelines.views import PictureSource, PreparedView, View, binding_views, network_tensors, prepare_views
 from wavemesh.settings import TriplaneSettings
 from wavemesh.weights import camera_head, fingerprint, resolve
@@ -124,7 +124,7 @@ class _Run(Run[TriplaneSettings]):
         super().__init__(pipeline, asked.filled(asdict(pipeline.model.config.sampling)), callback)
 
     def __call__(self, views: list[PreparedView]) -> TriplaneOutput:
-        self.camera = views[0].camera
+        self.camera, self.front_deg = views[0].camera, front_of(views, self.settings)
         sample = self.sample(views)
         renderer = self.model.renderer
         with self.timed("decode"):

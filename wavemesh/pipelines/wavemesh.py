@@ -25,7 +25,7 @@ from wavemesh.models.silhouettes import Silhouettes
 from wavemesh.models.wavemesh import WaveMeshModel
 from wavemesh.pipelines.base import Callback, Pipeline, Run, resolve_device
 from wavemesh.pipelines.frames import frame_tensors, mean_field
-from wavemesh.pipelines.outputs import WaveMeshOutput
+from wavemesh.pipelines.outputs import WaveMeshOutput, front_of
 from wavemesh.pipelines.triplane import TriplanePipeline
 from wavemesh.pipelines.views import PictureSource, PreparedView, View, binding_views, network_tensors, prepare_views
 from wavemesh.settings import WaveMeshSettings
@@ -143,7 +143,7 @@ class _Run(Run[WaveMeshSettings]):
             self.provenance["triplane_weights"] = self.triplane.fingerprint
 
     def __call__(self, views: list[PreparedView]) -> WaveMeshOutput:
-        self.camera = views[0].camera
+        self.camera, self.front_deg = views[0].camera, front_of(views, self.settings)
         with autocast(self.device):
             with self.timed("encode"):
                 images, poses, intrinsics = (each.to(self.device) for each in frame_tensors(views, self.frames))

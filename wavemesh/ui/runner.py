@@ -18,28 +18,25 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from PIL import Image
 
 from wavemesh.geometry.camera import Camera
 from wavemesh.geometry.export import mesh_bytes
-from wavemesh.geometry.frame import Side, beside
+from wavemesh.geometry.frame import Side
 from wavemesh.settings import Settings, WaveMeshSettings, declared
 from wavemesh.ui.progress import Pace, Progress
-from wavemesh.ui.widgets.painting import paint_field, paint_mesh
+from wavemesh.ui.widgets.forming import Forming, write_forming
 from wavemesh.ui.workspace import new_result_folder
 
 if TYPE_CHECKING:
-    import trimesh
-
     from wavemesh.pipelines import StepReport
     from wavemesh.pipelines.record import RunRecord, StepRecord
     from wavemesh.pipelines.views import PreparedView
 
 MAX_SECONDS = 600.0
 TRUTH_FILE = "truth.npz"  # in a run's folder: the mesh that its pictures were rendered from
-_FRONT = Camera(elevation_deg=20.0)  # previews look from beside it while nobody knows the first camera
-_PREVIEW_PAUSE_S = 0.3  # the preview shares the processor with the model
+_FRONT = Camera(elevation_deg=20.0)  # where previews are seen from while nobody knows the first camera
+_PREVIEW_PAUSE_S = 0.3  # previews share the processor with the model
 
 _log = logging.getLogger(__name__)
 
@@ -52,11 +49,11 @@ class Job:
     """What a run is asked for.
 
     views: RGBA pictures with their cameras, None to have one estimated. cut_by: what cut out each, where that is known.
-    settings: of the method, filled. name: becomes
-    the files' name. origin: the folder of the mesh that all views were rendered from, if they were. prepared: views as
-    a record has them, which take the place of `views` before the pipeline. previews: whether the shape is drawn while
-    it forms. sides: of the views, None where nobody says; empty for none. front_deg: the azimuth that is the front of
-    what is shown and written; None leaves it to the pipeline's output.
+    settings: of the method, filled. name: becomes the files' name. origin: the folder of the mesh that all views were
+    rendered from, if they were. prepared: views as a record has them, which take the place of `views` before the
+    pipeline. previews: whether the shape is shown while it forms. sides: of the views, None where nobody says; empty
+    for none. front_deg: the azimuth that is the front of what is shown and written; None leaves it to the pipeline's
+    output.
     """
 
     views: tuple[tuple[Image.Image, Camera | None], ...]
@@ -97,7 +94,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Update:
-    """One moment of a run: progress, sometimes a new preview ((s, s, 4) uint8, RGBA), at the end the result.
+    """One moment of a run: progress, sometimes a preview of the shape, at the end the result.
 
     measured: after a step, what is recorded of it, without its arrays. pace: at the end, what the run taught about the
     time that steps take; on a lent GPU a run has a copy of the one that it was given.
@@ -107,7 +104,7 @@ class Update:
     stage: str = ""
     step: int = 0
     num_steps: int = 0
-    preview: np.ndarray | None = None
+    preview: Forming | None = None
     measured: StepRecord | None = None
     result: Result | None = None
     pace: Pace | None = None
@@ -170,8 +167,10 @@ def run_job(
     messages: queue.Queue[Any] = queue.Queue()
     worker = threading.Thread(target=_work, args=(pipeline_factory, job, stop, messages), name="generate", daemon=True)
     clock = pace.clock(running_steps(job.settings), job.settings.passes())
-    painter = _Painter(job)
+    folder = new_result_folder(workspace)
+    previews = _Previews(job, folder)
     recorder = Recorder()
+    result = None
     begin = last_step = time.perf_counter()
     yield Update(Progress("Loading the model and reading the pictures"))
     worker.start()
@@ -190,15 +189,15 @@ def run_job(
             progress = clock.step(message.stage, message.step, message.num_steps, message.elapsed_s)
             recorder(message)
             measured = replace(recorder.steps[-1], coefficients=None, field=None)
-            # Where reports pile up, only the newest is drawn.
-            preview = painter.paint(message.sdf, message.camera) if messages.empty() else None
+            # Where reports pile up, only the newest is shown.
+            preview = previews.of(message) if messages.empty() else None
             yield Update(progress, message.stage, message.step + 1, message.num_steps, preview, measured)
         worker.join()
-        yield Update(Progress("Writing the mesh", 0.99), preview=painter.paint_mesh(message.mesh))
+        yield Update(Progress("Writing the mesh", 0.99))
         record = recorder.record(message)
         if job.front_deg is not None:
             record.front_deg = job.front_deg
-        result = _result(record, message, job, workspace, time.perf_counter() - begin)
+        result = _result(record, message, job, folder, time.perf_counter() - begin)
         clock.finished(time.perf_counter() - last_step)
         yield Update(Progress("Done", 1.0), result=result, pace=pace)
         # Once the mesh can be shown: this takes as long as several steps.
@@ -207,6 +206,8 @@ def run_job(
         if worker.is_alive():
             stop.set()
             worker.join()
+        if result is None:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _work(pipeline_factory: Callable[[], Pipeline], job: Job, stop: StopFlag, messages: queue.Queue[Any]) -> None:
@@ -230,37 +231,31 @@ def _work(pipeline_factory: Callable[[], Pipeline], job: Job, stop: StopFlag, me
         messages.put(error)
 
 
-class _Painter:
-    """Draws the shape as it forms, from beside the first picture's camera, but never too often."""
+class _Previews:
+    """The shape as it forms, written into the run's folder, but never too often."""
 
-    def __init__(self, job: Job) -> None:
-        camera = job.views[0][1] or _FRONT
-        self._from = beside(camera.azimuth_deg, camera.elevation_deg)
+    def __init__(self, job: Job, folder: Path) -> None:
+        self._folder, self._front_deg = folder, job.front_deg
+        self._count = 0
         self._next = 0.0 if job.previews else math.inf
 
-    def paint(self, sdf: np.ndarray, camera: Camera | None) -> np.ndarray | None:
-        """A preview of the field's surface; None if it has none yet or the last preview was just now.
-
-        camera: the first picture's, as soon as it is estimated.
-        """
+    def of(self, report: StepReport) -> Forming | None:
+        """The shape after a step; None if it has no surface yet or the last preview was just now."""
         if time.perf_counter() < self._next:
             return None
-        if camera is not None:
-            self._from = beside(camera.azimuth_deg, camera.elevation_deg)
-        picture = paint_field(sdf, *self._from, smooth=False)  # the model waits for it
+        front_deg = report.front_deg if self._front_deg is None else self._front_deg
+        path = self._folder / f"forming-{self._count}.glb"
+        if not write_forming(report.sdf, front_deg, path):
+            return None
+        self._count += 1
         self._next = time.perf_counter() + _PREVIEW_PAUSE_S
-        return picture
-
-    def paint_mesh(self, mesh: trimesh.Trimesh) -> np.ndarray | None:
-        """A preview of the finished mesh; None where none are wanted."""
-        return None if self._next == math.inf else paint_mesh(mesh, *self._from, smooth=False)
+        return Forming(str(path), (report.camera or _FRONT).turned(-front_deg))
 
 
-def _result(record: RunRecord, output: Any, job: Job, workspace: Path, seconds: float) -> Result:
+def _result(record: RunRecord, output: Any, job: Job, folder: Path, seconds: float) -> Result:
     from wavemesh.geometry.mesh import facing
     from wavemesh.pipelines.record import FILE
 
-    folder = new_result_folder(workspace)
     mesh = folder / f"{job.name}.glb"
     mesh.write_bytes(mesh_bytes(facing(output.mesh, record.front_deg), ".glb"))
     if job.origin is not None:

@@ -71,7 +71,7 @@ class Run:
 
     def take(self, update: Update) -> None:
         """Let those who follow know of an update."""
-        self.watch.add(update.measured, update.preview)
+        self.watch.add(update.measured)
         before = self._newest
         preview = before.preview if update.preview is None else update.preview
         measured = before.measured if update.measured is None else update.measured

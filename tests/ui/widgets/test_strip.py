@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from wavemesh.settings import WaveMeshSettings
 from wavemesh.ui.generate.content import add_pictures, make_job
 from wavemesh.ui.studio import Studio
 from wavemesh.ui.widgets.line_plot import line_plot
-from wavemesh.ui.widgets.strip import FRAME_SIDE, MAX_FRAMES, Watch, filmstrip
+from wavemesh.ui.widgets.strip import MAX_FRAMES, Watch, filmstrip, shown_steps
 
 
 def test_the_watch_tells_frames_curves_and_counts(studio: Studio, pictures: list[Path]) -> None:
@@ -19,24 +20,31 @@ def test_the_watch_tells_frames_curves_and_counts(studio: Studio, pictures: list
     watch = Watch()
     assert watch.html() == ""
     for update in studio.generate(
-        make_job(held, True, WaveMeshSettings(coarse_steps=3, detail_steps=2, seed=1)), "session"
+        make_job(held, True, WaveMeshSettings(coarse_steps=4, detail_steps=2, seed=1)), "session"
     ):
-        watch.add(update.measured, update.preview)
+        watch.add(update.measured)
+        if len(watch.steps) == 3:
+            assert "<polyline" not in watch.html()  # three points are no curve
     html = watch.html()
     assert html.count("<polyline") == 4  # two drawings, a line for each stage
     assert "<b>7</b> active sites" in html
-    assert "data:image/webp;base64," in html
-    assert [step.change is None for step in watch.steps] == [True, False, False, False, False]
+    assert [step.change is None for step in watch.steps] == [True, *[False] * 5]
     assert all(step.coefficients is None and step.field is None for step in watch.steps)  # crosses a process border
 
 
-def test_a_long_strip_is_thinned_evenly() -> None:
-    strip = filmstrip([(f"coarse {number}", "data:,") for number in range(1, 51)])
-    assert strip.count("<figure>") == MAX_FRAMES
+def test_a_finished_run_has_a_strip_of_buttons_for_steps_that_lie_evenly(studio: Studio, pictures: list[Path]) -> None:
+    held, _ = add_pictures([], pictures[:1])
+    job = make_job(held, True, WaveMeshSettings(coarse_steps=18, detail_steps=2))
+    *_, last = studio.generate(job, "session")
+    record = studio.record(last.result.folder)
+    strip = Watch.of_record(record).html()
+    assert strip.count("<button") == strip.count("data:image/webp;base64,") == MAX_FRAMES
+    assert [int(step) for step in re.findall(r'data-viewer-step="(\d+)"', strip)] == shown_steps(record)
+    assert shown_steps(record)[0] == 0
+    assert shown_steps(record)[-1] == 19
     assert ">coarse 1<" in strip
-    assert ">coarse 50<" in strip
+    assert ">detail 2<" in strip
     assert filmstrip([]) == ""
-    assert FRAME_SIDE <= 128
 
 
 def test_a_plot_is_drawn_to_scale_and_told_in_words() -> None:

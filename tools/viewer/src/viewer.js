@@ -1,7 +1,7 @@
 // The viewer of the page. `mount` builds it inside an element; what it has to show comes through `show`.
 //
 // What the reader of the page and its tests can rely on stands at the root as data attributes: state (empty, loading,
-// ready, failed), mode, triangles, azimuth, elevation and zoom.
+// ready, failed), mode, triangles, forming, step (of a run's steps, "" for what they led to), azimuth, elevation and zoom.
 import {readGlb} from './glb.js';
 import {orbit} from './orbit.js';
 import {MeshScene, MODES} from './scene.js';
@@ -29,6 +29,9 @@ export function mount(element, name) {
   let first = {...view}, shown = null, subject = null, asked = 0, scene = null, turning = false, seen = true, due = false;
   let wait = null, rest = null, finely = false;
 
+  const past = made(root, 'label', {class: 'wm-viewer-steps', hidden: ''}, 'Steps');
+  const slider = made(past, 'input', {type: 'range', min: 0, step: 1, 'aria-label': 'Step of the run'});
+  const at_step = made(past, 'output', {});
   const bar = made(root, 'div', {class: 'wm-viewer-bar'});
   const modes = made(bar, 'div', {class: 'wm-viewer-modes', role: 'group', 'aria-label': 'Look'});
   for (const mode of MODES) {
@@ -113,37 +116,67 @@ export function mount(element, name) {
     for (const button of root.querySelectorAll('button')) button.disabled = name !== 'ready';
   }
 
-  // {url, name, azimuth, elevation, subject}, or null for nothing. The view stays while the subject does.
+  // {url, name, azimuth, elevation, subject, forming, steps}, or null for nothing. The view stays while the subject does.
   async function show(wanted) {
-    const turn_of = ++asked;
+    const same = wanted?.url && wanted.url === shown?.url && root.dataset.state !== 'failed';
     shown = wanted;
+    offer(wanted?.steps ?? []);
+    if (same) return;
     if (!wanted?.url) {
+      asked++;
       scene?.clear();
       subject = null;
       return state('empty');
     }
-    const kept = subject === wanted.subject && root.dataset.state === 'ready';
+    const kept = subject === wanted.subject && root.dataset.state === 'ready', formed = root.dataset.forming === 'true';
     const at = {azimuth: wanted.azimuth ?? 0, elevation: wanted.elevation ?? 20, zoom: 1};
     if (!kept) state('loading', 'Loading the mesh…');
+    await load(wanted.url, kept ? first : at, () => {
+      subject = wanted.subject;
+      Object.assign(root.dataset, {forming: !!wanted.forming, step: ''});
+      if (!kept) Object.assign(view, first = at, {shift: [0, 0]});
+      state('ready');
+      // A shape that forms grows; one that was edited stays where it is.
+      if (size(!kept || formed) && !wanted.forming) scene.warm(view);
+      const still = wanted.forming || matchMedia('(prefers-reduced-motion: reduce)').matches;
+      if ((!kept || formed) && !still) wait = setTimeout(() => turn(true), HOLD_MS);
+    });
+  }
+  // Show this file, unless another was asked for meanwhile. then: what to do before it is drawn.
+  async function load(url, lit, then) {
+    const turn_of = ++asked;
     try {
-      const answer = await fetch(wanted.url);
+      const answer = await fetch(url);
       if (!answer.ok) throw new Error(`The server answered ${answer.status}.`);
       const geometries = readGlb(await answer.arrayBuffer());
       if (turn_of !== asked) return;
       scene ??= new MeshScene(canvas);
-      root.dataset.triangles = scene.show(geometries, kept ? first : at);
-      subject = wanted.subject;
-      if (!kept) Object.assign(view, first = at, {shift: [0, 0]});
-      state('ready');
-      if (size(!kept)) scene.warm(view);
+      root.dataset.triangles = scene.show(geometries, lit);
+      then();
       redraw();
-      if (!kept && !matchMedia('(prefers-reduced-motion: reduce)').matches) wait = setTimeout(() => turn(true), HOLD_MS);
     } catch (error) {
       if (turn_of !== asked) return;
       console.warn(error);
       state('failed', scene || !/WebGL/i.test(error.message) ? 'The mesh could not be loaded; try again.'
         : 'This browser shows no 3D, as WebGL is off; the mesh can be saved all the same.');
     }
+  }
+  // The shapes on the way to the one that is shown, each at its place of the slider.
+  function offer(steps) {
+    past.hidden = !steps.length;
+    slider.max = steps.length;
+    slider.value = steps.length;
+    name_step();
+  }
+  function name_step() {
+    at_step.textContent = shown?.steps?.[slider.value]?.name ?? 'finished';
+    slider.setAttribute('aria-valuetext', at_step.textContent);
+  }
+  function go_to_step() {
+    const step = shown.steps[slider.value];
+    name_step();
+    turn(false);
+    load((step ?? shown).url, first, () => { root.dataset.step = step?.index ?? ''; });
   }
   function size(fit = true) {
     if (!scene || !canvas.clientWidth || !canvas.clientHeight) return false;
@@ -152,6 +185,14 @@ export function mount(element, name) {
     return true;
   }
 
+  slider.addEventListener('input', go_to_step);
+  document.addEventListener('click', ({target}) => {
+    const wanted = target.closest?.('[data-viewer-step]')?.dataset.viewerStep;
+    const place = shown?.steps?.findIndex(({index}) => index === +wanted) ?? -1;
+    if (wanted === undefined || place < 0) return;
+    slider.value = place;
+    go_to_step();
+  });
   orbit(canvas, view, touched);
   canvas.addEventListener('pointerdown', () => turn(false));
   canvas.addEventListener('keydown', (event) => { if (event.key.toLowerCase() === 'r' && !event.ctrlKey && !event.metaKey) reset(); });

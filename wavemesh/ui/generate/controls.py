@@ -156,7 +156,7 @@ def _preset(first: Settings) -> gr.Radio:
         _preset_choices(first),
         value="balanced",
         label="Quality",
-        info="More steps of the diffusion take longer; Balanced is what the weights were tuned for.",
+        info="Balanced is what the weights were tuned for. Watch takes many small steps, to see the shape form.",
         elem_id="preset",
     )
 

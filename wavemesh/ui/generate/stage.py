@@ -12,7 +12,7 @@ import zipfile
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
@@ -27,8 +27,12 @@ from wavemesh.ui.studio import Studio
 from wavemesh.ui.viewer.component import build_viewer, seen
 from wavemesh.ui.widgets.downloads import download_on_demand
 from wavemesh.ui.widgets.events import Updates
-from wavemesh.ui.widgets.strip import Watch
+from wavemesh.ui.widgets.forming import write_steps
+from wavemesh.ui.widgets.strip import Watch, shown_steps, step_name
 from wavemesh.ui.workspace import KEPT_S, new_result_folder
+
+if TYPE_CHECKING:
+    from wavemesh.pipelines.record import RunRecord
 
 _BUNDLE, _ALL = ".zip", ".all"
 Ended = tuple[Result, list[Picture]] | None  # what a run left, and the pictures it was begun with
@@ -47,7 +51,6 @@ class Stage:
     stop: gr.Button
     progress: gr.HTML
     empty: gr.HTML
-    forming: gr.Image
     mesh: gr.HTML
     facts: gr.Markdown
     downloads: gr.Row
@@ -87,15 +90,15 @@ class Stage:
         if update.measured is not None:
             changes[self.watch] = gr.update(value=watch.html(), visible=True)
         if update.preview is not None:
-            changes |= {each: gr.update(visible=False) for each in (self.empty, self.facts, self.downloads)}
-            changes[self.forming] = gr.update(value=update.preview, visible=True)
-            changes[self.mesh] = gr.update(visible="hidden")
+            mesh, first = update.preview.mesh, update.preview.first
+            changes |= _hidden(self.empty, self.facts, self.downloads)
+            changes[self.mesh] = gr.update(value=seen(mesh, first, str(Path(mesh).parent), forming=True), visible=True)
         return changes
 
     def finished_with(self, result: Result) -> Updates:
         """The result of a run."""
         return {
-            **_hidden(self.empty, self.forming),
+            **_hidden(self.empty),
             self.mesh: gr.update(value=seen(result.files[".glb"], result.first, result.folder), visible=True),
             self.facts: gr.update(value=caption(result), visible=True),
             self.watch: gr.update(visible=True),
@@ -103,11 +106,18 @@ class Stage:
             self.said: _aloud(f"The mesh is ready: {caption(result)}"),
         }
 
+    def told(self, result: Result, record: RunRecord) -> Updates:
+        """The steps of a run that has ended: their strip, and their shapes for the viewer."""
+        paths = write_steps(record, shown_steps(record), Path(result.folder) / "steps")
+        steps = {index: (step_name(record.steps[index]), path) for index, path in paths.items()}
+        value = seen(result.files[".glb"], result.first, result.folder, steps=steps)
+        return {self.watch: Watch.of_record(record).html(), self.mesh: gr.update(value=value)}
+
     def before_runs(self, studio: Studio, example: Example | None = None) -> Updates:
         """Nothing was made of these pictures yet: the cached result of their example, else an empty stage."""
         if example is None or example.result is None:
             return {
-                **_hidden(self.forming, self.watch, self.downloads, self.facts),
+                **_hidden(self.watch, self.downloads, self.facts),
                 self.empty: gr.update(visible=True),
                 self.mesh: gr.update(value=None, visible="hidden"),
             }
@@ -118,7 +128,7 @@ class Stage:
         line = f"An earlier result of the bundled weights, {faces:,} triangles. Press Generate to make it again."
         first = Camera(**example.cameras[0])
         return {
-            **_hidden(self.empty, self.forming, self.watch, self.downloads),
+            **_hidden(self.empty, self.watch, self.downloads),
             self.mesh: gr.update(value=seen(mesh, first, example.key), visible=True),
             self.facts: gr.update(value=line, visible=True),
         }
@@ -131,16 +141,6 @@ def build_stage(studio: Studio) -> Stage:
         stop = gr.Button("Stop", variant="stop", size="lg", visible=False, elem_id="stop-button")
     progress = gr.HTML(visible=False, elem_id="progress")
     empty = gr.HTML(_EMPTY)
-    forming = gr.Image(
-        show_label=False,
-        label="The shape as it forms",
-        interactive=False,
-        format="webp",
-        buttons=[],
-        visible=False,
-        elem_id="forming",
-        elem_classes="wm-forming",
-    )
     mesh = build_viewer("The mesh", "mesh", visible="hidden")
     facts = gr.Markdown(visible=False, elem_id="facts", elem_classes="wm-note")
     finished = gr.State(None, time_to_live=KEPT_S)
@@ -150,7 +150,7 @@ def build_stage(studio: Studio) -> Stage:
             download_on_demand(label, partial(written, studio, suffix), [finished], f"download-{suffix[1:]}")
     watch = gr.HTML(visible=False, elem_id="watch")
     said = gr.HTML(_aloud(""), elem_id="said", elem_classes="wm-said")
-    return Stage(generate, stop, progress, empty, forming, mesh, facts, downloads, watch, finished, said)
+    return Stage(generate, stop, progress, empty, mesh, facts, downloads, watch, finished, said)
 
 
 def _aloud(words: str) -> str:

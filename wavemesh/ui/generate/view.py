@@ -21,7 +21,6 @@ from wavemesh.ui.runs import MAX_RUNNING
 from wavemesh.ui.studio import Studio
 from wavemesh.ui.widgets.events import PRIVATE, Updates, Values
 from wavemesh.ui.widgets.notices import explained
-from wavemesh.ui.widgets.strip import Watch
 from wavemesh.ui.workspace import KEPT_S
 
 # On a phone the shape forms out of sight. The button gives way to the other, and with it the focus.
@@ -133,7 +132,7 @@ class _RunEvents:
                 **PRIVATE,
             ).then(None, js=_TAB if event is opened else _BACK, api_visibility="private").then(
                 estimate_time(self.studio, self.controls), self.controls.inputs, self.controls.estimate, **PRIVATE
-            ).then(self.whole_strip, [self.finished, self.finished_run], stage.watch, **PRIVATE)
+            ).then(self.tell_steps, [self.finished, self.finished_run], {stage.watch, stage.mesh}, **PRIVATE)
         # Another object took the run's place.
         self.finished_run.change(
             lambda folder, run_id: gr.skip() if folder else "", [self.finished_run, self.run_id], self.run_id, **PRIVATE
@@ -202,11 +201,11 @@ class _RunEvents:
             **self.stage.finished_with(result),
         }
 
-    def whole_strip(self, ended: Ended, shown_run: str | None) -> Any:
-        """The strip with the steps that were not drawn while the run needed the processor."""
+    def tell_steps(self, ended: Ended, shown_run: str | None) -> Any:
+        """The steps of the run, which are drawn once it no longer needs the processor."""
         if ended is None or ended[0].folder != shown_run:
             return gr.skip()
-        return Watch.of_record(self.studio.record(shown_run)).html()
+        return self.stage.told(ended[0], self.studio.record(shown_run))
 
     def stop(self, run_id: str) -> Any:
         """Ask the run to end after its current step."""

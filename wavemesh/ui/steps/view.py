@@ -40,7 +40,7 @@ class _StepsTab:
                 with gr.Column(scale=5, min_width=320):
                     self.shape = gr.Image(
                         show_label=False, label="The predicted shape", interactive=False, format="webp", buttons=[],
-                        elem_id="step-shape", elem_classes="wm-forming",
+                        elem_id="step-shape", elem_classes="wm-shape",
                     )  # fmt: skip
                     self.facts = gr.HTML(elem_id="step-facts")
                 with gr.Column(scale=5, min_width=320):

@@ -7,6 +7,7 @@ a browser may keep it for good.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,9 @@ _BRIDGE = """
 const address = `${window.gradio_config?.root ?? ''}ADDRESS`;
 let viewer = null;
 const show = async () => {
-  const wanted = props.value?.mesh ? {...props.value, url: props.value.mesh.url} : null;
+  const {value} = props;
+  const steps = value?.steps?.map((step) => ({...step, url: step.mesh.url}));
+  const wanted = value?.mesh ? {...value, url: value.mesh.url, steps} : null;
   if (!viewer && !wanted) return;
   viewer ??= import(address).then(({mount}) => mount(element.querySelector('.wm-viewer-place'), props.label));
   (await viewer).show(wanted);
@@ -47,19 +50,32 @@ def build_viewer(label: str, elem_id: str, visible: Any = True) -> gr.HTML:
     )
 
 
-def seen(mesh: str | Path, first: Camera, subject: str) -> dict[str, Any]:
-    """The value of a viewer that shows this .glb file, which must lie in the workspace.
+def seen(
+    mesh: str | Path,
+    first: Camera,
+    subject: str,
+    forming: bool = False,
+    steps: Mapping[int, tuple[str, str]] | None = None,
+) -> dict[str, Any]:
+    """The value of a viewer that shows this .glb file, which must lie in the workspace, as those of all steps.
 
     first: where the view begins. subject: what is shown; the view that a person has chosen stays as long as it does.
+    forming: the mesh will give way to a better one soon. steps: names and files of the shapes on the way to this one.
     """
     path = Path(mesh)
     return {
-        "mesh": {"path": str(path), "meta": {"_type": "gradio.FileData"}},
+        "mesh": _file(path),
         "name": path.stem,
         "azimuth": first.azimuth_deg,
         "elevation": first.elevation_deg,
         "subject": subject,
+        "forming": forming,
+        "steps": [{"index": i, "name": name, "mesh": _file(path)} for i, (name, path) in (steps or {}).items()],
     }
+
+
+def _file(path: str | Path) -> dict[str, Any]:
+    return {"path": str(path), "meta": {"_type": "gradio.FileData"}}
 
 
 @cache

@@ -1,4 +1,4 @@
-"""What the page shows of a run beside its newest preview: a strip of the shapes so far, curves, and counts.
+"""What the page shows of a run below its shape: curves, counts, and in the end a strip of the shapes between.
 
 All of it is HTML with pictures and drawings inside: small, themed by the page's own colours, and testable as text.
 """
@@ -8,8 +8,9 @@ from __future__ import annotations
 import base64
 import html
 import io
+from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -23,39 +24,58 @@ if TYPE_CHECKING:
 
 FRAME_SIDE = 96
 MAX_FRAMES = 12
+_LEAST_OF_A_CURVE = 4  # steps of a stage; fewer are points
 _STAGE_WORDS = {"coarse": "coarse", "detail": "detail", "triplane": "planes"}
 
 
+class Frame(NamedTuple):
+    """A picture of the strip: its name, the picture as a URI, and the step after which the shape was so."""
+
+    name: str
+    uri: str
+    step: int
+
+
 class Watch:
-    """Collects a run's steps and previews, and tells them as HTML."""
+    """Collects a run's steps, and tells them as HTML; in the end with the shape after each."""
 
     def __init__(self) -> None:
         self.steps: list[StepRecord] = []
-        self._frames: list[tuple[str, str]] = []
+        self._frames: list[Frame] = []
 
     @classmethod
     def of_record(cls, record: RunRecord) -> Watch:
-        """The steps of a finished run, drawn from its record: while it ran, previews gave way to the model."""
-        watch, count = cls(), len(record.steps)
+        """The steps of a finished run, drawn from its record: while it ran, drawing gave way to the model."""
+        watch = cls()
+        watch.steps = record.steps
         look = beside(record.cameras[0].azimuth_deg, record.cameras[0].elevation_deg)
-        drawn = set(np.linspace(0, count - 1, min(count, MAX_FRAMES)).round().astype(int).tolist())
-        for index, step in enumerate(record.steps):
-            watch.add(step, paint_field(record.field(index), *look, FRAME_SIDE) if index in drawn else None)
+        for index in shown_steps(record):
+            picture = paint_field(record.field(index), *look, FRAME_SIDE)
+            if picture is not None:
+                watch._frames.append(Frame(step_name(record.steps[index]), data_uri(picture), index))
         return watch
 
-    def add(self, step: StepRecord | None, preview: np.ndarray | None) -> None:
+    def add(self, step: StepRecord | None) -> None:
         """Take in what one update brought."""
-        if step is None:
-            return
-        self.steps.append(step)
-        if preview is not None:
-            self._frames.append((f"{_STAGE_WORDS.get(step.stage, step.stage)} {step.step + 1}", data_uri(preview)))
+        if step is not None:
+            self.steps.append(step)
 
     def html(self) -> str:
         """The strip, the curves and the counts of the newest step; empty before the first."""
         if not self.steps:
             return ""
         return f'<div class="wm-watch">{filmstrip(self._frames)}{curves(self.steps)}{counts(self.steps[-1])}</div>'
+
+
+def shown_steps(record: RunRecord) -> list[int]:
+    """The steps of a run that are shown: of many, some that lie evenly, the first and the last among them."""
+    count = len(record.steps)
+    return [int(place) for place in np.linspace(0, count - 1, min(count, MAX_FRAMES)).round()]
+
+
+def step_name(step: StepRecord) -> str:
+    """What the page calls a step."""
+    return f"{_STAGE_WORDS.get(step.stage, step.stage)} {step.step + 1}"
 
 
 def data_uri(picture: np.ndarray, side: int = FRAME_SIDE) -> str:
@@ -67,24 +87,26 @@ def data_uri(picture: np.ndarray, side: int = FRAME_SIDE) -> str:
     return f"data:image/webp;base64,{base64.b64encode(content.getvalue()).decode()}"
 
 
-def filmstrip(frames: Sequence[tuple[str, str]]) -> str:
-    """A row of named pictures (name, URI); of many, some that lie evenly, the first and the last among them."""
+def filmstrip(frames: Sequence[Frame]) -> str:
+    """A row of named pictures, each a button that lets the viewer show its shape; empty without any."""
     if not frames:
         return ""
-    places = np.linspace(0, len(frames) - 1, min(len(frames), MAX_FRAMES)).round().astype(int)
     figures = "".join(
-        f'<figure><img src="{uri}" alt="The shape after step {html.escape(name)}">'
-        f"<figcaption>{html.escape(name)}</figcaption></figure>"
-        for name, uri in (frames[place] for place in places)
+        f'<button type="button" data-viewer-step="{frame.step}" title="Show this shape above">'
+        f'<img src="{frame.uri}" alt="The shape after step {html.escape(frame.name)}">'
+        f"<span>{html.escape(frame.name)}</span></button>"
+        for frame in frames
     )
-    return f'<div class="wm-film" role="group" aria-label="The shape after each step" tabindex="0">{figures}</div>'
+    return f'<div class="wm-film" role="group" aria-label="The shape after each step">{figures}</div>'
 
 
 def curves(steps: Sequence[StepRecord], marked: int | None = None, more: str = "") -> str:
-    """Noise level and step change over the steps, each in a small drawing, a line for each stage.
+    """Noise level and step change over the steps, each in a small drawing, a line for each stage; of a few steps none.
 
     marked: a step to draw a line at. more: further drawings beside them.
     """
+    if max(Counter(step.stage for step in steps).values(), default=0) < _LEAST_OF_A_CURVE:
+        return f'<div class="wm-curves">{more}</div>' if more else ""
     noise = line_plot("Noise level", _by_stage(steps, "noise_level"), top=1.0, marked=marked)
     words = "how much a step changed the predicted field, root mean square"
     known = any(step.change is not None for step in steps)
