@@ -144,6 +144,29 @@ def test_a_reload_comes_back_to_the_finished_run_and_its_tab(page: Any, pictures
     page.wait_for_function("!location.search.includes('run=')")
 
 
+def test_the_runs_of_a_visit_lead_back_to_each_with_its_settings(
+    page: Any, pictures: list[Path], pipeline: Any
+) -> None:
+    for number, seed in enumerate((11, 12)):
+        page.locator("#seed input").fill(str(seed))
+        page.locator("#seed input").press("Tab")
+        if number == 0:
+            generate(page, pictures[0])
+        else:
+            page.locator("#generate-button").dispatch_event("click")
+        page.wait_for_selector(f"#facts:has-text('seed {seed}')")
+        page.wait_for_selector("#watch .wm-film button")
+        expect(page.locator("#runs a")).to_have_count(number + 1)
+        expect(page.locator("#runs a").first).to_be_visible(visible=number > 0)  # one run alone needs no list
+    page.locator("#runs a").nth(1).scroll_into_view_if_needed()
+    assert page.evaluate(_REACHED, "#runs a:nth-child(2)")
+    page.locator("#runs a").nth(1).click()
+    page.wait_for_selector("#facts:has-text('seed 11')")
+    expect(page.locator("#seed input")).to_have_value("11")
+    page.wait_for_selector("#card-0 img")
+    assert len(pipeline.calls) == 2
+
+
 def test_a_reload_in_the_middle_comes_back_to_the_running_run(page: Any, pictures: list[Path], pipeline: Any) -> None:
     pipeline.pause_s = 1.5
     page.locator("#upload input[type=file]").first.set_input_files([str(pictures[0])])

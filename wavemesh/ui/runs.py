@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from wavemesh.errors import InputError
+from wavemesh.settings import Settings
 from wavemesh.ui.pictures import Picture
 from wavemesh.ui.progress import Progress
 from wavemesh.ui.runner import Job, Result, StopFlag, Update
@@ -32,13 +33,13 @@ _log = logging.getLogger(__name__)
 class Run:
     """One run, from its beginning on.
 
-    pictures, estimate: what the page had when it began. watch: its steps. result: None until it is there, and where
-    none came. problem: why none came, as a sentence.
+    pictures, estimate, settings: what the page had when it began. watch: its steps. result: None until it is there, and
+    where none came. problem: why none came, as a sentence.
     """
 
-    def __init__(self, pictures: Sequence[Picture], estimate: bool) -> None:
+    def __init__(self, pictures: Sequence[Picture], estimate: bool, settings: Settings) -> None:
         self.id = secrets.token_urlsafe(9)
-        self.pictures, self.estimate = list(pictures), estimate
+        self.pictures, self.estimate, self.settings = list(pictures), estimate, settings
         self.watch = Watch()
         self.result: Result | None = None
         self.problem: str | None = None
@@ -111,7 +112,7 @@ class Runs:
 
     def begin(self, job: Job, pictures: Sequence[Picture], estimate: bool) -> Run:
         """A new run of the job; raises InputError where too many wait already."""
-        run = Run(pictures, estimate)
+        run = Run(pictures, estimate, job.settings)
         with self._lock:
             self._forget()
             if sum(not each.ended for each in self._runs.values()) >= MAX_RUNNING:
@@ -122,9 +123,9 @@ class Runs:
         threading.Thread(target=context.run, args=(self._work, run, job), name=f"run-{run.id}", daemon=True).start()
         return run
 
-    def add(self, result: Result, pictures: Sequence[Picture], estimate: bool) -> Run:
+    def add(self, result: Result, pictures: Sequence[Picture], estimate: bool, settings: Settings) -> Run:
         """A run that had ended before it came here, with the result that it left."""
-        run = Run(pictures, estimate)
+        run = Run(pictures, estimate, settings)
         run.take(Update(Progress("Done", 1.0), result=result))
         run.end()
         with self._lock:

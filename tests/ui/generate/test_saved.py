@@ -42,8 +42,9 @@ def record(estimated: bool) -> RunRecord:
 @pytest.mark.parametrize("estimated", [True, False])
 def test_what_the_run_left_is_there_again(tmp_path: Path, estimated: bool) -> None:
     path = record(estimated).save(tmp_path / "of-a-visitor")
-    result, pictures, estimate = open_saved(path, tmp_path)
+    result, pictures, estimate, settings = open_saved(path, tmp_path)
     assert estimate == estimated
+    assert settings == record(estimated).settings
     assert (result.faces, result.seed, result.seconds) == (320, 7, 1.75)
     assert [picture.cut_by for picture in pictures] == ["u2netp", "alpha"]
     assert pictures[0].notes == ("It touches the border.",)

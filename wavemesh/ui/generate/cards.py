@@ -113,7 +113,10 @@ class Cards:
 
 
 def build_cards(pictures: gr.State) -> Cards:
-    """The switches for backgrounds and for estimated cameras, and a hidden card for each picture that there may be."""
+    """A hidden card for each picture that there may be, and the switches for backgrounds and for estimated cameras."""
+    with gr.Row(elem_classes="wm-cards"):
+        cards = [_build_card(number) for number in range(MAX_VIEWS)]
+    in_order = gr.Button("Front, right, back, left in this order", size="sm", visible=False, elem_id="sides-in-order")
     cut = gr.Checkbox(
         value=True,
         label="Cut the background away",
@@ -128,9 +131,6 @@ def build_cards(pictures: gr.State) -> Cards:
         visible=False,
         elem_id="estimate",
     )
-    in_order = gr.Button("Front, right, back, left in this order", size="sm", visible=False, elem_id="sides-in-order")
-    with gr.Row(elem_classes="wm-cards"):
-        cards = [_build_card(number) for number in range(MAX_VIEWS)]
     return Cards(pictures, estimate, cut, cards, in_order, build_orbit(), build_drag())
 
 

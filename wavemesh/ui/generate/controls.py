@@ -6,12 +6,13 @@ Every setting has one control, whichever methods have it; those of the chosen me
 from __future__ import annotations
 
 import html
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
+from wavemesh.errors import InputError
 from wavemesh.settings import METHODS, Setting, Settings, declared, presets
 from wavemesh.ui.generate.content import agreeing_preset, chosen_settings, estimate_line, preset_values
 from wavemesh.ui.progress import estimate_text
@@ -25,8 +26,9 @@ _AT_ONCE: dict[str, Any] = {**PRIVATE, "queue": False}
 
 @dataclass(frozen=True)
 class Controls:
-    """The controls of a run. settings: by field name."""
+    """The controls of a run. shipped: what each method's weights came with. settings: by field name."""
 
+    shipped: Mapping[str, Settings]
     method: gr.Dropdown
     preset: gr.Radio
     settings: dict[str, Any]
@@ -37,6 +39,11 @@ class Controls:
         """What `chosen` needs the values of."""
         return {self.method, *self.settings.values()}
 
+    @property
+    def outputs(self) -> set[Any]:
+        """What `showing` changes."""
+        return {self.method, self.preset, *self.settings.values()}
+
     def values(self, given: Values) -> dict[str, Any]:
         """The values of the settings' controls by field name."""
         return {name: given[control] for name, control in self.settings.items()}
@@ -44,6 +51,32 @@ class Controls:
     def chosen(self, given: Values) -> Settings:
         """What the controls say; raises InputError for values out of range."""
         return chosen_settings(given[self.method], self.values(given))
+
+    def showing(self, settings: Settings) -> Updates:
+        """The controls with these settings, as they were shipped where the page cannot show them."""
+        shipped = self.shipped.get(settings.method)
+        if shipped is None:
+            return {}
+        try:
+            settings.check_visitor()
+        except InputError:
+            settings = shipped
+        values = {name: getattr(settings, name, None) for name in self.settings}
+        return {
+            **self.of_method(settings.method),
+            self.method: gr.update(value=settings.method, info=settings.note),
+            **{
+                self.settings[name]: gr.update(value=value, visible=True)
+                for name, value in values.items()
+                if value is not None
+            },
+            self.preset: gr.update(choices=_preset_choices(shipped), value=agreeing_preset(shipped, values)),
+        }
+
+    def of_method(self, method: str) -> Updates:
+        """The settings' controls, those seen that this method has."""
+        has = declared(type(self.shipped[method]))
+        return {control: gr.update(visible=name in has) for name, control in self.settings.items()}
 
     def moved_to(self, settings: Settings) -> Updates:
         """The controls that a preset with these settings moves, with their values."""
@@ -76,7 +109,7 @@ def build_controls(studio: Studio) -> Controls:
         place(*(name for name in known if name not in settings))
     throw = f"() => Math.floor(Math.random() * {known['seed'][0].limit})"
     dice.click(None, outputs=settings["seed"], js=throw, api_visibility="private")
-    controls = Controls(method, preset, settings, estimate)
+    controls = Controls(studio.shipped, method, preset, settings, estimate)
     _wire(studio, controls)
     return controls
 
@@ -93,14 +126,13 @@ def _wire(studio: Studio, controls: Controls) -> None:
 
     def choose_method(chosen: str) -> Updates:
         shipped = studio.shipped[chosen]
-        has = declared(type(shipped))
-        changes = {control: {"visible": name in has} for name, control in controls.settings.items()}
+        changes = controls.of_method(chosen)
         for control, value in controls.moved_to(shipped).items():
             changes[control]["value"] = value
         return {
             method: gr.update(info=shipped.note),
             preset: gr.update(choices=_preset_choices(shipped), value="balanced"),
-            **{control: gr.update(**change) for control, change in changes.items()},
+            **changes,
         }
 
     def choose_preset(given: Values) -> Updates:

@@ -6,13 +6,14 @@ import shutil
 from pathlib import Path
 
 from wavemesh.errors import InputError
+from wavemesh.settings import Settings
 from wavemesh.ui.pictures import Picture
 from wavemesh.ui.runner import Result
 from wavemesh.ui.workspace import new_result_folder
 
 
-def open_saved(path: Path, workspace: Path) -> tuple[Result, list[Picture], bool]:
-    """What the run in a bundle left, its pictures, and whether its cameras were estimated.
+def open_saved(path: Path, workspace: Path) -> tuple[Result, list[Picture], bool, Settings]:
+    """What the run in a bundle left, its pictures, whether its cameras were estimated, and its settings.
 
     Raises InputError, which names no folder, for a file that is no bundle or is damaged.
     """
@@ -61,4 +62,4 @@ def open_saved(path: Path, workspace: Path) -> tuple[Result, list[Picture], bool
         front_deg=record.front_deg,
         first=cameras[0],
     )
-    return result, pictures, any(record.estimated)
+    return result, pictures, any(record.estimated), record.settings

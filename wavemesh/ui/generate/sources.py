@@ -65,18 +65,17 @@ def build_sources(studio: Studio) -> Sources:
         file_types=["image"],  # by suffix nothing could be pasted; what we cannot read is refused with a sentence
         sources=["upload", "webcam", "clipboard"],
         interactive=True,
-        height=170,
+        height=150,
         elem_id="upload",
     )
     gr.HTML("<i></i>", js_on_load=_PASTE, elem_id="paste")
     gr.Markdown(
-        "One picture is enough, two to four from different sides are much better. Plain backgrounds are cut away best; "
-        "pictures with transparency are used as they are. PNG, JPEG or WebP.",
+        "One picture is enough, two to four from different sides are much better. Plain backgrounds are cut away best."
+        + (" Or try an example:" if studio.examples else ""),
         elem_classes="wm-note",
     )
     examples = None
     if studio.examples:
-        gr.HTML('<p class="wm-note">Or try an example (its cameras are known):</p>')
         examples = gr.Gallery(
             value=[(str(example.pictures[0]), example.name) for example in studio.examples],
             show_label=False,
@@ -94,7 +93,7 @@ def build_sources(studio: Studio) -> Sources:
 
 def build_renderer(studio: Studio) -> Renderer:
     """The controls that render views from a mesh, folded away."""
-    with gr.Accordion("Or render views from a mesh", open=False, elem_id="render-mesh"):
+    with gr.Accordion("Render views from a mesh", open=False, elem_id="render-mesh"):
         known = [(example.name, example.key) for example in studio.examples if example.truth is not None]
         bundled = gr.Dropdown(
             known,

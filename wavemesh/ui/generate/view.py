@@ -17,6 +17,7 @@ from wavemesh.ui.generate.cutout_editor import build_cutout_editor, wire_cutout_
 from wavemesh.ui.generate.saved import open_saved
 from wavemesh.ui.generate.sources import build_renderer, build_sources, wire_renderer, wire_sources
 from wavemesh.ui.generate.stage import Ended, Stage, build_stage
+from wavemesh.ui.generate.visit import TELL_RUN, build_visit
 from wavemesh.ui.runs import MAX_RUNNING
 from wavemesh.ui.studio import Studio
 from wavemesh.ui.widgets.events import PRIVATE, Updates, Values
@@ -64,14 +65,16 @@ def generate_tab(studio: Studio, finished_run: gr.State) -> None:
         with gr.Row():
             with gr.Column(scale=5, min_width=330):
                 sources = build_sources(studio)
+                table = build_cards(pictures)
+                controls = build_controls(studio)
+                gr.HTML('<p class="wm-step">Other ways to begin</p>')
                 renderer = build_renderer(studio)
                 saved = gr.UploadButton(
                     "Open a saved run", file_types=[".zip"], type="filepath", size="sm", elem_id="open-saved"
                 )
-                table = build_cards(pictures)
-                controls = build_controls(studio)
             with gr.Column(scale=7, min_width=330, elem_classes="wm-result"):
                 stage = build_stage(studio)
+                build_visit()
         editor = build_cutout_editor()
         wire_sources(studio, sources, table, stage, finished_run)
         wire_cards(table)
@@ -111,9 +114,13 @@ class _RunEvents:
             **PRIVATE,
         )
         # A page that opens, too: its address may name a run.
-        opened = gr.on(None, self.come_back, None, {self.run_id, *table.outputs}, **PRIVATE)
+        opened = gr.on(None, self.come_back, None, {self.run_id, *table.outputs, *self.controls.outputs}, **PRIVATE)
         brought = saved.upload(
-            self.bring, saved, {self.run_id, self.credit, *table.outputs}, show_progress_on=saved, **PRIVATE
+            self.bring,
+            saved,
+            {self.run_id, self.credit, *table.outputs, *self.controls.outputs},
+            show_progress_on=saved,
+            **PRIVATE,
         )
         for event in (begun, opened, brought):
             named = event is not opened
@@ -132,7 +139,9 @@ class _RunEvents:
                 **PRIVATE,
             ).then(None, js=_TAB if event is opened else _BACK, api_visibility="private").then(
                 estimate_time(self.studio, self.controls), self.controls.inputs, self.controls.estimate, **PRIVATE
-            ).then(self.tell_steps, [self.finished, self.finished_run], {stage.watch, stage.mesh}, **PRIVATE)
+            ).then(self.tell_steps, [self.finished, self.finished_run], {stage.watch, stage.mesh}, **PRIVATE).then(
+                None, self.run_id, js=TELL_RUN, api_visibility="private"
+            )
         # Another object took the run's place.
         self.finished_run.change(
             lambda folder, run_id: gr.skip() if folder else "", [self.finished_run, self.run_id], self.run_id, **PRIVATE
@@ -152,23 +161,28 @@ class _RunEvents:
 
     @explained
     def bring(self, path: str) -> Updates:
-        """The pictures of a run that was saved as a bundle; the run itself follows as any other."""
+        """The pictures and settings of a run that was saved as a bundle; the run itself follows as any other."""
         run = self.studio.runs.add(*open_saved(Path(path), self.studio.workspace))
         return {
             self.run_id: run.id,
             self.credit: gr.update(visible=False),
             **self.table.showing(run.pictures, run.estimate),
+            **self.controls.showing(run.settings),
         }
 
     def come_back(self, request: gr.Request) -> Updates:
-        """The pictures of the run that the page's address names, where it is kept."""
+        """The pictures and settings of the run that the page's address names, where it is kept."""
         wanted = request.query_params.get("run")
         run = self.studio.runs.find(wanted)
         if run is None:
             if wanted:
                 gr.Info("It is no longer kept on the server; generate the mesh again.", title="That run is gone")
             return gr.skip()
-        return {self.run_id: run.id, **self.table.showing(run.pictures, run.estimate)}
+        return {
+            self.run_id: run.id,
+            **self.table.showing(run.pictures, run.estimate),
+            **self.controls.showing(run.settings),
+        }
 
     def follow(self, run_id: str) -> Iterator[Any]:
         """Show the run while it goes on."""
