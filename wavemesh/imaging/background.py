@@ -43,14 +43,19 @@ class Cutout:
 
 
 def cut_out(
-    picture: Image.Image, method: str = "auto", name: str = "The picture", mask: Image.Image | None = None
+    picture: Image.Image,
+    method: str = "auto",
+    name: str = "The picture",
+    mask: Image.Image | None = None,
+    size: tuple[int, int] | None = None,
 ) -> Cutout:
     """The object in a picture, without crumbs.
 
     method: "alpha" keeps the picture's own alpha, "u2netp" asks the bundled network and refines its answer by colour,
     "rembg" asks that package, "grabcut" separates by colour alone, "none" changes nothing, "auto" takes the first of
     alpha, u2netp and grabcut that is there. mask: white where the object is, or opaque where it has transparency; it
-    takes the place of any method. name: how messages call the picture.
+    takes the place of any method. name: how messages call the picture. size: that messages tell of it, where it is one
+    that was made smaller.
     Raises InputError for an unknown method, for one that cannot work here, for a mask of other proportions, and if no
     foreground is left, or nothing but scraps.
     """
@@ -70,9 +75,13 @@ def cut_out(
         alpha, used = _found_alpha(pixels, method, has_alpha, name)
     share = float((alpha >= FOREGROUND_ALPHA).mean())
     if share < _MIN_FOREGROUND or not (alpha >= FOREGROUND_ALPHA).any():
-        raise InputError(f"{name} ({_size(picture)}) has no foreground: nothing stands out from its background.")
+        raise InputError(
+            f"{name} ({_size(size or picture.size)}) has no foreground: nothing stands out from its background."
+        )
     if not (has_alpha or used == "mask") and share > _MAX_FOREGROUND:
-        raise InputError(f"{name} ({_size(picture)}) has no foreground: no background could be told from it.")
+        raise InputError(
+            f"{name} ({_size(size or picture.size)}) has no foreground: no background could be told from it."
+        )
     pixels[..., 3], notes = gated(alpha, name)
     return Cutout(Image.fromarray(pixels, "RGBA"), used, notes)
 
@@ -111,15 +120,15 @@ def _found_alpha(
 def _alpha_of_mask(mask: Image.Image, picture: Image.Image, name: str) -> UInt8[np.ndarray, "h w"]:
     ratio = mask.width * picture.height / (mask.height * picture.width)
     if abs(ratio - 1.0) > _MASK_STRETCH:
-        raise InputError(f"The mask of {name} ({_size(mask)}) does not fit the picture ({_size(picture)}).")
+        raise InputError(f"The mask of {name} ({_size(mask.size)}) does not fit the picture ({_size(picture.size)}).")
     rgba = mask.convert("RGBA")
     opacity = np.asarray(rgba.getchannel("A"))
     grey = rgba.getchannel("A") if opacity.min() < FOREGROUND_ALPHA else rgba.convert("L")
     return np.array(grey if grey.size == picture.size else grey.resize(picture.size, Image.Resampling.BILINEAR))
 
 
-def _size(picture: Image.Image) -> str:
-    return f"{picture.width} x {picture.height} pixels"
+def _size(size: tuple[int, int]) -> str:
+    return f"{size[0]} x {size[1]} pixels"
 
 
 @functools.lru_cache(maxsize=1)

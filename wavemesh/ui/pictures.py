@@ -98,10 +98,11 @@ def cut_out(
     background: how it is cut away; mask: a file that says what the object is, in its place; as in `imaging.cut_out`.
     """
     name = name or Path(path).name
-    picture = _kept_size(read_picture(path, name))
-    cut = imaging.cut_out(
-        picture, background, name, None if mask is None else read_picture(mask, f"The mask of {name}")
-    )
+    picture = read_picture(path, name)
+    size = picture.size
+    picture = _kept_size(picture)
+    given = None if mask is None else read_picture(mask, f"The mask of {name}")
+    cut = imaging.cut_out(picture, background, name, given, size)
     untouched = ImageChops.difference(picture.getchannel("A"), cut.picture.getchannel("A")).getbbox() is None
     return Picture(name, cut.picture, camera, whole=None if untouched else picture, cut_by=cut.method, notes=cut.notes)
 

@@ -195,3 +195,11 @@ def test_names_of_files_come_from_no_one_else(pictures: list[Path], tmp_path: Pa
     odd = tmp_path / "..; rm -rf ~ ÄÖ.png"
     odd.write_bytes(pictures[0].read_bytes())
     assert job_of([odd]).name == "rm-rf-mesh"
+
+
+def test_a_large_picture_that_cannot_be_used_is_told_with_its_own_size(tmp_path: Path) -> None:
+    path = tmp_path / "wide.png"
+    Image.new("RGB", (2400, 600), "white").save(path)
+    held, problems = add_pictures([], [path])
+    assert held == []
+    assert problems == ["wide.png (2400 x 600 pixels) has no foreground: nothing stands out from its background."]
