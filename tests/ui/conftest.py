@@ -255,3 +255,10 @@ def opened(chromium: Any, address: str, width: int = 1280, height: int = 900, **
         yield page
         assert errors == []
         assert hosts <= {urlsplit(address).netloc, ""}
+
+
+def open_tab(page: Any, name: str) -> None:
+    """Open a tab of the page; those that look into a run lie inside another."""
+    if name in ("Steps", "Wavelets", "Triplane", "Compare"):
+        page.get_by_role("tab", name="Inspect", exact=True).first.click()
+    page.get_by_role("tab", name=name, exact=True).first.click()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from tests.ui.conftest import opened
+from tests.ui.conftest import open_tab, opened
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore")]
 
@@ -38,9 +38,7 @@ def test_axe_finds_nothing_critical_or_serious(
             ("Steps", "#step-shape img"),
             ("Compare", "#guidance-button"),
         ):
-            page.locator("#tabs .tab-container [role=tab], #tabs .overflow-dropdown button").filter(
-                has_text=name
-            ).first.dispatch_event("click")
+            open_tab(page, name)
             page.wait_for_selector(content)
             found[name] = page.evaluate(_FINDINGS)
         assert {where: findings for where, findings in found.items() if findings} == {}

@@ -11,7 +11,7 @@ import pytest
 import trimesh
 from playwright.sync_api import expect
 
-from tests.ui.conftest import opened, pixels
+from tests.ui.conftest import open_tab, opened, pixels
 from wavemesh.pipelines.bundle import read_bundle
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore")]
@@ -80,7 +80,7 @@ def test_a_mesh_is_rendered_generated_walked_through_and_compared(page: Any, pip
     assert len(read_bundle(tmp_path / "run.zip").steps) == 6
     runs = len(pipeline.calls)
 
-    page.get_by_role("tab", name="Steps").click()
+    open_tab(page, "Steps")
     page.wait_for_selector("#step-shape img")
     expect(page.locator("#step-bands img")).to_have_count(15)
     last = pixels(page, "#step-shape")
@@ -95,7 +95,7 @@ def test_a_mesh_is_rendered_generated_walked_through_and_compared(page: Any, pip
     assert clay[0] < 0.5 * clay[1]  # the fake's spheres grow
     assert len(pipeline.calls) == runs
 
-    page.get_by_role("tab", name="Compare").click()
+    open_tab(page, "Compare")
     page.wait_for_selector("#truth-note >> text=rendered from a mesh")
     page.locator("#leave-button").dispatch_event("click")
     page.wait_for_selector("#leave-2 img")
@@ -125,7 +125,7 @@ def test_a_distant_visitor_sees_the_whole_run_and_its_comparison(page: Any) -> N
     page.wait_for_selector("#facts >> text=seed 0")
     expect(page.locator("#watch .wm-film img")).to_have_count(6)
     expect(page.locator("#generate-button")).to_be_visible()
-    page.get_by_role("tab", name="Compare").click()
+    open_tab(page, "Compare")
     page.locator("#leave-button").click()
     for number in range(3):
         page.wait_for_selector(f"#leave-{number} img")
@@ -137,7 +137,7 @@ def test_a_comparison_can_be_stopped(page: Any, pipeline: Any) -> None:
     page.wait_for_selector("#card-1 img")
     page.locator("#generate-button").dispatch_event("click")
     page.wait_for_selector("#facts >> text=seed 0")
-    page.get_by_role("tab", name="Compare").click()
+    open_tab(page, "Compare")
     page.wait_for_selector("#guidance-button")
     pipeline.pause_s, before = 3.0, pipeline.steps_done
     page.locator("#guidance-button").dispatch_event("click")
@@ -166,7 +166,7 @@ def test_an_example_picked_during_a_run_stays_when_the_run_ends(page: Any, pipel
     expect(page.locator("#facts")).to_be_hidden()
     expect(page.locator("#download-zip")).to_be_hidden()
     expect(page.locator("#credit")).to_contain_text("Cube")
-    page.get_by_role("tab", name="Steps").click()
+    open_tab(page, "Steps")
     page.wait_for_selector("text=No run to inspect yet")
 
 

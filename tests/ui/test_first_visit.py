@@ -14,7 +14,7 @@ import trimesh
 from PIL import Image
 from playwright.sync_api import expect
 
-from tests.ui.conftest import SHIPPED, opened
+from tests.ui.conftest import SHIPPED, open_tab, opened
 from wavemesh.geometry.export import mesh_bytes
 from wavemesh.ui.studio import Studio
 
@@ -91,26 +91,23 @@ def test_no_tab_shows_another_object_once_an_example_is_picked(page: Any, pipeli
         "Compare": "#guidance-button",
     }
 
-    def open_tab(name: str) -> None:
-        page.get_by_role("tab", name=name).dispatch_event("click")
-
     page.wait_for_selector("#card-1 img")
     page.locator("#generate-button").dispatch_event("click")
     page.wait_for_selector("#facts:has-text('seed 0')")
     for name in ("Wavelets", "Compare"):
-        open_tab(name)
+        open_tab(page, name)
         page.wait_for_selector(content[name])
-    open_tab("Generate")
+    open_tab(page, "Generate")
     page.locator("#examples button:has(img)").nth(1).dispatch_event("click")
     page.wait_for_selector("#facts:has-text('12 triangles')")
     for name, selector in content.items():
-        open_tab(name)
+        open_tab(page, name)
         page.wait_for_selector("text=press Generate to inspect it >> visible=true")
         expect(page.locator(selector)).to_be_hidden()
     # The example's own run is shown again, and it alone.
-    open_tab("Generate")
+    open_tab(page, "Generate")
     page.locator("#generate-button").dispatch_event("click")
     page.wait_for_selector("#facts:has-text('seed 0')")
-    open_tab("Wavelets")
+    open_tab(page, "Wavelets")
     page.wait_for_selector(content["Wavelets"])
     assert [len(call["views"]) for call in pipeline.calls] == [2, 4]

@@ -113,7 +113,7 @@ def test_a_photograph_is_taken_with_the_webcam(page: Any) -> None:
 
 
 def test_the_keyboard_reaches_examples_generate_and_stop(page: Any, pipeline: Any) -> None:
-    pipeline.pause_s = 0.5
+    pipeline.pause_s = 2.0
     page.wait_for_selector("#examples button:has(img)")
     page.locator("#advanced button").first.click()
     page.locator("#upload button").first.focus()

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from tests.ui.conftest import opened
+from tests.ui.conftest import open_tab, opened
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore")]
 
@@ -82,7 +82,7 @@ def test_the_stage_stays_in_sight_while_settings_are_edited(page: Any, pictures:
 def test_the_page_is_as_wide_in_every_tab(page: Any) -> None:
     widths = set()
     for name in ("Generate", "Steps", "Wavelets", "Result", "Compare"):
-        page.get_by_role("tab", name=name).click()
+        open_tab(page, name)
         page.wait_for_timeout(200)
         widths.add(page.evaluate("document.querySelector('.gradio-container').getBoundingClientRect().width"))
     assert len(widths) == 1
@@ -101,7 +101,7 @@ def test_a_slow_button_shows_at_once_that_it_works_and_is_pressed_once(
 
     monkeypatch.setattr("wavemesh.ui.result.content.Shapes.turntable", film)
     generate(page, pictures[0])
-    page.get_by_role("tab", name="Result").click()
+    open_tab(page, "Result")
     page.wait_for_selector("#health table")
     button = "document.querySelector('#film-gif')"
     took = page.evaluate(
@@ -127,13 +127,13 @@ def test_a_slow_button_shows_at_once_that_it_works_and_is_pressed_once(
 def test_a_reload_comes_back_to_the_finished_run_and_its_tab(page: Any, pictures: list[Path], pipeline: Any) -> None:
     generate(page, pictures[0])
     facts = page.locator("#facts").inner_text()
-    page.get_by_role("tab", name="Result").click()
+    open_tab(page, "Result")
     page.wait_for_selector("#health table")
     page.wait_for_function("location.search.includes('run=') && location.search.includes('tab=result')")
     page.reload()
     page.wait_for_selector("#health table")
     page.wait_for_selector("#result-mesh .wm-viewer[data-state=ready]")
-    page.get_by_role("tab", name="Generate").click()
+    open_tab(page, "Generate")
     page.wait_for_selector("#card-0 img")
     expect(page.locator("#facts")).to_have_text(facts)
     page.wait_for_selector("#mesh .wm-viewer[data-state=ready]")

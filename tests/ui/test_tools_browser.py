@@ -13,7 +13,7 @@ import torch
 import trimesh
 from playwright.sync_api import expect
 
-from tests.ui.conftest import SHIPPED, opened, pixels
+from tests.ui.conftest import SHIPPED, open_tab, opened, pixels
 from wavemesh.models.triplane_renderer import TriplaneRenderer
 from wavemesh.pipelines.outputs import TriplaneArrays
 from wavemesh.settings import TriplaneSettings, WaveMeshSettings
@@ -66,10 +66,6 @@ def generate(page: Any, picture: Path) -> None:
     page.wait_for_selector("#card-0 img")
     page.locator("#generate-button").dispatch_event("click")
     page.wait_for_selector("#facts:has-text('triangles')")
-
-
-def open_tab(page: Any, name: str) -> None:
-    page.get_by_role("tab", name=name, exact=True).first.click()
 
 
 def source(page: Any, selector: str) -> str:

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from tests.ui.conftest import opened
+from tests.ui.conftest import open_tab, opened
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore")]
 
@@ -118,7 +118,7 @@ def test_mouse_and_keys_turn_it_and_reset_goes_back(page: Any) -> None:
 
 
 def test_a_new_shape_keeps_the_view(page: Any) -> None:
-    page.get_by_role("tab", name="Result").click()
+    open_tab(page, "Result")
     viewer = "#result-mesh .wm-viewer"
     page.wait_for_selector(f"{viewer}[data-state=ready]")
     page.locator(f"{viewer} canvas").focus()

@@ -96,9 +96,10 @@ def photograph(browser: Any, address: str, name: str, width: int, folder: Path) 
     page.wait_for_selector("#card-0 img")
     page.wait_for_selector("#mesh [data-state=ready]")
     _save(page, folder / f"visit-{name}.webp")
-    titles = dict.fromkeys(text.strip() for text in page.locator(_TABS).all_text_contents())
     _generate(page)
-    for title in filter(None, titles):
+    _open(page, "Inspect")
+    titles = dict.fromkeys(text.strip() for text in page.locator(_TABS).all_text_contents())
+    for title in (title for title in titles if title in CONTENT):
         if title == "Triplane":
             # Its own method fills it; the other tabs have seen the first run by then, or come back to this one.
             continue
@@ -126,9 +127,15 @@ def _generate(page: Any) -> None:
 
 def _show(page: Any, title: str) -> None:
     """Open a tab and wait for what it shows of the run."""
-    page.locator(_TABS).filter(has_text=title).first.dispatch_event("click")
+    if title not in ("Generate", "Result"):
+        _open(page, "Inspect")
+    _open(page, title)
     for selector in CONTENT[title]:
         page.wait_for_selector(selector)
+
+
+def _open(page: Any, title: str) -> None:
+    page.locator(_TABS).filter(has_text=title).first.dispatch_event("click")
 
 
 def _save(page: Any, path: Path) -> None:

@@ -82,12 +82,13 @@ def build(studio: Studio) -> gr.Blocks:
         finished_run = gr.State(None, time_to_live=KEPT_S)
         with gr.Tabs(elem_id="tabs"):
             generate_tab(studio, finished_run)
-            steps_tab(studio, finished_run)
-            wavelet_tab(studio, finished_run)
-            if "triplane" in studio.methods:
-                triplane_tab(studio, finished_run)
             result_tab(studio, finished_run)
-            compare_tab(studio, finished_run)
+            with gr.Tab("Inspect", id="inspect"), gr.Tabs(elem_id="inspect"):
+                steps_tab(studio, finished_run)
+                wavelet_tab(studio, finished_run)
+                if "triplane" in studio.methods:
+                    triplane_tab(studio, finished_run)
+                compare_tab(studio, finished_run)
         gr.HTML(_KEPT)
     return page
 

@@ -48,12 +48,21 @@ _ADDRESS = """(id) => {
   if (id) here.searchParams.set('run', id); else here.searchParams.delete('run');
   history.replaceState(null, '', here);
 }"""
-# After a reload the tab that was open opens again, once there is something to see in it.
+# After a reload the tab that was open opens again, once there is something to see in it. Those inside another are there
+# only when that one has been opened.
 _TAB = """() => {
-  const name = new URL(location).searchParams.get('tab');
-  const tab = [...document.querySelectorAll('#tabs [role=tab], #tabs .overflow-dropdown button')]
-    .find((each) => each.textContent.trim().toLowerCase() === name);
-  if (tab && tab.getAttribute('aria-selected') !== 'true') tab.click();
+  const wanted = new URL(location).searchParams.get('tab');
+  const open = (name) => {
+    const tab = [...document.querySelectorAll('#tabs [role=tab], #tabs .overflow-dropdown button')]
+      .find((each) => each.textContent.trim().toLowerCase() === name);
+    if (tab && tab.getAttribute('aria-selected') !== 'true') tab.click();
+    return !!tab;
+  };
+  if (!wanted || open(wanted)) return;
+  open('inspect');
+  const begin = performance.now();
+  const again = () => { if (!open(wanted) && performance.now() - begin < 5000) setTimeout(again, 50); };
+  again();
 }"""
 
 

@@ -1,0 +1,147 @@
+"""Figures of the page in Chromium: its weight, its first sight, a run from the click to the mesh, a change of the look.
+
+    python tools/page_figures.py [--picture FILE] [--runs 3]
+
+Starts `python app.py` by itself. Bytes are those that cross the network for a first visit. The seconds of a run are
+told against those that the pipeline says it took; both are of the same run. Chromium draws with the processor where
+there is no graphics card, which takes it from the run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from playwright.sync_api import sync_playwright
+
+ROOT = Path(__file__).resolve().parents[1]
+VIEWER = "#mesh .wm-viewer"
+WAIT_MS = 240_000
+
+
+def say(line: str) -> None:
+    """Write a line of the figures at once."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def started() -> tuple[subprocess.Popen[bytes], str]:
+    """The page's server and its address, once it answers."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    folder = tempfile.mkdtemp()
+    environment = {**os.environ, "GRADIO_SERVER_PORT": str(port), "GRADIO_TEMP_DIR": folder}
+    process = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
+    address = f"http://127.0.0.1:{port}/"
+    for _ in range(300):
+        try:
+            urllib.request.urlopen(address, timeout=5).close()
+            return process, address
+        except OSError:
+            time.sleep(0.2)
+    process.kill()
+    raise SystemExit("The page did not start within a minute.")
+
+
+def first_visit(browser: Any, address: str) -> dict[str, float]:
+    """Megabytes of a first visit, the seconds until it can be used, and until its example is drawn."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
+    page = context.new_page()
+    received: list[int] = []
+    session = context.new_cdp_session(page)
+    session.send("Network.enable")
+    session.on("Network.loadingFinished", lambda event: received.append(int(event["encodedDataLength"])))
+    begin = time.perf_counter()
+    page.goto(address)
+    page.wait_for_selector("#generate-button")
+    usable = time.perf_counter() - begin
+    page.wait_for_selector(f"{VIEWER}[data-state=ready]", timeout=WAIT_MS)
+    drawn = time.perf_counter() - begin
+    context.close()
+    return {"megabytes": sum(received) / 1e6, "usable_s": usable, "example_s": drawn}
+
+
+def runs(browser: Any, address: str, picture: Path, count: int) -> list[tuple[float, float]]:
+    """For each run after one to warm up: seconds from the click to the mesh, and those that the pipeline took."""
+    page = browser.new_page(viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
+    page.set_default_timeout(WAIT_MS)
+    page.goto(address)
+    page.wait_for_selector("#generate-button")
+    page.locator("#upload input[type=file]").first.set_input_files([str(picture)])
+    page.wait_for_selector("#card-0 img")
+    page.wait_for_selector("#card-1", state="hidden")
+    found = []
+    for seed in range(count + 1):
+        page.locator("#seed input").fill(str(seed))
+        page.locator("#seed input").press("Tab")
+        page.wait_for_timeout(500)
+        begin = time.perf_counter()
+        page.locator("#generate-button").click()
+        page.wait_for_function(
+            "seed => document.querySelector('#facts')?.textContent.includes(`seed ${seed}`) && "
+            "document.querySelector('#mesh .wm-viewer')?.dataset.forming === 'false'",
+            arg=seed,
+        )
+        took = time.perf_counter() - begin
+        told = float(re.search(r"([\d.]+) s, seed", page.locator("#facts").inner_text())[1])  # type: ignore[index]
+        page.wait_for_selector("#watch .wm-film button")
+        found.append((took, told))
+    page.close()
+    return found[1:]
+
+
+def look_seconds(browser: Any, address: str) -> float:
+    """Median seconds from the click on a look of the viewer to its first picture, of all four."""
+    page = browser.new_page(viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
+    page.goto(address)
+    page.wait_for_selector(f"{VIEWER}[data-state=ready]", timeout=WAIT_MS)
+    page.wait_for_timeout(3000)
+    seconds = [
+        page.evaluate(
+            "mode => { const begin = performance.now();"
+            " document.querySelector(`#mesh [data-mode=${mode}]`).click();"
+            " return (performance.now() - begin) / 1000; }",
+            mode,
+        )
+        for mode in ("clay", "normals", "wireframe", "shaded")
+    ]
+    page.close()
+    return median(seconds)
+
+
+def main() -> None:
+    """Prints the figures."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("--picture", type=Path, default=ROOT / "examples" / "teapot" / "view0.webp")
+    parser.add_argument("--runs", type=int, default=3)
+    options = parser.parse_args()
+    process, address = started()
+    try:
+        with sync_playwright() as driver:
+            browser = driver.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+            visit = first_visit(browser, address)
+            say(f"first visit: {visit['megabytes']:.2f} MB, usable after {visit['usable_s']:.1f} s, "
+                  f"its example drawn after {visit['example_s']:.1f} s")  # fmt: skip
+            say(f"a look changes in {look_seconds(browser, address):.3f} s")
+            measured = runs(browser, address, options.picture, options.runs)
+            ratio = median(took / told for took, told in measured)
+            listed = ", ".join(f"{took:.1f} / {told:.1f}" for took, told in measured)
+            say(f"click to mesh against the pipeline's own time: {ratio:.2f} (seconds: {listed})")
+            browser.close()
+    finally:
+        process.kill()
+
+
+if __name__ == "__main__":
+    main()
