@@ -37,8 +37,8 @@ def offer(
     """Make a typed function an endpoint of the current Blocks, under its name; limits go to `gr.api`.
 
     Of an iterator each item is sent when it comes. options: what the function takes by keyword behind its own
-    parameters, unchecked. None stands for the default of any argument that has one. cpu_s: its budget, where it does not
-    iterate.
+    parameters, unchecked. None stands for the default of any argument that has one. cpu_s: its budget, unless it
+    iterates.
     """
     hints = typing.get_type_hints(endpoint, include_extras=True)
     signature, documentation, streams = _described(endpoint, options or {})
