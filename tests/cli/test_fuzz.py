@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import os
 import subprocess
 import sys
@@ -75,6 +76,7 @@ def furnished(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@functools.cache
 def options(command: str) -> list[argparse.Action]:
     commands = next(each for each in build_parser()._actions if isinstance(each, argparse._SubParsersAction))
     return [each for each in commands.choices[command]._actions if each.dest != "help"]
