@@ -119,6 +119,7 @@ def test_who_went_away_frees_the_accelerator_within_one_step(
     served: str, studio: Studio, pictures: list[Path], pipeline: Any
 ) -> None:
     pipeline.pause_s = 0.5
+    pipeline.finishing_s = 5.0  # a mesh that nobody waits for is not made
     upload = (
         b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\n\r\n'
         + pictures[0].read_bytes()
