@@ -141,7 +141,7 @@ class Tally:
         self.longest_s, self.most_cpu_s = max(self.longest_s, took), max(self.most_cpu_s, worked)
         if worked > 8.0 or took > 30.0:
             say(f"  {took:6.1f} s  {worked:5.1f} s of processor  {what}: {said[-120:].strip()!r}")
-        if (self.answered + self.refused) % 25 == 0:
+        if (self.answered + self.refused) % 5 == 0:
             say(f"  so far {self}")
 
     def __str__(self) -> str:
