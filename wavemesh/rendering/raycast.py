@@ -9,6 +9,7 @@ alpha is ignored, so that the mask always agrees with the solid that the SDF is 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 import trimesh
@@ -153,7 +154,7 @@ def _resolve(
     """Averages the samples of every pixel; colours are premultiplied by construction (zero where empty)."""
     # Sums over a handful of slices: over an axis of four numpy takes three times as long.
     slices = [samples[i::supersample, j::supersample] for i in range(supersample) for j in range(supersample)]
-    mean = sum(each[..., :7] for each in slices) / np.float32(len(slices))
+    mean = reduce(np.add, [each[..., :7] for each in slices]) / np.float32(len(slices))
     alpha = mean[..., 3]
     rgb = to_srgb(mean[..., :3] / np.maximum(alpha, 1e-6)[..., None])
     rgb[alpha == 0] = 0.0
@@ -167,8 +168,8 @@ def _resolve(
     depths = [each[..., 7] for each in slices]
     nearest = np.minimum.reduce(depths)
     near = [each <= nearest * 1.02 for each in depths]
-    total = sum(np.where(close & np.isfinite(each), each, 0.0) for close, each in zip(near, depths, strict=True))
-    depth = np.where(np.isfinite(nearest), total / np.sum(near, axis=0), np.inf).astype(np.float32)
+    finite = [np.where(close & np.isfinite(each), each, 0.0) for close, each in zip(near, depths, strict=True)]
+    depth = np.where(np.isfinite(nearest), reduce(np.add, finite) / np.sum(near, axis=0), np.inf).astype(np.float32)
     normal = mean[..., 4:7]
     normal = normal / np.maximum(np.linalg.norm(normal, axis=-1, keepdims=True), 1e-8)
     return RenderedView(rgba=np.rint(rgba * 255.0).astype(np.uint8), depth=depth, normal=normal.astype(np.float32))
