@@ -288,6 +288,7 @@ def fuzzed(originals: Path, tmp_path: Path, kind: str, examples: int) -> None:
         derandomize=examples < 1000,
         suppress_health_check=list(HealthCheck),
         database=None,
+        deadline=None,
     )
     @given(st.data())
     def fuzz(data: st.DataObject) -> None:

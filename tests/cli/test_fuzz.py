@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import os
 import subprocess
 import sys
@@ -58,19 +59,24 @@ def refuse(*_: Any, **__: Any) -> NoReturn:
 
 @pytest.fixture
 def playground(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    return furnished(tmp_path, monkeypatch)
+
+
+def furnished(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a picture, a link to it, a loop of links, a text and a folder; the process is in it."""
-    Image.new("RGBA", (64, 64), (200, 0, 0, 255)).save(tmp_path / "picture.png")
-    (tmp_path / "link.png").symlink_to("picture.png")
-    (tmp_path / "loop").symlink_to("loop")
-    (tmp_path / "note.txt").write_text("hello")
-    (tmp_path / "folder").mkdir()
-    monkeypatch.chdir(tmp_path)
+    Image.new("RGBA", (64, 64), (200, 0, 0, 255)).save(folder / "picture.png")
+    (folder / "link.png").symlink_to("picture.png")
+    (folder / "loop").symlink_to("loop")
+    (folder / "note.txt").write_text("hello")
+    (folder / "folder").mkdir()
+    monkeypatch.chdir(folder)
     for name in HEAVY:
         with contextlib.suppress(AttributeError, ModuleNotFoundError):
             monkeypatch.setattr(name, refuse)
-    return tmp_path
+    return folder
 
 
+@functools.cache
 def options(command: str) -> list[argparse.Action]:
     commands = next(each for each in build_parser()._actions if isinstance(each, argparse._SubParsersAction))
     return [each for each in commands.choices[command]._actions if each.dest != "help"]
@@ -101,7 +107,13 @@ def status(argv: list[str]) -> int:
 def fuzzed(playground: Path, capsys: pytest.CaptureFixture[str], examples: int) -> None:
     before = {name: (playground / name).read_bytes() for name in ("picture.png", "note.txt")}
 
-    @settings(max_examples=examples, derandomize=examples < 500, suppress_health_check=list(HealthCheck), database=None)
+    @settings(
+        max_examples=examples,
+        derandomize=examples < 500,
+        suppress_health_check=list(HealthCheck),
+        database=None,
+        deadline=None,
+    )
     @given(st.data())
     def fuzz(data: st.DataObject) -> None:
         argv = list(lines(data.draw(st.sampled_from(COMMANDS)), data))

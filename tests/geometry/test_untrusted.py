@@ -7,12 +7,14 @@ import struct
 import time
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import trimesh
 
 from wavemesh.errors import InputError
+from wavemesh.geometry import untrusted
 from wavemesh.geometry.untrusted import MESH_INPUT_SUFFIXES, read_untrusted_mesh
 
 
@@ -71,6 +73,21 @@ def test_hostile_files_are_one_sentence(tmp_path: Path) -> None:
         assert "\n" not in str(caught.value)
         assert str(caught.value).endswith(".")
         assert time.perf_counter() - begin < 60
+
+
+def test_a_busy_machine_does_not_make_a_good_file_a_bad_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[float] = []
+    run = untrusted.subprocess.run
+
+    def slow(*arguments: Any, timeout: float, **options: Any) -> Any:
+        given.append(timeout)
+        return run(*arguments, timeout=timeout, **options)
+
+    monkeypatch.setattr(untrusted.subprocess, "run", slow)
+    trimesh.creation.box().export(tmp_path / "box.stl")
+    read_untrusted_mesh(tmp_path / "box.stl")
+    # The parser may use its seconds of the processor where it gets a twentieth of one.
+    assert given[0] >= 20 * untrusted.CPU_S
 
 
 def test_other_files_are_not_looked_at(tmp_path: Path) -> None:

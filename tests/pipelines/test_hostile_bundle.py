@@ -222,3 +222,35 @@ def test_mutations_are_read_or_are_one_sentence(members: dict[str, bytes], tmp_p
 @pytest.mark.timeout(3600)
 def test_many_mutations_are_read_or_are_one_sentence(members: dict[str, bytes], tmp_path: Path) -> None:
     fuzzed(members, tmp_path, 5000)
+
+
+def surface(sdf: np.ndarray) -> dict[str, bytes]:
+    """The arrays of a field and of its surface."""
+    mesh = sdf_to_mesh(sdf)
+    colours = np.full((len(mesh.vertices), 4), 200, np.uint8)
+    arrays = {"sdf": sdf, "vertices": mesh.vertices, "faces": mesh.faces.astype(np.int32), "colours": colours}
+    return {f"arrays/{name}.npy": npy(np.asarray(each)) for name, each in arrays.items()}
+
+
+@pytest.mark.parametrize("kind", ["soup", "heap"])
+def test_faces_that_no_grid_can_have_made(kind: str, members: dict[str, bytes], tmp_path: Path) -> None:
+    own = array(members["arrays/sdf.npy"])
+    vertices = np.random.default_rng(0).uniform(-0.9, 0.9, (3000, 3))
+    if kind == "heap":
+        vertices = vertices / len(own)
+    changes = {
+        "vertices": vertices.astype(np.float32),
+        "faces": np.arange(3000, dtype=np.int32).reshape(-1, 3),
+        "colours": np.full((3000, 4), 200, np.uint8),
+    }
+    told = {f"arrays/{name}.npy": npy(each) for name, each in changes.items()}
+    said = refused(zipped({**members, **told}, tmp_path))
+    assert re.search("cells of its grid long" if kind == "soup" else r"faces lie in one cell of its grid", said), said
+
+
+def test_any_field_has_faces_that_its_grid_can_have_made(members: dict[str, bytes], tmp_path: Path) -> None:
+    side = len(array(members["arrays/sdf.npy"]))
+    noise = np.random.default_rng(0).uniform(-0.05, 0.05, (side,) * 3).astype(np.float32)
+    parity = (np.indices((side,) * 3).sum(axis=0) % 2 * 0.1 - 0.05).astype(np.float32)
+    for field in (noise, parity):
+        read_bundle(zipped({**members, **surface(field)}, tmp_path))

@@ -17,6 +17,7 @@ from wavemesh.geometry.mesh import facing
 from wavemesh.models.depth_network import DepthConfig, DepthNetwork
 from wavemesh.models.wavemesh import WaveMeshModel
 from wavemesh.pipelines import StepReport, TriplanePipeline, View, WaveMeshPipeline
+from wavemesh.pipelines.base import resolve_device
 from wavemesh.pipelines.outputs import WaveMeshOutput
 from wavemesh.pipelines.views import PreparedView, network_tensors
 
@@ -171,6 +172,15 @@ def test_unknown_device(tiny_pipeline: WaveMeshPipeline) -> None:
     if not torch.cuda.is_available():
         with pytest.raises(InputError, match="CUDA"):
             WaveMeshPipeline(tiny_pipeline.model, tiny_pipeline.camera_head, "cuda")
+
+
+def test_apples_gpu_is_asked_for_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(InputError, match="'mps' was asked for, but there is no Apple GPU"):
+        resolve_device("mps")
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert resolve_device("mps").type == "mps"
+    assert resolve_device("auto").type in ("cpu", "cuda")
 
 
 def test_half_the_resolution_leaves_the_details_out(tiny_pipeline: WaveMeshPipeline, ellipse: Image.Image) -> None:

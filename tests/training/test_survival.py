@@ -25,6 +25,8 @@ from wavemesh.training.snapshots import list_snapshots, load_latest
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")  # forks, of one thread that works
 
+WAIT_S = 600.0  # for what takes seconds where a machine has nothing else to do
+
 
 class Child:
     """A training in a process of its own, forked so that nothing is imported again; said: what it wrote."""
@@ -35,7 +37,7 @@ class Child:
         self.process = context.Process(target=_train, args=(self._log, out, steps, *more), daemon=True)
         self.process.start()
 
-    def ended(self, within_s: float = 120.0) -> int:
+    def ended(self, within_s: float = WAIT_S) -> int:
         """The exit status."""
         self.process.join(within_s)
         assert self.process.exitcode is not None, self.said
@@ -53,7 +55,7 @@ def _train(log: Path, out: Path, steps: int, *more: int) -> None:
 
 
 def wait_for_snapshot(out: Path, child: Child, after: str = "") -> None:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + WAIT_S
     while not any(path.name > after for path in list_snapshots(out / SNAPSHOTS)):
         assert child.process.exitcode is None, child.said
         assert time.monotonic() < deadline

@@ -58,6 +58,7 @@ class FakePipeline:
 
     def __init__(self, pause_s: float = 0.0, side: int = 24) -> None:
         self.pause_s = pause_s
+        self.finishing_s = 0.0  # of making the mesh, after the steps
         self.side = side
         self.calls: list[dict[str, Any]] = []
         self.fails_with: Exception | None = None
@@ -123,6 +124,7 @@ class FakePipeline:
                     front_of(prepared, settings),
                 )
                 stopped = bool(callback(report))
+        time.sleep(self.finishing_s)
         final = sphere_sdf(radius, self.side)
         mesh = sdf_to_mesh(final)
         mesh.visual.vertex_colors = np.tile(np.array([200, 90, 60, 255], dtype=np.uint8), (len(mesh.vertices), 1))

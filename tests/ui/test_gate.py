@@ -16,10 +16,11 @@ import pytest
 from gradio.blocks import Blocks
 from gradio_client import Client, handle_file
 
-from wavemesh.ui import gate
+from wavemesh.ui import app, gate, quota
 from wavemesh.ui.quota import Quota, sweep
 from wavemesh.ui.studio import Studio
 from wavemesh.ui.visitors import Visitors
+from wavemesh.ui.workspace import KEPT_S
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # gradio and its client warn about themselves
 EVIL = "https://evil.example"
@@ -118,6 +119,7 @@ def test_who_went_away_frees_the_accelerator_within_one_step(
     served: str, studio: Studio, pictures: list[Path], pipeline: Any
 ) -> None:
     pipeline.pause_s = 0.5
+    pipeline.finishing_s = 5.0  # a mesh that nobody waits for is not made
     upload = (
         b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\n\r\n'
         + pictures[0].read_bytes()
@@ -171,6 +173,18 @@ def test_a_visitor_has_a_quota() -> None:
         quota.take("a", 400)
     assert not quota.has_room("a")
     assert quota.has_room("b")
+
+
+def test_nothing_is_kept_longer_than_the_page_says(tmp_path: Path) -> None:
+    for age, name in enumerate(["a" * 64, "results/new", "b" * 64, "results/old"]):
+        folder = tmp_path / name
+        folder.mkdir(parents=True)
+        (folder / "file").write_bytes(bytes(1000))
+        os.utime(folder, (time.time() - (KEPT_S + 5) * (age // 2),) * 2)
+    assert sweep(tmp_path) == 2000
+    assert {path.parent.name for path in tmp_path.rglob("file")} == {"a" * 64, "new"}
+    assert f"for {KEPT_S // 60} minutes at most" in app._KEPT
+    assert quota.SWEEP_S <= 60
 
 
 def test_what_is_kept_is_bounded_in_bytes(tmp_path: Path) -> None:

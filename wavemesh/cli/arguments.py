@@ -51,7 +51,7 @@ def number(text: str) -> float:
 
 def add_device(parser: argparse.ArgumentParser) -> None:
     """Add --device and --weights."""
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to compute")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="where to compute")
     parser.add_argument("--weights", metavar="SOURCE", help="a folder or Hub id; the bundled weights if left out")
 
 

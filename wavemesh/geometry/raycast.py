@@ -15,6 +15,7 @@ import numpy as np
 import trimesh
 from jaxtyping import Float, Int
 
+from wavemesh.budget import keep_within_budget
 from wavemesh.errors import InputError
 
 try:
@@ -22,6 +23,9 @@ try:
     from embreex.mesh_construction import TriangleMesh
 except ModuleNotFoundError:
     rtcore_scene = None
+
+
+CHUNK = 2**13  # rays between two looks at the budget
 
 
 @dataclass(frozen=True)
@@ -89,13 +93,20 @@ class RayCaster:
         self._engine: _Engine = BoundingBoxes(mesh) if rtcore_scene is None else Embree(mesh)
 
     def cast(self, origins: Float[np.ndarray, "n 3"], directions: Float[np.ndarray, "n 3"]) -> RayHits:
-        """The nearest hits of the rays; directions need not be unit vectors, distances are in world units."""
+        """The nearest hits of the rays; directions need not be unit vectors, distances are in world units.
+
+        Raises InputError where a budget is used up meanwhile (see `wavemesh.budget`).
+        """
         origins = np.ascontiguousarray(origins, dtype=np.float32).reshape(-1, 3)
         directions = np.asarray(directions, dtype=np.float32).reshape(-1, 3)
         if origins.shape != directions.shape:
             raise ValueError(f"origins {origins.shape} and directions {directions.shape} differ in shape")
         directions = directions / np.linalg.norm(directions, axis=1, keepdims=True)
-        triangle, reached, corners = self._engine.first(origins, directions)
+        parts = []
+        for begin in range(0, max(len(origins), 1), CHUNK):
+            keep_within_budget()
+            parts.append(self._engine.first(origins[begin : begin + CHUNK], directions[begin : begin + CHUNK]))
+        triangle, reached, corners = (np.concatenate(part) for part in zip(*parts, strict=True))
         triangle = triangle.astype(np.int64)
         missed = triangle < 0
         distance = np.where(missed, np.float32(np.inf), reached).astype(np.float32)

@@ -35,6 +35,7 @@ from wavemesh.wavelets.sparse import SparseCoefficients
 from wavemesh.weights import fingerprint
 
 Callback = Callable[[StepReport], bool | None]
+DEVICES = ("auto", "cpu", "cuda", "mps")
 
 Model = TypeVar("Model", bound=nn.Module)
 Asked = TypeVar("Asked", bound=Settings)
@@ -194,13 +195,18 @@ class Run(Generic[Asked]):
 
 
 def resolve_device(device: str | torch.device) -> torch.device:
-    """The torch device for "auto", "cpu" or "cuda"; raises InputError where it is unknown or not there."""
+    """The torch device for "auto", "cpu", "cuda" or "mps"; raises InputError where it is unknown or not there.
+
+    "auto" is CUDA or the processor: on Apple's GPUs not every operation of the networks has been tried.
+    """
     if isinstance(device, torch.device):
         return device
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if device not in ("cpu", "cuda"):
-        raise InputError(f"The device must be auto, cpu or cuda, not {device!r}.")
+    if device not in DEVICES:
+        raise InputError(f"The device must be one of {', '.join(DEVICES)}, not {device!r}.")
     if device == "cuda" and not torch.cuda.is_available():
         raise InputError("The device 'cuda' was asked for, but there is no CUDA GPU here.")
+    if device == "mps" and not torch.backends.mps.is_available():
+        raise InputError("The device 'mps' was asked for, but there is no Apple GPU here.")
     return torch.device(device)

@@ -25,6 +25,8 @@ MAX_CELLS = 256
 MAX_CHANNELS = 256
 MAX_PICTURE_PX = 2048
 MAX_COORDINATE = 1e3
+MAX_FACES_IN_CELL = 24  # marching cubes makes five at most
+MAX_EDGE_CELLS = 4.0  # and none that is longer than a diagonal of 1.7 cells
 DETAIL_BANDS = 7
 
 Number = Annotated[int, pydantic.Field(ge=0, le=2**40)]
@@ -99,6 +101,7 @@ def check_arrays(facts: Facts, arrays: Mapping[str, np.ndarray]) -> None:
             raise ValueError(f"the array {name} holds numbers that are not finite")
     _check_field("sdf", arrays["sdf"])
     _check_mesh(arrays["vertices"], arrays["faces"], arrays["colours"])
+    _check_spread(arrays["vertices"], arrays["faces"], len(arrays["sdf"]))
     sides = {"result": facts.resolution} | {f"step{index}": facts.resolution for index in range(len(facts.steps))}
     for prefix, side in sides.items():
         if f"{prefix}.coarse" in arrays:
@@ -129,6 +132,22 @@ def _check_mesh(vertices: np.ndarray, faces: np.ndarray, colours: np.ndarray) ->
         raise ValueError(f"a face names the vertex {faces.max()} of {len(vertices)}")
     if np.abs(vertices).max() > MAX_COORDINATE:
         raise ValueError(f"a vertex lies {np.abs(vertices).max():.3g} from the middle")
+
+
+def _check_spread(vertices: np.ndarray, faces: np.ndarray, side: int) -> None:
+    """Raise ValueError for faces that no grid of that many cells can have made: too long, or too many in one place.
+
+    What is done with a surface takes as long as it has faces. With those of a soup, which all overlap, it takes hours.
+    """
+    cell = 2.0 / side
+    corners = vertices[faces].astype(np.float64)
+    longest = float((corners.max(axis=1) - corners.min(axis=1)).max()) / cell
+    if longest > MAX_EDGE_CELLS:
+        raise ValueError(f"a face is {longest:.1f} cells of its grid long")
+    places = np.floor(corners.mean(axis=1) / cell).astype(np.int64)
+    most = int(np.unique(places, axis=0, return_counts=True)[1].max())
+    if most > MAX_FACES_IN_CELL:
+        raise ValueError(f"{most:,} faces lie in one cell of its grid")
 
 
 def _check_coefficients(name: str, parts: list[np.ndarray | None], resolution: int | None) -> None:

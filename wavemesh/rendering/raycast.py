@@ -9,6 +9,7 @@ alpha is ignored, so that the mask always agrees with the solid that the SDF is 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 import trimesh
@@ -151,9 +152,9 @@ def _resolve(
     samples: Float[np.ndarray, "fine fine 8"], supersample: int, background: tuple[float, float, float] | None
 ) -> RenderedView:
     """Averages the samples of every pixel; colours are premultiplied by construction (zero where empty)."""
-    size = len(samples) // supersample
-    blocks = samples.reshape(size, supersample, size, supersample, 8).swapaxes(1, 2).reshape(size, size, -1, 8)
-    mean = blocks[..., :7].mean(axis=2)
+    # Sums over a handful of slices: over an axis of four numpy takes three times as long.
+    slices = [samples[i::supersample, j::supersample] for i in range(supersample) for j in range(supersample)]
+    mean = reduce(np.add, [each[..., :7] for each in slices]) / np.float32(len(slices))
     alpha = mean[..., 3]
     rgb = to_srgb(mean[..., :3] / np.maximum(alpha, 1e-6)[..., None])
     rgb[alpha == 0] = 0.0
@@ -164,11 +165,11 @@ def _resolve(
     else:
         rgba = np.concatenate([rgb, alpha[..., None]], axis=-1)
     # Samples behind the nearest surface of the pixel would put its depth between two surfaces.
-    depths = blocks[..., 7]
-    nearest = depths.min(axis=2)
-    near = depths <= nearest[..., None] * 1.02
-    total = np.where(near & np.isfinite(depths), depths, 0.0).sum(axis=2)
-    depth = np.where(np.isfinite(nearest), total / near.sum(axis=2), np.inf).astype(np.float32)
+    depths = [each[..., 7] for each in slices]
+    nearest = np.minimum.reduce(depths)
+    near = [each <= nearest * 1.02 for each in depths]
+    finite = [np.where(close & np.isfinite(each), each, 0.0) for close, each in zip(near, depths, strict=True)]
+    depth = np.where(np.isfinite(nearest), reduce(np.add, finite) / np.sum(near, axis=0), np.inf).astype(np.float32)
     normal = mean[..., 4:7]
     normal = normal / np.maximum(np.linalg.norm(normal, axis=-1, keepdims=True), 1e-8)
     return RenderedView(rgba=np.rint(rgba * 255.0).astype(np.uint8), depth=depth, normal=normal.astype(np.float32))

@@ -9,6 +9,7 @@ import numpy as np
 import trimesh
 from jaxtyping import UInt8
 
+from wavemesh.budget import keep_within_budget
 from wavemesh.errors import InputError
 from wavemesh.geometry.camera import Camera
 from wavemesh.rendering.multiview import orbit_cameras
@@ -43,12 +44,14 @@ def turntable(
 ) -> list[UInt8[np.ndarray, "s s c"]]:
     """Frames of one full turn, in the mesh's own colours or in clay.
 
-    Frames are (s, s, 3) uint8; (s, s, 4) with straight alpha when background is None.
+    Frames are (s, s, 3) uint8; (s, s, 4) with straight alpha when background is None. Raises InputError where a budget
+    is used up meanwhile.
     """
     renderer = RaycastRenderer(mesh)
     colour = CLAY if clay else None
     frames = []
     for camera in orbit_cameras(num_frames, elevation_deg):
+        keep_within_budget()
         rgba = renderer.view(camera, size, light=STUDIO, background=background, colour=colour).rgba
         frames.append(rgba if background is None else rgba[..., :3])
     return frames

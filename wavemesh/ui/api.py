@@ -16,10 +16,11 @@ from gradio import FileData
 from PIL import Image
 from pydantic import StrictFloat
 
+from wavemesh.budget import QUESTION_CPU_S
 from wavemesh.errors import InputError
 from wavemesh.geometry.camera import Camera
 from wavemesh.geometry.export import mesh_bytes
-from wavemesh.ui.compare.content import measure
+from wavemesh.ui.compare.content import MAX_CPU_S, measure
 from wavemesh.ui.endpoint import Option, checked, offer, sent_file
 from wavemesh.ui.generate.request import progress_facts, requested_job, run_options
 from wavemesh.ui.generate.truth import rendered_pictures
@@ -55,7 +56,9 @@ def add_api(studio: Studio) -> None:
         options = {**run_options(studio.shipped), "masks": _MASKS}
         offer(made.generate, options, concurrency_limit=4, concurrency_id="runs")
         for tool in tools:
-            offer(tool, concurrency_limit=2, concurrency_id="tools")
+            # A comparison takes two seconds a step, and refuses what is too much after the first.
+            cpu_s = MAX_CPU_S if tool == made.compare else QUESTION_CPU_S
+            offer(tool, cpu_s=cpu_s, concurrency_limit=2, concurrency_id="tools")
 
 
 class _Endpoints:

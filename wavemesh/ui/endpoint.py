@@ -16,6 +16,7 @@ import gradio as gr
 from gradio import FileData
 from pydantic import TypeAdapter, ValidationError
 
+from wavemesh.budget import QUESTION_CPU_S, budget
 from wavemesh.errors import InputError
 
 
@@ -27,11 +28,17 @@ class Option(NamedTuple):
     help: str
 
 
-def offer(endpoint: Callable[..., Any], options: Mapping[str, Option] | None = None, **limits: Any) -> None:
+def offer(
+    endpoint: Callable[..., Any],
+    options: Mapping[str, Option] | None = None,
+    cpu_s: float = QUESTION_CPU_S,
+    **limits: Any,
+) -> None:
     """Make a typed function an endpoint of the current Blocks, under its name; limits go to `gr.api`.
 
     Of an iterator each item is sent when it comes. options: what the function takes by keyword behind its own
-    parameters, unchecked. None stands for the default of any argument that has one.
+    parameters, unchecked. None stands for the default of any argument that has one. cpu_s: its budget, unless it
+    iterates.
     """
     hints = typing.get_type_hints(endpoint, include_extras=True)
     signature, documentation, streams = _described(endpoint, options or {})
@@ -47,7 +54,7 @@ def offer(endpoint: Callable[..., Any], options: Mapping[str, Option] | None = N
         return endpoint(**arguments)
 
     def answered(*values: Any) -> Any:
-        with _refusals():
+        with _refusals(), budget(cpu_s):
             return answer.dump_python(call(values))
 
     def streamed(*values: Any) -> Iterator[Any]:

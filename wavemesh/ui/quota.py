@@ -1,4 +1,4 @@
-"""How many bytes visitors may send and the server keeps: each within an hour, and all of them together."""
+"""How many bytes visitors may send and the server keeps: each within an hour, all of them together, and how long."""
 
 from __future__ import annotations
 
@@ -51,12 +51,19 @@ class Quota:
             del self._sent[next(iter(self._sent))]
 
 
-def sweep(workspace: Path, limit: int = MAX_STORED_BYTES) -> int:
-    """Remove the oldest uploads and results until what is kept is under the limit; the bytes that are left."""
-    kept = []
+def sweep(workspace: Path, limit: int = MAX_STORED_BYTES, kept_s: float = KEPT_S) -> int:
+    """Remove uploads and results older than kept_s, then the oldest until the limit holds; the bytes that are left.
+
+    gradio looks once an hour for what is older than one, so that its own sweeping takes up to two.
+    """
+    kept, now = [], time.time()
     for entry in _entries(workspace):
         try:
-            kept.append((entry.stat().st_mtime, _size(entry), entry))
+            made = entry.stat().st_mtime
+            if now - made > kept_s:
+                shutil.rmtree(entry, ignore_errors=True)
+            else:
+                kept.append((made, _size(entry), entry))
         except OSError:  # somebody else was quicker
             continue
     total = sum(size for _, size, _ in kept)

@@ -204,10 +204,14 @@ def run_job(
         record.save(result.folder, {"mesh.glb": Path(result.files[".glb"]).read_bytes()})
     finally:
         if worker.is_alive():
-            stop.set()
+            stop.leave()  # whoever closes this wants nothing any more
             worker.join()
         if result is None:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+class NobodyWaits(Exception):
+    """Ends a run at once; one that is merely stopped makes its mesh, which takes as long as several steps."""
 
 
 def _work(pipeline_factory: Callable[[], Pipeline], job: Job, stop: StopFlag, messages: queue.Queue[Any]) -> None:
@@ -215,6 +219,8 @@ def _work(pipeline_factory: Callable[[], Pipeline], job: Job, stop: StopFlag, me
 
     def report_step(report: StepReport) -> bool:
         messages.put(report)
+        if stop.nobody_waits():
+            raise NobodyWaits
         return stop.is_set()
 
     try:

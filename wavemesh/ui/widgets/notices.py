@@ -10,6 +10,7 @@ from typing import Any
 
 import gradio as gr
 
+from wavemesh.budget import budget
 from wavemesh.errors import InputError
 
 _log = logging.getLogger(__name__)
@@ -20,7 +21,7 @@ def explained(handler: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(handler)
     def handled(*arguments: Any) -> Any:
-        with failures_told():
+        with failures_told(), budget():
             return handler(*arguments)
         return gr.skip()
 

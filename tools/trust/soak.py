@@ -1,0 +1,83 @@
+"""What visits and calls leave in the server: memory, files and handles."""
+
+from __future__ import annotations
+
+import itertools
+import time
+import urllib.request
+from collections import Counter
+
+import trimesh
+
+from tools.trust.bundles import example, packed
+from tools.trust.server import Server, say
+from tools.trust.visitors import disc
+
+WARM = 5  # runs before the first figure: what is loaded once is loaded
+
+
+def calls(server: Server, count: int) -> str:
+    """What refused calls leave behind."""
+    for _ in range(20):
+        server.call("step", {"bundle": None, "number": 1})
+    before = server.memory()
+    for _ in range(count):
+        server.call("step", {"bundle": None, "number": 1})
+    kept = (server.memory() - before) / count
+    return f"{count} refused calls keep {kept / 1e6:.3f} MB each; the server has {server.memory() / 1e9:.2f} GB"
+
+
+def soak(server: Server, count: int, minutes: float) -> str:
+    """Memory, stored files and handles after so many page visits and minutes of mixed calls, above those after five."""
+    ball = trimesh.creation.icosphere(subdivisions=4, radius=0.9).export(file_type="glb")
+    bundle, ended = packed(example()), Counter[str]()
+
+    def run(number: int) -> None:
+        picture = server.upload("disc.png", disc(number % 50))
+        given = {"pictures": [picture], "cameras": [{"azimuth_deg": 20.0}], "seed": number, "steps": 1}
+        ended[server.call("generate", {**given, "resolution": 64 if number % 4 else 128})[-400:].count("error")] += 0
+        said = server.call("generate", {**given, "resolution": 64}) if number < WARM else ""
+        ended["error" if "event: error" in said else "generate"] += 1
+
+    def tool(number: int) -> None:
+        endpoint = ("step", "reshape", "edit_wavelets", "render_views", "turntable", "refused")[number % 6]
+        given = {
+            "step": {"number": 1}, "reshape": {"max_faces": 4000}, "edit_wavelets": {"threshold": 0.01},
+            "turntable": {"max_faces": 2000, "film_suffix": ".gif"}, "refused": {"number": 99},
+        }.get(endpoint, {})  # fmt: skip
+        if endpoint == "render_views":
+            said = server.call(endpoint, {"mesh": server.upload("ball.glb", ball), "views": 2})
+        else:
+            sent = server.upload("run.zip", bundle)
+            said = server.call("step" if endpoint == "refused" else endpoint, {"bundle": sent, **given})
+        failed = ("event: error" in said) != (endpoint == "refused")
+        ended["failed" if failed else endpoint] += 1
+
+    for number in range(WARM):
+        run(number)
+        tool(number)
+    first = server.memory()
+    say(f"  after {WARM} runs: {state(server)}")
+    for _ in range(count):
+        for path in ("", "config", "gradio_api/info"):
+            urllib.request.urlopen(server.address + path, timeout=120).close()
+    visited = server.memory()
+    say(f"  after {count} visits: {state(server)}")
+    begin, told = time.perf_counter(), 0.0
+    for number in itertools.count(WARM):
+        if (passed := time.perf_counter() - begin) > 60.0 * minutes:
+            break
+        run(number) if number % 3 == 0 else tool(number)
+        if passed - told > 60.0:
+            told = passed
+            say(f"  after {passed / 60:.0f} minutes: {state(server)} {dict(ended)}")
+    return (
+        f"{count} visits and {minutes:.0f} minutes of calls, {dict(ended)}: {first / 1e9:.2f} GB after {WARM} runs, "
+        f"{(visited - first) / 1e6:+.0f} MB after the visits, {(server.memory() - first) / 1e6:+.0f} MB at the end; "
+        f"peak {server.peak / 1e9:.2f} GB; {state(server)}; server alive {server.alive}"
+    )
+
+
+def state(server: Server) -> str:
+    """Memory, files and handles in words."""
+    return f"{server.memory() / 1e9:.2f} GB, {server.stored() / 1e6:.0f} MB of files, {server.handles()} handles"
