@@ -55,7 +55,7 @@ def test_the_table_of_extras_is_that_of_the_project() -> None:
     distributions = packages_distributions()
     named = {(normal(distributions[module][0]), extra) for module, extra in EXTRAS.items()}
     lists = PROJECT["optional-dependencies"]
-    assert named == {(normal(each), extra) for extra in ("app", "train", "render") for each in lists[extra]}
+    assert named == {(normal(each), extra) for extra in ("app", "train", "render", "stream") for each in lists[extra]}
 
 
 def test_each_room_imports_what_its_extras_bring() -> None:

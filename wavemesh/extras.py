@@ -19,6 +19,8 @@ EXTRAS = {
     "tqdm": "train",
     "transformers": "train",
     "yaml": "train",
+    "aiohttp": "stream",
+    "s3fs": "stream",
     "OpenGL": "render",
     "pyrender": "render",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -104,6 +105,42 @@ def test_weights_go_as_a_model(hub: type[FakeHub], capsys: pytest.CaptureFixture
     assert upload["allow_patterns"] == named
     assert upload["commit_message"] == f"Weights {fingerprint(folder)}"
     assert "commit/1" in capsys.readouterr().out
+
+
+def test_a_prepared_set_goes_as_a_data_set(
+    hub: type[FakeHub], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    listed = [("shard-000000.tar", "train"), ("shard-000001.tar", "val"), ("shard-000002.tar", "train")]
+    index = [{"key": name, "shard": name, "split": split, "licence": "CC0 | 1.0"} for name, split in listed]
+    (tmp_path / "index.json").write_text(json.dumps(index))
+    for name in ("models/chair.tar", "cache-train/sdf.npy", "meshes/chair.npz", *(name for name, _ in listed)):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"content")
+    assert main(["deploy", "me/chairs", "--data", str(tmp_path), "--dry-run"]) == 0
+    assert "5 files, " in capsys.readouterr().out
+    assert not (tmp_path / "README.md").exists()
+    assert main(["deploy", "me/chairs", "--data", str(tmp_path), "--private"]) == 0
+    (_, repo), (_, upload) = hub.calls
+    assert (repo["repo_id"], repo["repo_type"], repo["private"]) == ("me/chairs", "dataset", True)
+    assert upload["allow_patterns"] == ["README.md", "index.json", "meshes/chair.npz", *(name for name, _ in listed)]
+    assert upload["commit_message"] == "3 shapes"
+    card = huggingface_hub.DatasetCard.load(tmp_path / "README.md")
+    assert card.data["size_categories"] == ["n<1K"]
+    (config,) = card.data["configs"]
+    assert config["data_files"] == [
+        {"split": "train", "path": ["shard-000000.tar", "shard-000002.tar"]},
+        {"split": "validation", "path": ["shard-000001.tar"]},
+    ]
+    assert "2 train, 1 validation" in card.text
+    assert "| CC0 / 1.0 | 3 |" in card.text
+    (tmp_path / "README.md").write_text("My own words.")
+    assert main(["deploy", "me/chairs", "--data", str(tmp_path)]) == 0
+    assert (tmp_path / "README.md").read_text() == "My own words."
+    assert capsys.readouterr().out.count("commit/1") == 2
+    (tmp_path / "shard-000002.tar").unlink()
+    assert "lacks shard-000002.tar, which its" in refuse(["deploy", "me/chairs", "--data", str(tmp_path)], capsys)
+    (tmp_path / "index.json").unlink()
+    assert "is no prepared data set" in refuse(["deploy", "me/chairs", "--data", str(tmp_path)], capsys)
 
 
 def test_refusals(hub: type[FakeHub], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.data.test_co3d import write_set
 from tests.pipelines.triplane_model import tiny_triplane
 from wavemesh import weights
 from wavemesh.cli import evaluate
@@ -53,3 +54,11 @@ def test_meshes_of_another_system_are_named_by_their_folder(tmp_path: Path) -> N
     assert evaluate._given_meshes(parsed()) is None
     with pytest.raises(InputError, match="speak of --meshes"):
         evaluate._given_meshes(parsed("--name", "Theirs"))
+
+
+def test_real_frames_are_read_where_cameras_are_estimated(tmp_path: Path) -> None:
+    assert evaluate._captured(parsed()) == []
+    with pytest.raises(InputError, match="needs --cameras estimated"):
+        evaluate._captured(parsed("--captured", str(tmp_path), "--cameras", "known"))
+    write_set(tmp_path)
+    assert [each.name for each in evaluate._captured(parsed("--captured", str(tmp_path)))] == ["110_1"]

@@ -52,6 +52,39 @@ def test_a_mesh_to_print_has_the_size_that_was_asked_for(weights: Path, pictures
     assert mesh.bounds[0, 2] == 0.0
 
 
+def test_a_folder_gives_a_mesh_for_each_picture_and_goes_on_where_it_was(
+    weights: Path, pictures: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given, out = tmp_path / "given", tmp_path / "meshes"
+    given.mkdir()
+    for name, source in zip(("chair.png", "lamp.PNG"), pictures, strict=True):
+        shutil.copy(source, given / name)
+    (given / "notes.txt").write_text("no picture")
+    (given / "broken.jpg").write_bytes(b"no picture either")
+    arguments = ["generate", str(given), "--steps", "1", "--azimuth", "0", "--weights", str(weights)]
+    assert main([*arguments, "-o", str(out)]) == 2
+    printed = capsys.readouterr()
+    assert printed.out.count(" faces in ") == 2
+    assert f"{given / 'broken.jpg'}: " in printed.err
+    assert printed.err.endswith("1 of the 3 pictures gave no mesh.\n")
+    assert sorted(path.name for path in out.iterdir()) == ["chair.glb", "lamp.glb"]
+    alone = tmp_path / "alone" / "chair.glb"  # the file holds its name
+    assert main(["generate", pictures[0], *arguments[2:], "-o", str(alone)]) == 0
+    assert (out / "chair.glb").read_bytes() == alone.read_bytes()
+    (given / "broken.jpg").unlink()
+    (out / "lamp.glb").unlink()
+    written = (out / "chair.glb").stat().st_mtime_ns
+    capsys.readouterr()
+    assert main([*arguments, "-o", str(out)]) == 0
+    assert "lamp.glb" in capsys.readouterr().out
+    assert (out / "lamp.glb").is_file()
+    assert (out / "chair.glb").stat().st_mtime_ns == written
+    assert "takes a folder as its output" in refuse([*arguments, "-o", str(tmp_path / "one.glb")], capsys)
+    shutil.copy(given / "chair.png", given / "chair.webp")
+    assert "of chair.png and chair.webp would have one name" in refuse([*arguments, "-o", str(out)], capsys)
+    assert "holds no picture" in refuse(["generate", str(out), "-o", str(tmp_path / "more")], capsys)
+
+
 @pytest.fixture
 def small_meshes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("wavemesh.pipelines.triplane.MESH_RESOLUTION", 32)

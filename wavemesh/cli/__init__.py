@@ -31,7 +31,7 @@ COMMANDS = {
     "evaluate": "scores of the weights and of all baselines on held-out shapes",
     "bench": "time and memory of the whole and of its parts",
     "app": "the web page",
-    "deploy": "the web page as a Space on Hugging Face, or weights as a model",
+    "deploy": "the web page as a Space on Hugging Face, weights as a model, or a data set",
     "examples": "the bundled examples, from held-out models",
     "screenshots": "pictures of every tab of the page",
     "figures": "pictures that show what happens inside",

@@ -38,6 +38,11 @@ def integer(minimum: int, maximum: int = MAX_INTEGER) -> Callable[[str], int]:
     return parse
 
 
+def data_set(text: str) -> str | Path:
+    """A folder, or the address of a set that is streamed, which a path would shorten; as a type for argparse."""
+    return text if "://" in text else Path(text)
+
+
 def number(text: str) -> float:
     """A finite number, as a type for argparse."""
     try:

@@ -1,8 +1,9 @@
-"""The page as a Space on Hugging Face, or a folder of weights as a model there.
+"""The page as a Space on Hugging Face, a folder of weights as a model there, or a prepared set as a data set.
 
-Without --weights it uploads the app, the package, the bundled weights and the examples in one commit; the README's
-header and packages.txt say the rest. With it, `from_pretrained("OWNER/NAME")` and `generate --weights OWNER/NAME` find
-the weights. Log in first with `hf auth login`, or set HF_TOKEN.
+Alone it uploads the app, the package, the bundled weights and the examples in one commit; the README's header and
+packages.txt say the rest. With --weights, `from_pretrained("OWNER/NAME")` and `generate --weights OWNER/NAME` find
+them. With --data, `train --data hf://datasets/OWNER/NAME` streams the set. Log in first with `hf auth login`, or set
+HF_TOKEN.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from pathlib import Path
 from wavemesh.errors import InputError
 from wavemesh.weights import HUB_ID, ask_hub, hub_files, push_to_hub
 
-EXAMPLE = """examples, weights for the Hub and a Space that runs on a CPU:
+EXAMPLE = """examples, a data set and weights for the Hub, and a Space that runs on a CPU:
+  python -m wavemesh deploy OWNER/NAME --data data/furniture --dry-run
   python -m wavemesh deploy OWNER/NAME --weights runs/release/weights --dry-run
   python -m wavemesh deploy OWNER/NAME --dry-run
   python -m wavemesh deploy OWNER/NAME --private
@@ -34,22 +36,31 @@ _NEEDED = ("app.py", "README.md", "requirements.txt", "packages.txt", "wavemesh/
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument("space", metavar="OWNER/NAME", help="the Space or model, made where it does not exist")
-    parser.add_argument("--weights", type=Path, metavar="FOLDER", help="upload these weights as a model, no Space")
+    parser.add_argument("space", metavar="OWNER/NAME", help="Space, model or data set, made where it does not exist")
+    others = parser.add_mutually_exclusive_group()
+    others.add_argument("--weights", type=Path, metavar="FOLDER", help="upload these weights as a model, no Space")
+    others.add_argument("--data", type=Path, metavar="FOLDER", help="upload this prepared set as a data set, no Space")
     parser.add_argument("--dry-run", action="store_true", help="list what would be uploaded, and its size")
-    parser.add_argument("--private", action="store_true", help="make a new Space or model private")
-    parser.add_argument("--message", help="of the commit; default: Deploy WaveMesh, or the weights' fingerprint")
+    parser.add_argument("--private", action="store_true", help="make a new one private")
+    parser.add_argument(
+        "--message", help="of the commit; default: Deploy WaveMesh, the weights' fingerprint, or a count"
+    )
     parser.add_argument("--folder", type=Path, default=Path.cwd(), metavar="FOLDER", help="the checkout; default: here")
 
 
 def run(args: argparse.Namespace) -> None:
-    """Upload the Space or the weights, or list the files."""
+    """Upload the Space, the weights or the data set, or list the files."""
     if not HUB_ID.fullmatch(args.space):
-        raise InputError(f"A Space or model is named OWNER/NAME, not {args.space!r}.")
-    if args.weights is None:
-        folder, files, address = args.folder, space_files(args.folder), f"https://huggingface.co/spaces/{args.space}"
+        raise InputError(f"A Space, model or data set is named OWNER/NAME, not {args.space!r}.")
+    if args.data is not None:
+        from wavemesh.data import hub
+
+        folder, files, kind = args.data, [name for name in hub.set_files(args.data) if name != hub.CARD], "datasets/"
+    elif args.weights is not None:
+        folder, files, kind = args.weights, hub_files(args.weights), ""
     else:
-        folder, files, address = args.weights, hub_files(args.weights), f"https://huggingface.co/{args.space}"
+        folder, files, kind = args.folder, space_files(args.folder), "spaces/"
+    address = f"https://huggingface.co/{kind}{args.space}"
     size = sum((folder / name).stat().st_size for name in files)
     summary = f"{len(files)} files, {size / 2**20:.1f} MiB"
     if args.dry_run:
@@ -57,10 +68,13 @@ def run(args: argparse.Namespace) -> None:
             sys.stdout.write(f"{(folder / name).stat().st_size:>10,}  {name}\n")
         sys.stdout.write(f"{summary} would go to {address}\n")
         return
-    if args.weights is None:
-        commit = ask_hub(lambda: _upload(args, files), f"The Space {args.space} could not be deployed")
+    private = True if args.private else None
+    if args.data is not None:
+        commit = hub.push_to_hub(folder, args.space, private, args.message)
+    elif args.weights is not None:
+        commit = push_to_hub(folder, args.space, private, args.message)
     else:
-        commit = push_to_hub(folder, args.space, True if args.private else None, args.message)
+        commit = ask_hub(lambda: _upload(args, files), f"The Space {args.space} could not be deployed")
     sys.stdout.write(f"{commit}\n{summary}: {address}\n")
 
 

@@ -18,6 +18,7 @@ from wavemesh.errors import InputError
 from wavemesh.settings import METHODS
 
 if TYPE_CHECKING:
+    from wavemesh.data.co3d import CapturedObject
     from wavemesh.evaluation.given_meshes import GivenMeshes
     from wavemesh.evaluation.triplane import TriplaneMethod
 
@@ -57,6 +58,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where the pictures were taken from (default: both); estimated ones are scored at the frame's best turn",
     )
     parser.add_argument(
+        "--captured", type=Path, metavar="FOLDER", help="CO3Dv2: compare estimated cameras on its real frames as well"
+    )
+    parser.add_argument(
         "--meshes",
         type=Path,
         metavar="FOLDER",
@@ -89,7 +93,7 @@ def run(args: argparse.Namespace) -> None:
     from wavemesh.evaluation.samples import NUM_POINTS
     from wavemesh.pipelines.wavemesh import WaveMeshPipeline
 
-    meshes = _given_meshes(args)
+    meshes, captured = _given_meshes(args), _captured(args)
     methods = () if args.only_baselines else args.methods
     pipeline = WaveMeshPipeline.from_pretrained(args.weights, device=args.device) if "wavemesh" in methods else None
     report = evaluate(
@@ -109,6 +113,7 @@ def run(args: argparse.Namespace) -> None:
         jobs=args.jobs,
         triplane=_triplane(args) if "triplane" in methods else None,
         meshes=meshes,
+        captured=captured,
     )
     table = report.to_markdown()
     if args.docs is not None:
@@ -127,6 +132,17 @@ def _given_meshes(args: argparse.Namespace) -> GivenMeshes | None:
     from wavemesh.evaluation.given_meshes import GivenMeshes
 
     return GivenMeshes(args.meshes, args.name or args.meshes.resolve().name, args.frame)
+
+
+def _captured(args: argparse.Namespace) -> list[CapturedObject]:
+    """The real objects whose cameras are compared; none where nobody names any."""
+    if args.captured is None:
+        return []
+    if "estimated" not in args.cameras or args.only_baselines or "wavemesh" not in args.methods:
+        raise InputError("--captured needs --cameras estimated and the method wavemesh, whose camera head it measures.")
+    from wavemesh.data.co3d import read_co3d
+
+    return read_co3d(args.captured)
 
 
 def _triplane(args: argparse.Namespace) -> TriplaneMethod | None:

@@ -1,9 +1,10 @@
 """Pictures of an object become a mesh.
 
 Several pictures show the same object. Each needs the direction it was taken from (--azimuth, --elevation); without any
-azimuth the cameras are estimated, best with the side that each picture shows (--view front right back left). The
-suffix of the output chooses the format: .glb .obj .ply .stl .3mf .usdz. A baked texture makes an .obj three files: the
-mesh, its material (.mtl) and a picture (_texture.png).
+azimuth the cameras are estimated, best with the side that each picture shows (--view front right back left). A folder
+of pictures of different objects becomes a folder of .glb files; those that are there stay, so a stopped run goes on.
+The suffix of the output chooses the format: .glb .obj .ply .stl .3mf .usdz. A baked texture makes an .obj three files:
+the mesh, its material (.mtl) and a picture (_texture.png).
 """
 
 from __future__ import annotations
@@ -37,13 +38,18 @@ EXAMPLE = """example, a few seconds on a CPU:
   python -m wavemesh generate examples/teapot/view0.webp -o teapot.glb --azimuth 30 --elevation 20 --steps 1
 """
 TEXTURES = ("vertex", "baked")
+PICTURES = (".jpeg", ".jpg", ".png", ".webp")
 BACKENDS = ("auto", "reference", "spconv")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument("images", nargs="+", metavar="IMG", help="PNG, JPEG or WebP pictures of one object")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="the mesh to write")
+    parser.add_argument(
+        "images", nargs="+", metavar="IMG", help="PNG, JPEG or WebP pictures of one object, or a folder"
+    )
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="OUT", help="the mesh to write, or a folder"
+    )
     parser.add_argument("--method", choices=METHODS, default="wavemesh")
     parser.add_argument(
         "--azimuth", type=number, nargs="+", metavar="A", help="degrees, one per picture; 0 is the front"
@@ -85,7 +91,50 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Write the mesh, and report and bundle if asked for."""
+    """Write the mesh, and report and bundle if asked for; of a folder one mesh for each picture."""
+    pipes: list[Any] = []
+
+    def pipe() -> Any:
+        if not pipes:
+            from wavemesh.pipelines.registry import load_pipeline
+
+            options = {} if args.backend is None else {"backend": args.backend}
+            pipes.append(load_pipeline(args.method, args.weights, args.device, **options))
+        return pipes[0]
+
+    if len(args.images) == 1 and Path(args.images[0]).is_dir():
+        _generate_each(args, pipe)
+    else:
+        _generate(args, pipe)
+
+
+def _generate_each(args: argparse.Namespace, pipe: Callable[[], Any]) -> None:
+    """Write a mesh for each picture of the folder that has none; raises InputError at the end for those that failed."""
+    if args.output.suffix or args.mask or args.report or args.bundle:
+        raise InputError("A folder of pictures takes a folder as its output, and no --mask, --report and --bundle.")
+    folder = Path(args.images[0])
+    pictures: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() in PICTURES and (other := pictures.setdefault(path.stem, path)) != path:
+            raise InputError(f"The meshes of {other.name} and {path.name} would have one name: rename a picture.")
+    if not pictures:
+        raise InputError(f"The folder {folder} holds no picture that ends in {', '.join(PICTURES)}.")
+    failed = 0
+    for stem, picture in pictures.items():
+        target = args.output / f"{stem}.glb"
+        if target.is_file():
+            continue
+        try:
+            _generate(argparse.Namespace(**{**vars(args), "images": [str(picture)], "output": target}), pipe)
+        except InputError as error:
+            failed += 1
+            sys.stderr.write(f"{picture}: {error}\n")
+    if failed:
+        raise InputError(f"{failed} of the {len(pictures)} pictures gave no mesh.")
+
+
+def _generate(args: argparse.Namespace, load: Callable[[], Any]) -> None:
+    """Write the mesh, and report and bundle if asked for; load: gives the pipeline."""
     check_mesh_path(args.output, args.size)
     settings = settings_from(args, args.method)
     if args.mask is not None and len(args.mask) != len(args.images):
@@ -99,7 +148,6 @@ def run(args: argparse.Namespace) -> None:
     sides = sides_for(len(args.images), args.view, args.azimuth)
 
     from wavemesh.geometry.mesh import facing
-    from wavemesh.pipelines.registry import load_pipeline
     from wavemesh.pipelines.views import View
 
     recorder = None
@@ -108,9 +156,7 @@ def run(args: argparse.Namespace) -> None:
 
         recorder = Recorder()
     started = time.perf_counter()
-    options = {} if args.backend is None else {"backend": args.backend}
-    pipe = load_pipeline(args.method, args.weights, args.device, **options)
-    out = pipe(
+    out = load()(
         [
             View(image, camera, mask, side=side)
             for image, camera, mask, side in zip(

@@ -14,7 +14,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from wavemesh.cli.arguments import integer, number
+from wavemesh.cli.arguments import data_set, integer, number
 from wavemesh.cli.outputs import check_writable
 
 EXAMPLE = """example, about two minutes on a CPU (after `prepare -o data/tiny --limit 8 --views 6 --resolution 64`):
@@ -25,7 +25,14 @@ EXAMPLE = """example, about two minutes on a CPU (after `prepare -o data/tiny --
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     parser.add_argument("--preset", required=True, metavar="NAME", help="a row of wavemesh/training/presets.py")
-    parser.add_argument("--data", type=Path, required=True, metavar="FOLDER", help="a prepared data set")
+    parser.add_argument(
+        "--data",
+        type=data_set,
+        required=True,
+        metavar="SET",
+        help="a prepared data set: a folder, or to stream it an address (hf://datasets/OWNER/NAME, s3://...) or a "
+        "pattern of its shards",
+    )
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="snapshots and logs")
     parser.add_argument("--export", type=Path, metavar="FOLDER", help="write the averaged weights here at the end")
     parser.add_argument("--init", type=Path, metavar="FOLDER", help="weights to begin from")

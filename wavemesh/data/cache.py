@@ -69,7 +69,7 @@ class SplitCache:
         with self._pictures.open("rb") as file:
             for offset, size in self._canonical[index]:
                 file.seek(offset)
-                pictures.append(_read_picture(file.read(size)))
+                pictures.append(read_picture(file.read(size)))
         listed = self.meta[index].get("canonical_cameras", [])
         return pictures, [from_dict(Camera, camera) for camera in listed]
 
@@ -150,10 +150,9 @@ def _unpack(root: Path, samples: dict[str, dict[str, _Member]], folder: Path) ->
     pictures = io.BytesIO()
     for row, (key, files) in enumerate(samples.items()):
         meta.append(_read_json(root, files["meta.json"]))
-        with np.load(io.BytesIO(_read_member(root, files["sdf.npz"])), allow_pickle=False) as data:
-            sdf = data["sdf"]
+        sdf = read_grid(_read_member(root, files["sdf.npz"]))
         names = sorted(name for name in files if name.startswith("view") and name.endswith(".webp"))
-        views = np.stack([_read_picture(_read_member(root, files[name])) for name in names])
+        views = np.stack([read_picture(_read_member(root, files[name])) for name in names])
         if sdf_map is None or view_map is None:
             sdf_map = _new_map(folder / "sdf.npy", (len(samples), *sdf.shape), np.int8)
             view_map = _new_map(folder / "views.npy", (len(samples), *views.shape), np.uint8)
@@ -187,6 +186,13 @@ def _read_json(root: Path, member: _Member) -> dict[str, Any]:
     return json.loads(_read_member(root, member))
 
 
-def _read_picture(data: bytes) -> UInt8[np.ndarray, "h w 4"]:
+def read_grid(data: bytes) -> np.ndarray:
+    """The quantised SDF of a sample's sdf.npz, (n, n, n) int8 in all that `prepare` made."""
+    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+        return arrays["sdf"]
+
+
+def read_picture(data: bytes) -> UInt8[np.ndarray, "h w 4"]:
+    """The RGBA picture in a sample's file."""
     with Image.open(io.BytesIO(data), formats=("WEBP", "PNG")) as picture:
         return np.array(picture.convert("RGBA"))

@@ -7,6 +7,7 @@ names of the roadmap, downsampled, transformed and augmented.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,7 +46,56 @@ class PreparedShape:
     meta: dict[str, Any]
 
 
-class PreparedShapes:
+class Shapes(ABC):
+    """What training asks of a split, unpacked (`PreparedShapes`) or streamed (`stream.StreamedShapes`).
+
+    keys, categories: per shape. resolution, num_views, image_size: of what is stored. `len()` as of a list.
+    """
+
+    keys: list[str]
+    categories: list[str]
+    resolution: int
+    num_views: int
+    image_size: int
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    @abstractmethod
+    def drawn(self, seed: int, number: int, places: range, count: int) -> list[int]:
+        """The shapes of batch `number`, determined by the seed: each of the first `count` comes once in every pass.
+
+        places: those of the batch in the sequence of all batches' shapes.
+        """
+
+    @abstractmethod
+    def spread(self, count: int) -> list[int]:
+        """So many shapes, or all, that stand for the whole split."""
+
+    @abstractmethod
+    def sdf_codes(self, indices: Sequence[int]) -> Int[Tensor, "b n n n"]:
+        """The quantised SDFs as stored, int8; times `SDF_SCALE` they are world units. For a GPU to unpack itself."""
+
+    @abstractmethod
+    def pictures(self, indices: Sequence[int], views: Sequence[Sequence[int]]) -> UInt8[Tensor, "b v h w 4"]:
+        """Training views as stored, RGBA with straight alpha; views: which views of each of the shapes."""
+
+    @abstractmethod
+    def view_cameras(
+        self, indices: Sequence[int], views: Sequence[Sequence[int]]
+    ) -> tuple[Float[Tensor, "b v 3 4"], Float[Tensor, "b v 3"]]:
+        """Poses and intrinsics of those views."""
+
+    def sdf(self, indices: Sequence[int]) -> Float[Tensor, "b n n n"]:
+        """Truncated SDFs, float32 world units."""
+        return self.sdf_codes(indices).float() * SDF_SCALE
+
+    def images(self, indices: Sequence[int], views: Sequence[Sequence[int]]) -> Float[Tensor, "b v 4 h w"]:
+        """Training views as the networks take them."""
+        return to_network_image(self.pictures(indices, views))
+
+
+class PreparedShapes(Shapes):
     """Random access to one split of a prepared data set; raises InputError where there is none.
 
     keys, categories, meta, cameras: per shape. poses (n, v, 3, 4) and intrinsics (n, v, 3): of those cameras.
@@ -65,8 +115,17 @@ class PreparedShapes:
         self.resolution = int(self._cache.sdf.shape[1])
         self.num_views, self.image_size = int(self._cache.views.shape[1]), int(self._cache.views.shape[2])
 
-    def __len__(self) -> int:
-        return len(self.keys)
+    def drawn(self, seed: int, number: int, places: range, count: int) -> list[int]:
+        """Consecutive places in a sequence of shuffled passes over the set, whichever batch has them."""
+        orders = {
+            each: np.random.default_rng((seed, each)).permutation(count)
+            for each in {place // count for place in places}
+        }
+        return [int(orders[place // count][place % count]) for place in places]
+
+    def spread(self, count: int) -> list[int]:
+        """Evenly spaced ones."""
+        return [int(index) for index in np.linspace(0, len(self) - 1, min(count, len(self)))]
 
     def __getitem__(self, index: int) -> PreparedShape:
         pictures, cameras = self._cache.canonical(index)
@@ -82,21 +141,13 @@ class PreparedShapes:
         )
 
     def sdf_codes(self, indices: Sequence[int]) -> Int[Tensor, "b n n n"]:
-        """The quantised SDFs as stored, int8; times `SDF_SCALE` they are world units. For a GPU to unpack itself."""
+        """The quantised SDFs, int8."""
         return torch.from_numpy(np.stack([self._cache.sdf[index] for index in indices]))
 
-    def sdf(self, indices: Sequence[int]) -> Float[Tensor, "b n n n"]:
-        """Truncated SDFs, float32 world units."""
-        return self.sdf_codes(indices).float() * SDF_SCALE
-
     def pictures(self, indices: Sequence[int], views: Sequence[Sequence[int]]) -> UInt8[Tensor, "b v h w 4"]:
-        """Training views as stored, RGBA with straight alpha; views: which views of each of the shapes."""
+        """Training views as stored, RGBA with straight alpha."""
         chosen = [self._cache.views[index][list(numbers)] for index, numbers in zip(indices, views, strict=True)]
         return torch.from_numpy(np.stack(chosen))
-
-    def images(self, indices: Sequence[int], views: Sequence[Sequence[int]]) -> Float[Tensor, "b v 4 h w"]:
-        """Training views as the networks take them."""
-        return to_network_image(self.pictures(indices, views))
 
     def view_cameras(
         self, indices: Sequence[int], views: Sequence[Sequence[int]]

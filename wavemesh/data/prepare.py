@@ -8,6 +8,7 @@ duplicates are dropped, the split is drawn, and the shards and `index.json` are 
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import logging
@@ -239,7 +240,11 @@ def write_shards(out_dir: Path, models: Iterable[SourceModel], only_split: str |
     kept = [model for model in prepared if model.key in grouping.group]
     splits = [only_split or model.split or split_of(grouping.group[model.key]) for model in kept]
     for split in SPLITS:
-        chosen = [model for model, own in zip(kept, splits, strict=True) if own == split]
+        # In no order, as a stream shuffles only a few shards at a time: neighbours by name are much alike.
+        chosen = sorted(
+            (model for model, own in zip(kept, splits, strict=True) if own == split),
+            key=lambda model: hashlib.sha256(model.key.encode()).digest(),
+        )
         if split != "train":
             _keep_meshes(out_dir / MESHES, chosen)
         for start in range(0, len(chosen), SAMPLES_PER_SHARD):

@@ -12,6 +12,7 @@ import hashlib
 import logging
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,10 @@ from typing import Any
 import joblib
 import numpy as np
 
+from wavemesh.data.co3d import CapturedObject
 from wavemesh.errors import InputError
 from wavemesh.evaluation.cameras import CameraErrors, held_out_errors
+from wavemesh.evaluation.captured import captured_errors
 from wavemesh.evaluation.given_meshes import GivenMeshes
 from wavemesh.evaluation.metrics import (
     EMPTY_DISTANCE,
@@ -73,6 +76,7 @@ def evaluate(
     jobs: int | None = None,
     triplane: TriplaneMethod | None = None,
     meshes: GivenMeshes | None = None,
+    captured: Sequence[CapturedObject] = (),
 ) -> Report:
     """The report on `split`, also written to <out_dir>/report.json and report.md.
 
@@ -80,7 +84,8 @@ def evaluate(
     views: numbers of canonical views. subset: 'quick' (24 fixed shapes) or 'full'. seeds: samples for the best-of row.
     cameras: 'known', 'estimated' or both; estimated ones come with the errors of the pipeline's camera head.
     jobs: processes for scoring (None: one for each core). triplane: adds the rows of the triplane system, and a table
-    of pictures from novel views. meshes: adds the row of another system, to the tables of all `views`.
+    of pictures from novel views. meshes: adds the row of another system, to the tables of all `views`. captured: real
+    objects on whose frames estimated cameras are compared as well.
     Raises InputError for bad settings, an empty split and where nothing is left to evaluate.
     """
     if seeds < 1 or not views or min(views) < 1:
@@ -109,6 +114,8 @@ def evaluate(
     if "estimated" in cameras and pipeline is not None:
         errors = held_out_errors(pipeline.camera_head, samples.shapes, keys)
         header["camera head"] = str(errors)
+        if captured:
+            header["camera head, CO3Dv2"] = str(captured_errors(pipeline.camera_head, captured))
         header["photographs"] = str(photograph_errors(pipeline, (samples[key] for key in keys)))
     report = _assemble(plan, run.scores, run.categories if per_category else None, header, errors)
     report.view_rows.extend(_view_rows(seen_by[1], run.view_scores))

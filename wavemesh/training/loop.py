@@ -8,7 +8,6 @@ losses of an unbroken one.
 
 import contextlib
 import copy
-import itertools
 import logging
 import math
 import time
@@ -29,6 +28,7 @@ from wavemesh.training.allocation import keep_freed_memory
 from wavemesh.training.ema import averaged_copy
 from wavemesh.training.journal import Journal
 from wavemesh.training.muon import Muon
+from wavemesh.training.numbered import NumberedBatches
 from wavemesh.training.processes import make_accelerator, only_training
 from wavemesh.training.settings import LoopConfig
 from wavemesh.training.snapshots import (
@@ -251,9 +251,10 @@ class _Run:
         The processes take turns, so that W of them see in a step what one of them sees in W accumulated batches.
         """
         start, seed = self.step * self.config.grad_accumulation, self.config.seed
-        if self.ranks == 1:
+        if self.config.workers == 0 and self.ranks == 1:
             return self.task.batches(seed, start)
-        return (next(self.task.batches(seed, number * self.ranks + self.rank)) for number in itertools.count(start))
+        numbers = NumberedBatches(self.task.batches, seed, start * self.ranks + self.rank, self.ranks)
+        return numbers.made_ahead(self.config.workers) if self.config.workers else iter(numbers)
 
     def one_step(self, batches: Iterator[Any]) -> _StepOutcome | None:
         """Update the model on the next batches; None, and no weight is changed, if the loss is not finite."""

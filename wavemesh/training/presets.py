@@ -17,6 +17,7 @@ import torch
 from wavemesh.checkpoint import load_weights
 from wavemesh.config import from_dict
 from wavemesh.data.dataset import PreparedShapes
+from wavemesh.data.stream import is_stream, open_shapes
 from wavemesh.errors import InputError
 from wavemesh.imaging.u2netp import U2NetpConfig
 from wavemesh.models.camera_head import CameraHeadConfig
@@ -281,6 +282,10 @@ def build_task(preset: Preset, data: str | Path, loop: LoopConfig) -> Task:
     begin from.
     """
     torch.manual_seed(loop.seed)
+    if preset.task in ("coarse", "detail"):
+        return _stage(preset, data, loop)
+    if is_stream(data):
+        raise InputError(f"The preset {preset.name} takes a set in a folder, not {data}: it computes arrays beside it.")
     if preset.task == "cutout":
         return CutoutTask(data, U2NetpConfig(), loop.batch_size)
     shapes = PreparedShapes(data, "train")
@@ -292,15 +297,17 @@ def build_task(preset: Preset, data: str | Path, loop: LoopConfig) -> Task:
     if preset.task == "camera":
         config = CameraHeadConfig() if stored is None else from_dict(CameraHeadConfig, stored)
         return CameraTask(shapes, config, loop.batch_size, **preset.task_options)
-    if preset.task == "depth":
-        depth_config = DepthConfig() if stored is None else from_dict(DepthConfig, stored)
-        return DepthTask(shapes, depth_config, loop.batch_size, **preset.task_options)
-    if stored is None:
-        changes = {"resolution": shapes.resolution, **preset.model}
-        wavemesh_config = measure_scales(shapes, from_dict(WaveMeshConfig, changes, fill_defaults=True))
-    else:
-        wavemesh_config = from_dict(WaveMeshConfig, stored, fill_defaults=True)
+    depth_config = DepthConfig() if stored is None else from_dict(DepthConfig, stored)
+    return DepthTask(shapes, depth_config, loop.batch_size, **preset.task_options)
+
+
+def _stage(preset: Preset, data: str | Path, loop: LoopConfig) -> Task:
+    """A stage of WaveMesh-Diff."""
     options = TaskOptions(batch_size=loop.batch_size, **preset.task_options)
-    if preset.task == "detail":
-        return DetailTask(shapes, wavemesh_config, options)
-    return CoarseTask(shapes, wavemesh_config, options)
+    shapes = open_shapes(data, "train", options.lanes)
+    if loop.init_from is None:
+        changes = {"resolution": shapes.resolution, **preset.model}
+        config = measure_scales(shapes, from_dict(WaveMeshConfig, changes, fill_defaults=True))
+    else:
+        config = from_dict(WaveMeshConfig, load_weights(loop.init_from)[1], fill_defaults=True)
+    return (DetailTask if preset.task == "detail" else CoarseTask)(shapes, config, options)

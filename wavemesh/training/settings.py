@@ -27,6 +27,7 @@ class LoopConfig:
         init_from: folder of exported weights to begin from; a snapshot in out_dir goes before it.
         threads: CPU threads of torch, None to leave them.
         device: "auto" or "cpu".
+        workers: processes that make batches ahead of the training, each process of it its own; 0 for none.
 
     Raises InputError for values out of range.
     """
@@ -55,6 +56,7 @@ class LoopConfig:
     seed: int = 0
     threads: int | None = None
     device: str = "auto"
+    workers: int = 0
 
     def __post_init__(self) -> None:
         for name in ("total_steps", "batch_size", "grad_accumulation", "log_every", "keep_snapshots"):
@@ -76,6 +78,8 @@ class LoopConfig:
             raise InputError(
                 f"warmup_steps and weight_decay must not be negative: {self.warmup_steps}, {self.weight_decay}."
             )
+        if not 0 <= self.workers <= 1024:
+            raise InputError(f"workers must be from 0 to 1024, not {self.workers}.")
         if not 0 <= self.seed < 2**32:
             raise InputError(f"seed must be from 0 to {2**32 - 1}, not {self.seed}.")
         if self.amp not in ("auto", "bf16", "fp16", "no"):

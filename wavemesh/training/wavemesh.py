@@ -20,9 +20,10 @@ from torch import Tensor, nn
 
 from wavemesh.config import to_dict
 from wavemesh.data.augment import colour_jitter, imperfect_masks, mirror, mirror_views, turn_poses, turn_quarter
-from wavemesh.data.dataset import PreparedShapes, to_network_image
+from wavemesh.data.dataset import Shapes, to_network_image
 from wavemesh.data.photographs import photographic
 from wavemesh.data.procedural import ProceduralShapes
+from wavemesh.data.stream import LANES, open_shapes
 from wavemesh.diffusion.guidance import drop_mask
 from wavemesh.errors import InputError
 from wavemesh.geometry.camera import Camera
@@ -51,7 +52,7 @@ class TaskOptions:
     the prepared set; from 0 to 1. train_encoder: with the coarse stage; otherwise the encoder stays as it is.
     augment: quarter turns, mirroring, colours, imperfect masks. mask_chance: share of views with an imperfect mask; the
     hull of four views already suffers from one that is eaten by a pixel. photographs: from 0, pictures as rendered, to
-    1, as `data.photographs` changes them.
+    1, as `data.photographs` changes them. lanes: of a streamed set, best a multiple of the processes and their workers.
     """
 
     batch_size: int = 8
@@ -67,6 +68,7 @@ class TaskOptions:
     photographs: float = 1.0
     procedural_share: float = 0.0
     train_encoder: bool = True
+    lanes: int = LANES
 
     def __post_init__(self) -> None:
         for name in ("procedural_share", "drop_prob", "terminal_prob", "mask_chance", "photographs"):
@@ -83,7 +85,7 @@ class TaskOptions:
 class ShapeBatches:
     """Endless batches of prepared shapes with posed pictures, each determined by the seed and its number."""
 
-    def __init__(self, shapes: PreparedShapes, options: TaskOptions) -> None:
+    def __init__(self, shapes: Shapes, options: TaskOptions) -> None:
         self.shapes, self.options = shapes, options
         self.count = min(options.limit or len(shapes), len(shapes))
 
@@ -95,13 +97,11 @@ class ShapeBatches:
             number += 1
 
     def indices(self, seed: int, number: int) -> list[int]:
-        """The prepared shapes of a batch: consecutive places in a sequence of shuffled passes over the set."""
+        """The prepared shapes of a batch, in shuffled passes over the set."""
         size = self.options.batch_size
         made = self.procedural_numbers(number)
         places = range(number * size - made.start, (number + 1) * size - made.stop)
-        passes = {place // self.count for place in places}
-        orders = {each: np.random.default_rng((seed, each)).permutation(self.count) for each in passes}
-        return [int(orders[place // self.count][place % self.count]) for place in places]
+        return self.shapes.drawn(seed, number, places, self.count)
 
     def procedural_numbers(self, number: int) -> range:
         """The numbers of the procedural shapes in a batch: each comes once in a run, their share is kept on average."""
@@ -165,11 +165,11 @@ def _augmented(
     return turn_quarter(sdf, turns), images, turn_poses(poses, turns), intrinsics
 
 
-def measure_scales(shapes: PreparedShapes, config: WaveMeshConfig, sample: int = 64) -> WaveMeshConfig:
+def measure_scales(shapes: Shapes, config: WaveMeshConfig, sample: int = 64) -> WaveMeshConfig:
     """The configuration with the root mean squares of the bands over (a sample of) the training set."""
     squares: list[Tensor] = []
-    for index in np.linspace(0, len(shapes) - 1, min(sample, len(shapes))).astype(int):
-        pyramid = wavedec3d(shapes.sdf([int(index)]).unsqueeze(1), config.bank, 2)
+    for index in shapes.spread(sample):
+        pyramid = wavedec3d(shapes.sdf([index]).unsqueeze(1), config.bank, 2)
         coarse = torch.cat([pyramid.approximation - config.empty, pyramid.details[0]], dim=1)
         finest = pyramid.details[1]
         occupied = finest.abs().amax(dim=1, keepdim=True) > 1e-3
@@ -185,8 +185,8 @@ class _WaveMeshTask:
 
     parts: tuple[str, ...]
 
-    def __init__(self, data: str | Path | PreparedShapes, config: WaveMeshConfig, options: TaskOptions) -> None:
-        self.shapes = data if isinstance(data, PreparedShapes) else PreparedShapes(data, "train")
+    def __init__(self, data: str | Path | Shapes, config: WaveMeshConfig, options: TaskOptions) -> None:
+        self.shapes = data if isinstance(data, Shapes) else open_shapes(data, "train", options.lanes)
         if self.shapes.resolution != config.resolution:
             raise InputError(f"The data set has {self.shapes.resolution}^3 grids, the model {config.resolution}^3.")
         self.options = options
