@@ -158,6 +158,12 @@ def test_two_thousand_odd_command_lines(playground: Path, capsys: pytest.Capture
         (["app", "--port", "99999"], "at most 65535"),
         (["shapes", "--views", "1000000"], "at most 64"),
         (["render", "missing.obj", "-o", "out", "--size", "1000000"], "at most 8192"),
+        (["figures", "--procedural", "99999", "-o", "out.png"], "at most 400"),
+        (["figures", "--count", "99999", "-o", "out.png"], "at most 400"),
+        (["evaluate", "--views", "99999", "-o", "out"], "at most 64"),
+        (["evaluate", "--points", "999999999", "-o", "out"], "at most 1000000"),
+        (["prepare", "-o", "out", "--resolution", "99999"], "at most 512"),
+        (["prepare", "-o", "out", "--size", "99999"], "at most 2048"),
     ],
 )
 def test_what_is_refused_and_how(

@@ -49,7 +49,7 @@ def visit(address: str, number: int, folder: Path) -> Visit:
     found, begin = Visit(), time.perf_counter()
     mine = folder / f"{number}.png"
     mine.write_bytes(disc(number))
-    client = Client(address, verbose=False, download_files=str(folder / str(number)))
+    client = Client(address, verbose=False, download_files=str(folder / str(number)), httpx_kwargs={"timeout": 300.0})
     while time.perf_counter() - begin < PATIENCE_S:
         job = client.submit(
             pictures=[handle_file(str(mine))], cameras=[{"azimuth_deg": float(number), "elevation_deg": 10.0}],

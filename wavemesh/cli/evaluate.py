@@ -33,9 +33,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, required=True, metavar="FOLDER", help="a prepared data set")
     parser.add_argument("--split", choices=("train", "val", "test"), default="test")
     parser.add_argument("--subset", choices=("quick", "full"), default="full")
-    parser.add_argument("--views", type=integer(1), nargs="+", default=[1, 4], metavar="N", help="numbers of pictures")
     parser.add_argument(
-        "--seeds", type=integer(1), default=4, metavar="N", help="samples for the best-of row (default 4)"
+        "--views", type=integer(1, 64), nargs="+", default=[1, 4], metavar="N", help="numbers of pictures"
+    )
+    parser.add_argument(
+        "--seeds", type=integer(1, 1000), default=4, metavar="N", help="samples for the best-of row (default 4)"
     )
     parser.add_argument("-o", "--output", type=Path, default=Path("runs/evaluation"), metavar="FOLDER")
     parser.add_argument("--no-baselines", action="store_true", help="no rows of baselines")
@@ -74,9 +76,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="these meshes are compared as they stand, at the best quarter turn, or also moved and scaled into the box",
     )
     parser.add_argument("--per-category", action="store_true", help="a table by category as well")
-    parser.add_argument("--points", type=integer(1000), metavar="N", help="points on each surface (default 40000)")
     parser.add_argument(
-        "--jobs", type=integer(1), metavar="N", help="processes for scoring (default: one for each core)"
+        "--points", type=integer(1000, 1_000_000), metavar="N", help="points on each surface (default 40000)"
+    )
+    parser.add_argument(
+        "--jobs", type=integer(1, 1024), metavar="N", help="processes for scoring (default: one for each core)"
     )
     add_tables(parser, "six rows of the scores")
     add_sampling(parser)

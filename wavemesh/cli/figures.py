@@ -54,12 +54,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--elevation", type=number, nargs="+", metavar="E", help="degrees, one for all or for each")
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="a prepared data set")
     parser.add_argument("--split", choices=("train", "val", "test"), default="test")
-    parser.add_argument("--count", type=integer(1), default=8, metavar="N", help="shapes on the sheet (default 8)")
-    parser.add_argument("--views", type=integer(1), default=1, metavar="N", help="pictures given of each (default 1)")
+    parser.add_argument("--count", type=integer(1, 400), default=8, metavar="N", help="shapes on the sheet (default 8)")
+    parser.add_argument(
+        "--views", type=integer(1, 64), default=1, metavar="N", help="pictures given of each (default 1)"
+    )
     parser.add_argument("--seed", type=integer(0), default=0, metavar="S")
     parser.add_argument("--report", type=Path, metavar="FILE", help="report.json of an evaluation of the same split")
     parser.add_argument("--photographs", type=Path, nargs="+", metavar="IMG", help="one of an object each, no cameras")
-    parser.add_argument("--procedural", type=integer(1), metavar="N", help="a sheet of N procedural shapes")
+    parser.add_argument("--procedural", type=integer(1, 400), metavar="N", help="a sheet of N procedural shapes")
     parser.add_argument("--losses", type=Path, metavar="RUN", help="folder of a training run")
     parser.add_argument(
         "--triplane-weights", metavar="SOURCE", help="of the triplane system: a folder or Hub id; else the bundled ones"

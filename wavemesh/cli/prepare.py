@@ -41,15 +41,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help=f"take only models under these: {', '.join(LICENCES)} (default: all)",
     )
-    parser.add_argument("--views", type=integer(1), default=24, metavar="N", help="pictures of each model (default 24)")
     parser.add_argument(
-        "--size", type=integer(8), default=128, metavar="PIXELS", help="side of a picture (default 128)"
+        "--views", type=integer(1, 1000), default=24, metavar="N", help="pictures of each model (default 24)"
     )
     parser.add_argument(
-        "--resolution", type=integer(16), default=128, metavar="N", help="cells along a side (default 128)"
+        "--size", type=integer(8, 2048), default=128, metavar="PIXELS", help="side of a picture (default 128)"
+    )
+    parser.add_argument(
+        "--resolution", type=integer(16, 512), default=128, metavar="N", help="cells along a side (default 128)"
     )
     parser.add_argument("--limit", type=integer(1), metavar="N", help="only so many models, spread over the source")
-    parser.add_argument("--workers", type=integer(1), metavar="N", help="processes (default: one for each core)")
+    parser.add_argument("--workers", type=integer(1, 1024), metavar="N", help="processes (default: one for each core)")
     parser.add_argument("--backend", choices=("processes", "threads", "ray", "dask"), default="processes")
 
 

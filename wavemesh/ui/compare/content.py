@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 NUM_POINTS = 10_000
 RESOLUTION = 128
-MAX_CPU_S = 90.0  # of measuring one run: a bundle from elsewhere may have thousands of steps
+MAX_CPU_S = 60.0  # of measuring one run: a bundle from elsewhere may have thousands of steps
 PICTURE_SIDE = 360
 _SHOWN = (("chamfer", "Chamfer distance"), ("f_score_002", "F-score at 0.02"), ("iou", "IoU at 64³"))
 
