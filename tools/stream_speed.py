@@ -24,6 +24,7 @@ WAYS = ("cache", "shards")
 
 
 def main() -> None:
+    """Print both rates and their ratio."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="a prepared set in a folder")
     parser.add_argument("--preset", default="cpu")
