@@ -30,7 +30,7 @@ ALLOWED = {
     "ui": {"app"},
     "cli": {"train"},
     "training": {"train"},
-    "data": {"train"},
+    "data": {"dask", "ray", "train"},
     "evaluation": {"train"},
     "models": {"train"},
     "rendering": {"app", "render"},
@@ -55,7 +55,9 @@ def test_the_table_of_extras_is_that_of_the_project() -> None:
     distributions = packages_distributions()
     named = {(normal(distributions[module][0]), extra) for module, extra in EXTRAS.items()}
     lists = PROJECT["optional-dependencies"]
-    assert named == {(normal(each), extra) for extra in ("app", "train", "render", "stream") for each in lists[extra]}
+    extras = set(EXTRAS.values())
+    assert extras == {"app", "dask", "ray", "render", "stream", "train"}
+    assert named == {(normal(each), extra) for extra in extras for each in lists[extra]}
 
 
 def test_each_room_imports_what_its_extras_bring() -> None:

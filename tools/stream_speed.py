@@ -24,7 +24,7 @@ WAYS = ("cache", "shards")
 
 
 def main() -> None:
-    """Prints samples a second of batches from shards and from the cache, by turns in one run."""
+    """Print both rates and their ratio."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="a prepared set in a folder")
     parser.add_argument("--preset", default="cpu")

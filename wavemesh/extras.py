@@ -20,6 +20,8 @@ EXTRAS = {
     "transformers": "train",
     "yaml": "train",
     "aiohttp": "stream",
+    "distributed": "dask",
+    "ray": "ray",
     "s3fs": "stream",
     "OpenGL": "render",
     "pyrender": "render",

@@ -101,6 +101,19 @@ def prepared_root(tmp_path: Path, sample_files: dict[str, dict[str, bytes]]) -> 
     return tmp_path
 
 
+@pytest.fixture
+def streamed_set(tmp_path: Path, sample_files: dict[str, dict[str, bytes]]) -> Path:
+    """Six shards with ten training shapes, one with a test shape, and their list."""
+    index: list[dict[str, str]] = []
+    for number in range(7):
+        split, keys = ("test", ["ball.2"]) if number == 6 else ("train", ["ball.0", "ball.1", "box"][number % 3 :][:2])
+        name, named = f"shard-{number:06d}.tar", [f"{key.replace('.', '')}-{number}" for key in keys]
+        write_shard(tmp_path / name, {new: sample_files[key] for new, key in zip(named, keys, strict=True)})
+        index += [{"key": key, "split": split, "shard": name, "category": key[:3]} for key in named]
+    (tmp_path / "index.json").write_text(json.dumps(index))
+    return tmp_path
+
+
 @pytest.fixture(scope="session")
 def write_library() -> Callable[..., Path]:
     """Writes a furniture library: a zip with a catalogue and one OBJ, MTL and texture per model."""

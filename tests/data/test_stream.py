@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import itertools
-import json
 import os
 import sys
 import tarfile
@@ -20,7 +19,6 @@ import torch
 from fsspec.implementations.memory import MemoryFileSystem
 from huggingface_hub import HfFileSystem
 
-from tests.data.conftest import write_shard
 from wavemesh.data import stream
 from wavemesh.data.cache import MissingSplitError
 from wavemesh.data.dataset import PreparedShapes
@@ -31,23 +29,10 @@ from wavemesh.training.wavemesh import ShapeBatches, TaskOptions
 
 
 @pytest.fixture
-def shards(tmp_path: Path, sample_files: dict[str, dict[str, bytes]]) -> Path:
-    """Six shards of two training shapes each, and one test shape."""
-    index: list[dict[str, str]] = []
-    for number in range(7):
-        split, keys = ("test", ["ball.2"]) if number == 6 else ("train", ["ball.0", "ball.1", "box"][number % 3 :][:2])
-        name, named = f"shard-{number:06d}.tar", [f"{key.replace('.', '')}-{number}" for key in keys]
-        write_shard(tmp_path / name, {new: sample_files[key] for new, key in zip(named, keys, strict=True)})
-        index += [{"key": key, "split": split, "shard": name, "category": key[:3]} for key in named]
-    (tmp_path / "index.json").write_text(json.dumps(index))
-    return tmp_path
-
-
-@pytest.fixture
-def bucket(shards: Path) -> Iterator[str]:
+def bucket(streamed_set: Path) -> Iterator[str]:
     """The same in an object store."""
     files = fsspec.filesystem("memory")
-    for path in shards.iterdir():
+    for path in streamed_set.iterdir():
         files.pipe_file(f"/bucket/{path.name}", path.read_bytes())
     yield "memory://bucket"
     files.rm("/bucket", recursive=True)
@@ -58,8 +43,8 @@ def parts(shapes: Any, index: int) -> tuple[torch.Tensor, ...]:
     return shapes.sdf([index]), shapes.images([index], views), *shapes.view_cameras([index], views)
 
 
-def test_a_stream_has_the_shapes_of_the_unpacked_set(shards: Path, bucket: str) -> None:
-    streamed, unpacked = open_shapes(bucket), open_shapes(shards)
+def test_a_stream_has_the_shapes_of_the_unpacked_set(streamed_set: Path, bucket: str) -> None:
+    streamed, unpacked = open_shapes(bucket), open_shapes(streamed_set)
     assert isinstance(streamed, StreamedShapes)
     assert isinstance(unpacked, PreparedShapes)
     assert sorted(streamed.keys) == unpacked.keys
@@ -71,24 +56,24 @@ def test_a_stream_has_the_shapes_of_the_unpacked_set(shards: Path, bucket: str) 
         assert streamed.categories[index] == key[:3]
 
 
-def test_shards_are_web_data_sets(shards: Path) -> None:
+def test_shards_are_web_data_sets(streamed_set: Path) -> None:
     from webdataset.tariterators import group_by_keys, tar_file_expander
 
-    streamed = StreamedShapes(f"{shards}/shard-{{000000..000005}}.tar")
+    streamed = StreamedShapes(f"{streamed_set}/shard-{{000000..000005}}.tar")
     with contextlib.ExitStack() as opened:
-        files = [opened.enter_context(path.open("rb")) for path in sorted(shards.glob("shard-00000[0-5].tar"))]
+        files = [opened.enter_context(path.open("rb")) for path in sorted(streamed_set.glob("shard-00000[0-5].tar"))]
         samples = list(group_by_keys(tar_file_expander([{"url": file.name, "stream": file} for file in files])))
     assert [sample["__key__"] for sample in samples] == streamed.keys
     for index, sample in enumerate(samples):
         np.testing.assert_array_equal(np.load(io.BytesIO(sample["sdf.npz"]))["sdf"], streamed.sdf_codes([index])[0])
 
 
-def test_the_hub_is_read_by_its_own_file_system(shards: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_hub_is_read_by_its_own_file_system(streamed_set: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 
     def give(self: HfFileSystem, path: str, **_: Any) -> bytes:
         asked.append(path)
-        return (shards / path.rpartition("/")[2]).read_bytes()
+        return (streamed_set / path.rpartition("/")[2]).read_bytes()
 
     monkeypatch.setattr(HfFileSystem, "cat_file", give)
     assert len(StreamedShapes("hf://datasets/me/chairs")) == 10
@@ -98,8 +83,8 @@ def test_the_hub_is_read_by_its_own_file_system(shards: Path, monkeypatch: pytes
 @pytest.mark.parametrize(
     ("pattern", "count"), [("shard-*.tar", 10), ("shard-{000001..000002}.tar", 3), ("shard-000000.tar", 2)]
 )
-def test_a_pattern_takes_some_shards(shards: Path, pattern: str, count: int) -> None:
-    assert len(open_shapes(shards / pattern)) == count
+def test_a_pattern_takes_some_shards(streamed_set: Path, pattern: str, count: int) -> None:
+    assert len(open_shapes(streamed_set / pattern)) == count
 
 
 def drawn(shapes: Any, numbers: range) -> list[list[str]]:
@@ -172,7 +157,9 @@ def test_a_store_that_fails_is_asked_again(bucket: str, monkeypatch: pytest.Monk
         StreamedShapes(bucket)
 
 
-def test_what_cannot_be_streamed_is_one_sentence(bucket: str, shards: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_streamed_is_one_sentence(
+    bucket: str, streamed_set: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(InputError, match=r"^There is no file memory://nowhere/index\.json\.$"):
         StreamedShapes("memory://nowhere")
     with pytest.raises(MissingSplitError, match=r"memory://bucket has no shapes in the split 'val'"):
@@ -187,9 +174,9 @@ def test_what_cannot_be_streamed_is_one_sentence(bucket: str, shards: Path, monk
     files.pipe_file("/bucket/shard-000000.tar", b"no archive at all" * 100)
     with pytest.raises(InputError, match=r"The shard memory://bucket/shard-000000\.tar is damaged"):
         StreamedShapes(bucket)
-    with tarfile.open(shards / "empty.tar", "w"):
+    with tarfile.open(streamed_set / "empty.tar", "w"):
         pass
-    files.put_file(str(shards / "empty.tar"), "/bucket/shard-000000.tar")
+    files.put_file(str(streamed_set / "empty.tar"), "/bucket/shard-000000.tar")
     with pytest.raises(InputError, match=r"The shard shard-000000\.tar of memory://bucket lacks the shape ball0-0\."):
         StreamedShapes(bucket)
     for text in (b"no JSON", b'{"a": 1}', b'[{"key": "a"}]', b'[{"key": 1, "split": "train", "shard": "x.tar"}]'):

@@ -1,9 +1,10 @@
 """Trains a small task and saves its weights: what `test_processes.py` runs, alone or under torchrun.
 
-python -m tests.training.two_processes OUT ACCUMULATION
+python -m tests.training.two_processes OUT ACCUMULATION [SECONDS OF A STEP]
 """
 
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -45,11 +46,25 @@ class SumTask:
         return {}
 
 
-def main(out: Path, accumulation: int) -> None:
+class SlowTask(SumTask):
+    """With time to be killed in."""
+
+    def __init__(self, step_s: float) -> None:
+        super().__init__()
+        self.step_s = step_s
+
+    def loss(self, batch: Tensor, generator: torch.Generator) -> tuple[Tensor, dict[str, Any]]:
+        time.sleep(self.step_s)
+        return super().loss(batch, generator)
+
+
+def main(out: Path, accumulation: int, step_s: float = 0.0) -> None:
     torch.set_num_threads(1)
     settings = {"total_steps": 6, "warmup_steps": 2, "learning_rate": 0.05, "amp": "no", "device": "cpu"}
-    train(SumTask(), LoopConfig(out, grad_accumulation=accumulation, log_every=1, **settings))
+    if step_s:
+        settings["save_every_steps"] = 1
+    train(SlowTask(step_s), LoopConfig(out, grad_accumulation=accumulation, log_every=1, **settings))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main(Path(sys.argv[1]), int(sys.argv[2]), *(float(each) for each in sys.argv[3:]))

@@ -28,6 +28,7 @@ from wavemesh.data.licences import chosen_licences, with_licences
 from wavemesh.data.prepare_model import Sample, SampleSettings, placed_mesh, prepare_model
 from wavemesh.data.sources import MESHES, SPLITS, SourceModel, split_of
 from wavemesh.errors import InputError
+from wavemesh.extras import missing
 
 logger = logging.getLogger(__name__)
 
@@ -119,22 +120,25 @@ def _check_settings(out_dir: Path, settings: dict[str, object]) -> None:
 
 
 def _parallel(backend: str, workers: int) -> AbstractContextManager:
-    """The configuration of joblib for the backend; each worker computes in one thread."""
+    """The configuration of joblib for the backend; each worker computes in one thread.
+
+    RAY_ADDRESS and DASK_SCHEDULER_ADDRESS name a cluster; without one it is started on this machine.
+    """
     if backend == "ray":
         try:
             from ray.util.joblib import register_ray
-        except ImportError as error:
-            raise InputError("The backend 'ray' needs the package ray[default], which is not installed.") from error
+        except ModuleNotFoundError as error:
+            raise missing(error) from error
         register_ray()
         return joblib.parallel_config(backend="ray", n_jobs=workers)
     if backend == "dask":
         try:
             import distributed
-        except ImportError as error:
-            raise InputError("The backend 'dask' needs the package distributed, which is not installed.") from error
+        except ModuleNotFoundError as error:
+            raise missing(error) from error
         try:
             distributed.Client.current(allow_global=True)
-        except ValueError:  # none in this process: that of DASK_SCHEDULER_ADDRESS, or a new one on this machine
+        except ValueError:  # none in this process
             distributed.Client(set_as_default=True)
         return joblib.parallel_config(backend="dask", n_jobs=workers)
     if backend == "threads":
@@ -155,8 +159,9 @@ def _prepare_all(
     if not missing:
         return
     jobs = (joblib.delayed(_prepare_one)(model, folder, settings) for model in missing)
+    given = "list" if backend == "ray" else "generator_unordered"  # joblib's backend of Ray has no generators
     with _parallel(backend, workers):
-        done = joblib.Parallel(return_as="generator_unordered", batch_size=1)(jobs)
+        done = joblib.Parallel(return_as=given, batch_size=1)(jobs)
         for _ in tqdm(done, total=len(models), initial=len(models) - len(missing), disable=not progress, unit="model"):
             pass
 

@@ -3,6 +3,7 @@
 import atexit
 import contextlib
 import gc
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import filelock
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
 from accelerate.state import AcceleratorState
+from torch import distributed
 
 from wavemesh.errors import InputError
 from wavemesh.models.precision import has_bfloat16
@@ -20,6 +22,7 @@ def make_accelerator(config: LoopConfig, out_dir: Path) -> Accelerator:
     """The accelerator of a run; raises InputError for fp16 without a CUDA device."""
     if config.amp == "fp16" and (config.device == "cpu" or not torch.cuda.is_available()):
         raise InputError("amp 'fp16' needs a CUDA device; use 'bf16' or 'no' on a CPU.")
+    _form_group_again("nccl" if config.device == "auto" and torch.cuda.is_available() else "gloo")
     # accelerate keeps the precision of the first run of a process and refuses another.
     AcceleratorState._reset_state()
     accelerator = Accelerator(
@@ -34,6 +37,21 @@ def make_accelerator(config: LoopConfig, out_dir: Path) -> Accelerator:
     if accelerator.num_processes > 1:
         atexit.register(_leave_process_group, accelerator.state)
     return accelerator
+
+
+def _form_group_again(backend: str) -> None:
+    """The process group of a run that torchrun has started again; any other is left to accelerate.
+
+    torchrun's store outlives the processes and still holds the addresses of those that died, where the new ones would
+    wait for each other without end: from the second start on, keys have the number of the start before them.
+    """
+    start = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    if start == "0" or distributed.is_initialized() or os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
+        return
+    rank, ranks = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    store = distributed.TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=False)
+    store = distributed.PrefixStore(f"start-{start}", store)
+    distributed.init_process_group(backend, store=store, rank=rank, world_size=ranks)
 
 
 @contextlib.contextmanager
