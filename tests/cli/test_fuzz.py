@@ -106,6 +106,7 @@ def status(argv: list[str]) -> int:
 
 def fuzzed(playground: Path, capsys: pytest.CaptureFixture[str], examples: int) -> None:
     before = {name: (playground / name).read_bytes() for name in ("picture.png", "note.txt")}
+    surroundings = dict(os.environ)
 
     @settings(
         max_examples=examples,
@@ -124,6 +125,7 @@ def fuzzed(playground: Path, capsys: pytest.CaptureFixture[str], examples: int) 
         for name, content in before.items():
             assert (playground / name).read_bytes() == content, argv
         assert not [path for path in playground.rglob(".*") if path.is_file() and path.name != ".lock"]
+        assert dict(os.environ) == surroundings, argv  # what one command is told is no other's business
 
     fuzz()
 

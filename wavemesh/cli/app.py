@@ -6,7 +6,6 @@ GRADIO_SERVER_NAME and GRADIO_SERVER_PORT choose the address as well.
 from __future__ import annotations
 
 import argparse
-import os
 
 from wavemesh.cli.arguments import add_device, integer
 from wavemesh.errors import InputError
@@ -25,15 +24,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Serve until stopped."""
-    if args.host is not None:
-        os.environ["GRADIO_SERVER_NAME"] = args.host
-    if args.port is not None:
-        os.environ["GRADIO_SERVER_PORT"] = str(args.port)
-
     from wavemesh.ui.app import launch
 
     try:
-        launch(weights=args.weights, device=args.device)
+        launch(args.weights, args.device, args.host, args.port)
     except OSError as error:  # a port that is taken, a name that is no address of this machine
         reason = (" ".join(str(error).split()) or type(error).__name__).rstrip(".")
         raise InputError(f"The page cannot be served: {reason[:200]}.") from error

@@ -130,11 +130,14 @@ def mcp_wanted() -> bool:
     return installed and switch in ("", "true")
 
 
-def launch(weights: str | Path | None = None, device: str = "auto") -> None:
+def launch(
+    weights: str | Path | None = None, device: str = "auto", host: str | None = None, port: int | None = None
+) -> None:
     """Serve the page until the process is stopped.
 
     weights: None for the bundled ones, a folder, or a Hub id; loaded at the first run. device: "auto", "cpu" or "cuda".
+    host, port: where to listen; None leaves it to GRADIO_SERVER_NAME and GRADIO_SERVER_PORT.
     """
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     studio = open_studio(open_workspace(), weights, device)
-    serve(build(studio), studio)
+    serve(build(studio), studio, server_name=host, server_port=port)
