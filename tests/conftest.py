@@ -36,10 +36,7 @@ def pytest_report_header() -> list[str]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Take out the tests that this machine cannot run; pytest counts them as deselected.
-
-    The browser's come first: they are the longest, and slower in a process that two thousand others have filled.
-    """
+    """Take out the tests that this machine cannot run; pytest counts them as deselected."""
     for item in items:
         if "pyrender" in item.nodeid:
             item.add_marker("opengl")
@@ -48,7 +45,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
-    items.sort(key=lambda item: item.get_closest_marker("browser") is None)
 
 
 @pytest.fixture(autouse=True)
