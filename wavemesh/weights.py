@@ -106,23 +106,41 @@ def push_to_hub(
         raise InputError(f"A repository of weights is named OWNER/NAME, not {repo_id!r}.")
     names = hub_files(folder)
     message = message or f"Weights {fingerprint(folder)}"
+    left = ["*.safetensors", "*.json"]
+    return ask_hub(
+        lambda: sent_folder(folder, repo_id, "model", names, left, message, private, token),
+        f"The weights could not be sent to {repo_id}",
+    )
 
-    def upload() -> str:
-        from huggingface_hub import HfApi
 
-        api = HfApi(token=token)
-        api.create_repo(repo_id, repo_type="model", private=private, exist_ok=True)
-        commit = api.upload_folder(
-            repo_id=repo_id,
-            repo_type="model",
-            folder_path=folder,
-            allow_patterns=names,
-            delete_patterns=["*.safetensors", "*.json"],  # shards that an earlier version left
-            commit_message=message,
-        )
-        return str(commit)
+def sent_folder(
+    folder: str | Path,
+    repo_id: str,
+    kind: str,
+    names: list[str],
+    left: list[str],
+    message: str,
+    private: bool | None,
+    token: str | None,
+) -> str:
+    """The address of the commit that brought these files of a folder to a repository, which is made if need be.
 
-    return ask_hub(upload, f"The weights could not be sent to {repo_id}")
+    kind: "model" or "dataset". left: patterns of files of an earlier version, which go. Raises what the Hub's own
+    package raises.
+    """
+    from huggingface_hub import HfApi
+
+    api = HfApi(token=token)
+    api.create_repo(repo_id, repo_type=kind, private=private, exist_ok=True)
+    commit = api.upload_folder(
+        repo_id=repo_id,
+        repo_type=kind,
+        folder_path=folder,
+        allow_patterns=names,
+        delete_patterns=left,
+        commit_message=message,
+    )
+    return str(commit)
 
 
 def _download(hub_id: str) -> Path:

@@ -13,7 +13,7 @@ from typing import Any
 from wavemesh.data.sources import MESHES, SPLITS
 from wavemesh.errors import InputError
 from wavemesh.files import write_text
-from wavemesh.weights import HUB_ID, ask_hub
+from wavemesh.weights import HUB_ID, ask_hub, sent_folder
 
 CARD = "README.md"
 _LISTS = ("index.json", "settings.json", "duplicates.json", "rejected.json")
@@ -100,23 +100,12 @@ def push_to_hub(
     names = set_files(folder)
     if not (folder / CARD).is_file():
         write_text(folder / CARD, data_card(folder, repo_id))
-
-    def upload() -> str:
-        from huggingface_hub import HfApi
-
-        api = HfApi(token=token)
-        api.create_repo(repo_id, repo_type="dataset", private=private, exist_ok=True)
-        commit = api.upload_folder(
-            repo_id=repo_id,
-            repo_type="dataset",
-            folder_path=folder,
-            allow_patterns=names,
-            delete_patterns=["shard-*.tar", f"{MESHES}/*"],  # what an earlier version left
-            commit_message=message or f"{len(_index(folder))} shapes",
-        )
-        return str(commit)
-
-    return ask_hub(upload, f"The data set could not be sent to {repo_id}")
+    left = ["shard-*.tar", f"{MESHES}/*"]
+    message = message or f"{len(_index(folder))} shapes"
+    return ask_hub(
+        lambda: sent_folder(folder, repo_id, "dataset", names, left, message, private, token),
+        f"The data set could not be sent to {repo_id}",
+    )
 
 
 def _index(folder: Path) -> list[dict[str, Any]]:
