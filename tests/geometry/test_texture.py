@@ -103,6 +103,18 @@ def test_a_mesh_that_shows_its_back_is_grey() -> None:
     assert (vertex_colours_from_views(sheet, [plain(RED)], [FRONT])[:, 0] == NEUTRAL_GREY).all()
 
 
+def test_mirror_images_colour_what_no_picture_shows() -> None:
+    red, blue = plain((255, 0, 0)), plain((0, 0, 255))
+    colours = vertex_colours_from_views(ball(), [red, blue], [Camera(0.0), Camera(180.0)], mirrored=1)
+    front, back = ball().vertices[:, 2] > 0.1, ball().vertices[:, 2] < -0.1
+    np.testing.assert_array_equal(colours[front, :3], [[255, 0, 0]] * int(front.sum()))
+    np.testing.assert_array_equal(colours[back, :3], [[0, 0, 255]] * int(back.sum()))
+    # Where a picture shows it as well, a mirror image hardly counts.
+    both = vertex_colours_from_views(ball(), [red, blue], [Camera(0.0), Camera(0.0)], mirrored=1)
+    assert both[front, 0].min() > 235
+    assert both[front, 2].max() < 20
+
+
 def green(points: np.ndarray) -> np.ndarray:
     return np.tile([0.0, 1.0, 0.0], (len(points), 1))
 

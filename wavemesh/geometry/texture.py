@@ -20,6 +20,7 @@ ColourAt = Callable[[np.ndarray], np.ndarray]
 NEUTRAL_GREY = 170
 # From this weight on a vertex is seen well: under it (seen at more than 72 degrees) another source fades in.
 _SEEN_WELL = 0.1
+_MIRRORED = 0.05  # what a mirror image counts beside a picture
 _NEIGHBOURS = 3
 _VISIBILITY_SLACK = 0.03  # world units; a vertex lies on the surface that would hide it
 
@@ -29,30 +30,36 @@ def vertex_colours_from_views(
     pictures: Sequence[UInt8[np.ndarray, "s s 4"]],
     cameras: Sequence[Camera],
     elsewhere: ColourAt | None = None,
+    mirrored: int = 0,
 ) -> UInt8[np.ndarray, "v 4"]:
     """One opaque RGBA colour per vertex.
 
-    A vertex takes the mean of the pictures that see it, weighted by how squarely and how opaquely they do. One that
-    none sees takes the colour that `elsewhere` has for it, which fades in where the pictures see it from the side. With
+    A vertex takes the mean of the pictures that see it, weighted by how squarely and how opaquely they do. The last
+    `mirrored` pictures are mirror images, which hardly count where a picture itself shows something. A vertex that none
+    sees takes the colour that `elsewhere` has for it, which fades in where the pictures see it from the side. With
     None it takes that of the nearest seen vertex, where its mirror image (x to -x) counts as the same place, because
     most objects are symmetric, and grey where no picture shows anything.
     """
     vertices, normals = np.asarray(mesh.vertices), np.asarray(mesh.vertex_normals)
     caster = RayCaster(mesh)
     total, weights = np.zeros((len(vertices), 3)), np.zeros(len(vertices))
-    for picture, camera in zip(pictures, cameras, strict=True):
+    well = np.zeros(len(vertices))
+    trusted = len(pictures) - mirrored
+    for number, (picture, camera) in enumerate(zip(pictures, cameras, strict=True)):
         colour, alpha = _look_up(picture, camera.project(vertices)[0])
         weight = alpha * _squareness(caster, vertices, normals, camera)
+        well += weight
+        weight = weight if number < trusted else _MIRRORED * weight
         total += weight[:, None] * colour
         weights += weight
-    seen = weights > 1e-3
+    seen = well > 1e-3
     colours = np.full((len(vertices), 3), float(NEUTRAL_GREY))
     if seen.any():
         colours[seen] = total[seen] / weights[seen, None]
         colours[~seen] = colours[seen][_nearest(vertices[seen], vertices[~seen])]
     if elsewhere is not None:
-        badly = np.flatnonzero(weights < _SEEN_WELL)
-        share = np.where(seen[badly], weights[badly] / _SEEN_WELL, 0.0)[:, None]
+        badly = np.flatnonzero(well < _SEEN_WELL)
+        share = np.where(seen[badly], well[badly] / _SEEN_WELL, 0.0)[:, None]
         colours[badly] = share * colours[badly] + (1.0 - share) * 255.0 * elsewhere(vertices[badly])
     return _opaque(colours)
 
