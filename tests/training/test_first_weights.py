@@ -41,6 +41,8 @@ def test_two_builds_of_one_seed_have_equal_first_weights(
         Image.fromarray(picture).save(tmp_path / "0.jpg")
         Image.fromarray((255 * mask).astype(np.uint8)).save(tmp_path / "0.png")
         data = tmp_path
+    elif kind == "symmetry":
+        init = _seeing(prepared_root, tmp_path)
     elif row.after is not None:
         init = _stage_before(prepared_root, tmp_path)
     first, again, other = (_first_weights(preset, data, tmp_path, init, seed) for seed in (5, 5, 6))
@@ -64,3 +66,15 @@ def _stage_before(data: Path, folder: Path) -> Path:
     config = from_dict(TriplaneConfig, {**SMALL["triplane-autoencoder"], "resolution": 16}, fill_defaults=True)
     task = AutoencoderTask(shapes, config, TriplaneOptions(batch_size=2))
     return save_weights(folder / "weights", task.weights(task.model), task.config())
+
+
+def _seeing(data: Path, folder: Path) -> Path:
+    """Exported weights of untrained WaveMesh-Diff with a depth network."""
+    from wavemesh.config import from_dict
+    from wavemesh.models.depth_network import DepthConfig
+    from wavemesh.models.wavemesh import WaveMeshConfig, WaveMeshModel
+
+    changes = {"resolution": PreparedShapes(data, "train").resolution, **TINY_MODEL}
+    depth = DepthConfig(widths=(8, 8, 8, 16), attention_blocks=1, heads=2)
+    WaveMeshModel(replace(from_dict(WaveMeshConfig, changes, fill_defaults=True), depth=depth)).save(folder / "weights")
+    return folder / "weights"

@@ -24,6 +24,7 @@ from wavemesh.models.denoiser import CoarseDenoiser, DenoiserConfig, DetailDenoi
 from wavemesh.models.depth_network import DEPTH_CHANNELS, DepthConfig, DepthNetwork
 from wavemesh.models.multiview_encoder import PYRAMID, DinoBackbone, MultiViewEncoder, ViewFeatures
 from wavemesh.models.silhouettes import Silhouettes
+from wavemesh.models.symmetry_head import SymmetryHead, SymmetryHeadConfig
 from wavemesh.wavelets.sparse import active_sites, scatter_sites
 from wavemesh.wavelets.transform import dwt3d, field_scale, idwt3d, wavedec3d
 
@@ -80,7 +81,8 @@ class WaveMeshConfig:
     the approximation is counted from `empty`.
     active_threshold: sites are also active where the coarse field is closer to the surface than this, world units.
     depth: a network whose answers are seen beside the encoder's maps, and whose bounds carve the visual hull; None:
-    silhouettes alone do.
+    silhouettes alone do. symmetry: a network that tells from those answers whether objects are symmetric; None: nobody
+    asks.
     """
 
     resolution: Cells = 128
@@ -96,6 +98,7 @@ class WaveMeshConfig:
         default_factory=lambda: DenoiserConfig((32, 64, 96), (1, 1, 1), hidden=16, condition_channels=16, time_dim=128)
     )
     depth: DepthConfig | None = None
+    symmetry: SymmetryHeadConfig | None = None
     diffusion: DiffusionConfig = field(default_factory=DiffusionConfig)
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
 
@@ -111,6 +114,8 @@ class WaveMeshConfig:
             )
         if self.resolution % 16:
             raise InputError(f"The resolution must be divisible by 16, not {self.resolution}.")
+        if self.symmetry is not None and self.depth is None:
+            raise InputError("A symmetry head needs a depth network, and the configuration has none.")
 
 
 # The target of x_0 = hull at t = T: x_0 itself, or v = -x_0; the noise says nothing about it there.
@@ -131,6 +136,7 @@ class WaveMeshModel(nn.Module):
             config = replace(config, encoder=replace(config.encoder, architecture=vision.architecture))
         self.config = config
         self.depth = None if config.depth is None else DepthNetwork(config.depth)
+        self.symmetry = None if config.symmetry is None else SymmetryHead(config.symmetry)
         self.diffusion = GaussianDiffusion(**vars(config.diffusion))
         shared: dict[str, Any] = {
             "map_channels": config.encoder.map_channels + (0 if config.depth is None else DEPTH_CHANNELS),
@@ -179,6 +185,18 @@ class WaveMeshModel(nn.Module):
             features.bounds = depths.bounds()
         return features
 
+    def symmetries(
+        self, images: Float[Tensor, "n 4 h w"], poses: Float[Tensor, "n 3 4"], intrinsics: Float[Tensor, "n 3"]
+    ) -> tuple[float, float]:
+        """How likely an object in n pictures is symmetric between left and right, and between front and back.
+
+        The means over the pictures; 0 where nothing can tell.
+        """
+        if self.depth is None or self.symmetry is None:
+            return 0.0, 0.0
+        sides, depths = self.symmetry.probabilities(self.depth, images, poses, intrinsics).mean(dim=0).tolist()
+        return sides, depths
+
     def analyse(self, sdf: Float[Tensor, "b n n n"]) -> tuple[Float[Tensor, "b 8 m m m"], Float[Tensor, "b 7 k k k"]]:
         """Scaled coarse bands and unscaled finest details of truncated SDFs."""
         pyramid = wavedec3d(sdf.unsqueeze(1), self.config.bank, 2)
@@ -223,7 +241,8 @@ class WaveMeshModel(nn.Module):
     def networks(self) -> dict[str, nn.Module]:
         """The parts that have weights, by the names that they are stored under."""
         parts: dict[str, nn.Module] = {"encoder": self.encoder, "coarse": self.coarse, "detail": self.detail}
-        return parts if self.depth is None else {**parts, "depth": self.depth}
+        also = {"depth": self.depth, "symmetry": self.symmetry}
+        return parts | {name: network for name, network in also.items() if network is not None}
 
     def save(self, folder: str | Path) -> None:
         """Write configuration, fp16 weights and manifest."""

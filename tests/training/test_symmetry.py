@@ -1,0 +1,91 @@
+"""Training of the symmetry head: what counts as symmetric, and that nothing else of the model changes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.data.conftest import analytic_shapes, prepared_root, sample_files  # noqa: F401 - fixtures
+from wavemesh.config import from_dict
+from wavemesh.data.dataset import PreparedShapes
+from wavemesh.errors import InputError
+from wavemesh.models.depth_network import DepthConfig
+from wavemesh.models.symmetry_head import SymmetryHeadConfig
+from wavemesh.models.wavemesh import WaveMeshConfig, WaveMeshModel
+from wavemesh.training.loop import export, train
+from wavemesh.training.presets import TINY_MODEL, get_preset
+from wavemesh.training.settings import LoopConfig
+from wavemesh.training.symmetry import SymmetryTask, plane_agreements
+
+DEPTH = DepthConfig(image_size=128, widths=(8, 8, 8, 16), attention_blocks=1, heads=2)
+
+
+def distances(*balls: tuple[float, float, float, float], side: int = 64) -> torch.Tensor:
+    """The truncated field of balls (x, y, z, radius)."""
+    axis = (torch.arange(side) + 0.5) / side * 2 - 1
+    points = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), dim=-1)
+    fields = [(points - torch.tensor(ball[:3])).norm(dim=-1) - ball[3] for ball in balls]
+    return torch.stack(fields).amin(dim=0).clamp(-0.09, 0.09)
+
+
+def test_agreements_of_planes() -> None:
+    pair = distances((0.4, 0.0, 0.3, 0.3), (-0.4, 0.0, 0.3, 0.3))
+    sides, depths = plane_agreements(pair).tolist()
+    assert sides == 1.0
+    assert depths < 0.6
+    # Turned by a quarter the planes change places.
+    sides, depths = plane_agreements(pair.transpose(0, 2)).tolist()
+    assert depths == 1.0
+    assert sides < 0.6
+    assert plane_agreements(torch.full((32, 32, 32), 0.09)).tolist() == [0.0, 0.0]
+
+
+# ruff: noqa: F811 - a fixture's name is its argument's name
+@pytest.fixture
+def shapes(prepared_root: Path) -> PreparedShapes:
+    return PreparedShapes(prepared_root, "train")
+
+
+def configuration(shapes: PreparedShapes) -> WaveMeshConfig:
+    changes = {"resolution": shapes.resolution, **TINY_MODEL}
+    return replace(from_dict(WaveMeshConfig, changes, fill_defaults=True), depth=DEPTH)
+
+
+def test_only_the_head_is_trained(shapes: PreparedShapes, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    WaveMeshModel(configuration(shapes)).save(tmp_path / "before")
+    before = WaveMeshModel.load(tmp_path / "before")
+    task = SymmetryTask(shapes, configuration(shapes), batch_size=4)
+    loop = LoopConfig(
+        out_dir=tmp_path / "run", total_steps=2, batch_size=4, amp="no", device="cpu", init_from=tmp_path / "before"
+    )
+    assert train(task, loop).step == 2
+    export(task, tmp_path / "run", tmp_path / "after")
+    after = WaveMeshModel.load(tmp_path / "after")
+    assert after.config.symmetry == SymmetryHeadConfig()
+    for name, network in before.networks().items():
+        for key, value in network.state_dict().items():
+            torch.testing.assert_close(after.networks()[name].state_dict()[key], value, msg=f"{name}.{key}")
+
+
+def test_a_batch_turns_cameras_and_shapes_together(shapes: PreparedShapes) -> None:
+    task = SymmetryTask(shapes, configuration(shapes), batch_size=6)
+    batch = task.batch(np.random.default_rng(0))
+    assert batch["images"].shape[:2] == (6, 4)
+    rotations = batch["poses"][:, :, :3]
+    torch.testing.assert_close(rotations @ rotations.transpose(1, 2), torch.eye(3).expand(6, 3, 3), atol=1e-4, rtol=0.0)
+    assert set(batch["alike"].tolist()) <= set(task.alike.flatten().tolist())
+    loss, metrics = task.loss(batch, torch.Generator())
+    loss.backward()
+    assert 0.0 <= float(metrics["right"]) <= 1.0
+    assert all(parameter.grad is not None for parameter in task.model.symmetry.parameters())
+
+
+def test_a_head_needs_a_depth_network(shapes: PreparedShapes) -> None:
+    with pytest.raises(InputError, match="depth network"):
+        replace(WaveMeshConfig(), symmetry=SymmetryHeadConfig())
+    assert get_preset("symmetry").task == "symmetry"

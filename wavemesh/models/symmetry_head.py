@@ -1,0 +1,112 @@
+"""Whether an object is the same on both sides of an upright plane through its frame, from one picture with a camera.
+
+Silhouettes alone cannot tell (`models.symmetry`): a jug seen from the front could have a second handle behind it. The
+network compares the picture with what it shows at the mirror images of its own surfaces, front and back, as a depth
+network places them: a handle whose mirror image lies before the background is on one side only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from wavemesh.config import Count, Widths
+from wavemesh.geometry.camera_tensors import project_points
+from wavemesh.models.blocks import resize_images
+from wavemesh.models.depth_network import DepthNetwork, PosedDepths
+from wavemesh.models.multiview_encoder import PyramidBackbone
+from wavemesh.models.projection import sample_maps
+
+# Picture (4), front and back with the logarithms of their spreads (4), for each of both what lies at the mirror image:
+# picture (4), how far behind the surfaces there (2), their spreads (2); and the plane's normal (3).
+CHANNELS = 4 + 4 + 2 * 8 + 3
+_LOG_SPREAD = 4.0  # brings logarithms of spreads to order one
+_DROPOUT = 0.2
+_QUARTER_TURN = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (-1.0, 0.0, 0.0))  # brings the plane z = 0 to x = 0
+
+
+@dataclass(frozen=True)
+class SymmetryHeadConfig:
+    """Size of the network, which sees maps of the depth network's size. hidden: between its maps and the answer."""
+
+    widths: Widths = (24, 48, 64)
+    blocks: Count = 1
+    hidden: Count = 64
+
+
+class SymmetryHead(nn.Module):
+    """A small network from `mirror_evidence` to a logit."""
+
+    def __init__(self, config: SymmetryHeadConfig | None = None) -> None:
+        super().__init__()
+        self.config = config or SymmetryHeadConfig()
+        width = self.config.widths[-1]
+        self.backbone = PyramidBackbone(CHANNELS, self.config.widths, self.config.blocks)
+        self.answer = nn.Sequential(
+            nn.Linear(2 * width, self.config.hidden),
+            nn.SiLU(),
+            nn.Dropout(_DROPOUT),
+            nn.Linear(self.config.hidden, 1),
+        )
+
+    def forward(self, evidence: Float[Tensor, "b c s s"]) -> Float[Tensor, " b"]:
+        """Logits that the plane x = 0 is one of symmetry."""
+        maps = self.backbone(evidence)[-1]
+        return self.answer(torch.cat([maps.mean(dim=(2, 3)), maps.amax(dim=(2, 3))], dim=1))[:, 0]
+
+    @torch.inference_mode()
+    def probabilities(
+        self,
+        depth: DepthNetwork,
+        images: Float[Tensor, "b 4 h w"],
+        poses: Float[Tensor, "b 3 4"],
+        intrinsics: Float[Tensor, "b 3"],
+    ) -> Float[Tensor, "b 2"]:
+        """How likely left and right are alike (x to -x), and front and back (z to -z)."""
+        frames = poses, poses.new_tensor(_QUARTER_TURN) @ poses
+        answers = [self(mirror_evidence(depth, images, turned, intrinsics)).float().sigmoid() for turned in frames]
+        return torch.stack(answers, dim=1)
+
+
+@torch.no_grad()
+def mirror_evidence(
+    depth: DepthNetwork,
+    images: Float[Tensor, "b 4 h w"],
+    poses: Float[Tensor, "b 3 4"],
+    intrinsics: Float[Tensor, "b 3"],
+) -> Float[Tensor, "b c s s"]:
+    """Maps of CHANNELS channels: each pixel beside what the picture shows at the mirror images of its surfaces.
+
+    The mirror is the plane x = 0. images: premultiplied RGBA in [0, 1] of single views.
+    """
+    found: PosedDepths = depth.of_views(images[:, None], poses[:, None], intrinsics[:, None])
+    surfaces, spread = found.depth[:, 0].float(), found.spread[:, 0].float().log() / _LOG_SPREAD
+    size = surfaces.shape[-1]
+    small = resize_images(images, size)
+    shown = torch.cat([small, surfaces, spread], dim=1)
+    directions = _pixel_directions(size, intrinsics)
+    distance = poses[:, :, 3].norm(dim=1)
+    maps = [small, surfaces, spread]
+    for surface in surfaces.unbind(dim=1):
+        local = directions * (distance[:, None] + surface.flatten(1))[:, None]
+        points = torch.einsum("bij,bjp->bpi", poses[:, :, :3].float(), local) + poses[:, None, :, 3]
+        mirrored = points * points.new_tensor([-1.0, 1.0, 1.0])
+        seen = [project_points(mirrored[item], poses[item], intrinsics[item]) for item in range(len(poses))]
+        ndc, away = (torch.stack(part) for part in zip(*seen, strict=True))
+        there = sample_maps(shown, ndc).unflatten(-1, (size, size))
+        behind = (away - distance[:, None]).view(-1, 1, size, size) - there[:, 4:6]
+        maps += [there[:, :4], behind.clamp(-1.0, 1.0), there[:, 6:]]
+    normal = poses[:, 0, :3, None, None].expand(-1, 3, size, size)
+    return torch.cat([*maps, normal], dim=1) * small[:, 3:].clamp(0.0, 1.0)
+
+
+def _pixel_directions(size: int, intrinsics: Float[Tensor, "b 3"]) -> Float[Tensor, "b 3 p"]:
+    """Directions through the pixels' centres in the axes of the cameras, one unit deep."""
+    centres = (torch.arange(size, device=intrinsics.device) + 0.5) / size * 2.0 - 1.0
+    y, x = torch.meshgrid(-centres, centres, indexing="ij")
+    across = (torch.stack([x, y]).flatten(1) - intrinsics[:, 1:, None]) / intrinsics[:, :1, None]
+    return F.pad(across, (0, 0, 0, 1), value=-1.0)
