@@ -252,6 +252,12 @@ class WaveMeshSettings(Settings):
         limit=0.02,  # a finest coefficient is rarely larger
         slider=(0.0, 0.02, 0.0005),
     )
+    symmetry: str = setting(
+        "auto",
+        "Symmetry",
+        "Where the outlines allow it, mirror images of the pictures stand for the sides that no picture shows.",
+        choices={"auto": "Automatic", "off": "Off"},
+    )
 
     def passes(self) -> int:
         """How often a step of the first stage evaluates its network: in each frame, and twice where it is guided."""

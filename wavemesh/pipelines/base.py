@@ -146,14 +146,19 @@ class Run(Generic[Asked]):
             )
         return sdf_to_mesh(sdf)
 
-    def colour(self, mesh: trimesh.Trimesh, views: list[PreparedView], triplane: ColourAt | None) -> None:
-        """Colour the vertices from where the settings say; triplane: its colours, where they are needed."""
+    def colour(
+        self, mesh: trimesh.Trimesh, views: list[PreparedView], triplane: ColourAt | None, mirrored: int = 0
+    ) -> None:
+        """Colour the vertices from where the settings say; triplane: its colours, where they are needed.
+
+        mirrored: so many of the last views are mirror images.
+        """
         if self.settings.colours == "triplane":
             assert triplane is not None
             colours = vertex_colours(mesh, triplane)
         else:
             pictures, cameras = [np.asarray(view.picture) for view in views], [view.camera for view in views]
-            colours = vertex_colours_from_views(mesh, pictures, cameras, triplane)
+            colours = vertex_colours_from_views(mesh, pictures, cameras, triplane, mirrored)
         mesh.visual.vertex_colors = colours
 
     def report(

@@ -28,6 +28,7 @@ from wavemesh.imaging import (
     cut_out,
     read_picture,
 )
+from wavemesh.models.symmetry import HALF_TURN, Mirror, mirrored_camera
 
 MAX_VIEWS = 8
 
@@ -192,6 +193,20 @@ def binding_views(views: Sequence[PreparedView]) -> list[int]:
     """
     usual = len(views) == 1 or all(view.side is not None for view in views if view.estimated)
     return [index for index, view in enumerate(views) if (usual if view.binds is None else view.binds)]
+
+
+def mirror_images(views: Sequence[PreparedView], mirrors: Sequence[Mirror]) -> list[PreparedView]:
+    """The images of the views in each of the mirrors, as views that bind."""
+    return [_in_mirror(view, mirror) for mirror in mirrors for view in views]
+
+
+def _in_mirror(view: PreparedView, mirror: Mirror) -> PreparedView:
+    camera = mirrored_camera(view.camera, mirror)
+    if mirror == HALF_TURN:
+        return replace(view, camera=camera, binds=True)
+    picture, full = (each.transpose(Image.Transpose.FLIP_LEFT_RIGHT) for each in (view.picture, view.full))
+    crop = replace(view.crop, left=view.crop.width - view.crop.left - view.crop.size)
+    return replace(view, picture=picture, camera=camera, full=full, crop=crop, binds=True)
 
 
 def as_views(images: Sequence[Any], cameras: Sequence[Camera | None] | None) -> list[View]:

@@ -5,7 +5,7 @@ surface.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +20,25 @@ from wavemesh.errors import InputError
 from wavemesh.models.camera_head import CameraHead
 from wavemesh.models.denoiser import Condition
 from wavemesh.models.multiview_encoder import ViewFeatures
+from wavemesh.models.posed_pictures import PosedPictures
 from wavemesh.models.precision import autocast
 from wavemesh.models.silhouettes import Silhouettes
+from wavemesh.models.symmetry import mirrors_of
 from wavemesh.models.wavemesh import WaveMeshModel
 from wavemesh.pipelines.base import Callback, Pipeline, Run, resolve_device
 from wavemesh.pipelines.frames import frame_tensors, mean_field
 from wavemesh.pipelines.outputs import WaveMeshOutput, front_of
 from wavemesh.pipelines.triplane import TriplanePipeline
-from wavemesh.pipelines.views import PictureSource, PreparedView, View, binding_views, network_tensors, prepare_views
+from wavemesh.pipelines.views import (
+    MAX_VIEWS,
+    PictureSource,
+    PreparedView,
+    View,
+    binding_views,
+    mirror_images,
+    network_tensors,
+    prepare_views,
+)
 from wavemesh.settings import WaveMeshSettings
 from wavemesh.sparse.layers import choose_backend, resolve_backend
 from wavemesh.sparse.tensor import SparseTensor
@@ -144,12 +155,14 @@ class _Run(Run[WaveMeshSettings]):
 
     def __call__(self, views: list[PreparedView]) -> WaveMeshOutput:
         self.camera, self.front_deg = views[0].camera, front_of(views, self.settings)
+        with self.timed("prepare"):
+            seen = self.with_mirror_images(views)
         with autocast(self.device):
             with self.timed("encode"):
-                images, poses, intrinsics = (each.to(self.device) for each in frame_tensors(views, self.frames))
+                images, poses, intrinsics = (each.to(self.device) for each in frame_tensors(seen, self.frames))
                 features = self.model.encode(images, poses, intrinsics)
             with self.timed("coarse"):
-                bands = self.coarse(features, binding_views(views))
+                bands = self.coarse(features, binding_views(seen))
             with self.timed("detail"):
                 coords, details = self.detail(features.of_object(0), bands)
         with self.timed("decode"):
@@ -157,8 +170,8 @@ class _Run(Run[WaveMeshSettings]):
         with self.timed("surface"):
             mesh = self.surface(sdf, views)
         with self.timed("colour"):
-            unseen = None if self.triplane is None else self.triplane.colours(views, self.settings.seed)
-            self.colour(mesh, views, unseen)
+            unseen = None if self.triplane is None else self.triplane.colours(seen, self.settings.seed)
+            self.colour(mesh, seen, unseen, len(seen) - len(views))
         return WaveMeshOutput(
             mesh=mesh,
             sdf=sdf,
@@ -169,6 +182,19 @@ class _Run(Run[WaveMeshSettings]):
             stopped=self.stopped,
             coefficients=self.coefficients(bands, details, coords),
         )
+
+    def with_mirror_images(self, views: list[PreparedView]) -> list[PreparedView]:
+        """The views, then their mirror images where the object is taken to be symmetric."""
+        binding = binding_views(views)
+        most = MAX_VIEWS // len(binding) - 1 if binding else 0
+        if self.settings.symmetry == "off" or most == 0:
+            return views
+        bound = [views[index] for index in binding]
+        pictures = PosedPictures(*(tensor.to(self.device) for tensor in network_tensors(bound)))
+        likely = self.model.symmetries(pictures.images[0], pictures.poses[0], pictures.intrinsics[0])
+        images = mirror_images(bound, mirrors_of(pictures, likely, most))
+        self.provenance["mirror_images"] = len(images)
+        return [*(replace(view, binds=index in binding) for index, view in enumerate(views)), *images]
 
     def coarse(self, features: ViewFeatures, binding: list[int]) -> Tensor:
         """Scaled coarse bands (1, 8, n, n, n) by diffusion from noise: the mean over the frames of the features.

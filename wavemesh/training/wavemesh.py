@@ -28,6 +28,8 @@ from wavemesh.diffusion.guidance import drop_mask
 from wavemesh.errors import InputError
 from wavemesh.geometry.camera import Camera
 from wavemesh.geometry.isosurface import sdf_to_mesh
+from wavemesh.models.posed_pictures import PosedPictures
+from wavemesh.models.symmetry import mirrors_of, with_mirror_images
 from wavemesh.models.wavemesh import WaveMeshConfig, WaveMeshModel
 from wavemesh.rendering import contact_sheet, shade_preview
 from wavemesh.sparse.tensor import SparseTensor
@@ -36,6 +38,8 @@ from wavemesh.wavelets.sparse import gather_sites
 from wavemesh.wavelets.transform import wavedec3d
 
 GOLDEN_RATIO = (1 + 5**0.5) / 2
+# Views of a batch that may have mirror images, and the share of those with a single mirror.
+MOST_MIRRORED, ONE_MIRROR = 2, 0.7
 # What is no kernel between hidden layers: modulations, embeddings and the output.
 NO_KERNELS = ("time_mlp", "gate", "embedding", "unet.conv_out")
 
@@ -52,7 +56,9 @@ class TaskOptions:
     the prepared set; from 0 to 1. train_encoder: with the coarse stage; otherwise the encoder stays as it is.
     augment: quarter turns, mirroring, colours, imperfect masks. mask_chance: share of views with an imperfect mask; the
     hull of four views already suffers from one that is eaten by a pixel. photographs: from 0, pictures as rendered, to
-    1, as `data.photographs` changes them. lanes: of a streamed set, best a multiple of the processes and their workers.
+    1, as `data.photographs` changes them. mirrored: share of the batches of one or two views that have mirror images of
+    them as well, where silhouettes allow it (`models.symmetry`). lanes: of a streamed set, best a multiple of the
+    processes and their workers.
     """
 
     batch_size: int = 8
@@ -66,12 +72,13 @@ class TaskOptions:
     augment: bool = True
     mask_chance: float = 0.1
     photographs: float = 1.0
+    mirrored: float = 0.0
     procedural_share: float = 0.0
     train_encoder: bool = True
     lanes: int = LANES
 
     def __post_init__(self) -> None:
-        for name in ("procedural_share", "drop_prob", "terminal_prob", "mask_chance", "photographs"):
+        for name in ("procedural_share", "drop_prob", "terminal_prob", "mask_chance", "photographs", "mirrored"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise InputError(f"{name} must be from 0 to 1, not {getattr(self, name)}.")
         for name in ("batch_size", "limit"):
@@ -130,6 +137,11 @@ class ShapeBatches:
         if options.augment:
             images = photographic(colour_jitter(images, generator), generator, options.photographs)
             images = imperfect_masks(images, generator, options.mask_chance)
+        # In the frame that shapes are stored in, which have a front, before they are turned.
+        if count <= MOST_MIRRORED and options.mirrored and rng.random() < options.mirrored:
+            most = 1 if count > 1 or rng.random() < ONE_MIRROR else 3
+            images, poses, intrinsics = _mirrored(PosedPictures(images, poses, intrinsics), most)
+        if options.augment:
             turns, mirrored = rng.integers(4, size=len(sdf)), rng.random(len(sdf)) < 0.5
             rows = [
                 _augmented(sdf[i], images[i], poses[i], intrinsics[i], int(turns[i]), bool(mirrored[i]))
@@ -163,6 +175,22 @@ def _augmented(
         sdf = mirror(sdf)
         images, poses, intrinsics = mirror_views(images, poses, intrinsics)
     return turn_quarter(sdf, turns), images, turn_poses(poses, turns), intrinsics
+
+
+def _mirrored(views: PosedPictures, most: int) -> tuple[Tensor, Tensor, Tensor]:
+    """The pictures of each object with their images in as many mirrors as its silhouettes allow, at most so many.
+
+    Where they allow fewer the pictures themselves are repeated, since a batch has as many of every object.
+    """
+    rows = []
+    for item in range(len(views.images)):
+        one = views.of_object(item)
+        seen = with_mirror_images(one, mirrors_of(one, most=most))
+        count = one.images.shape[1]
+        order = [*range(seen.images.shape[1]), *list(range(count)) * most][: count * (1 + most)]
+        rows.append((seen.images[0, order], seen.poses[0, order], seen.intrinsics[0, order]))
+    images, poses, intrinsics = (torch.stack(parts) for parts in zip(*rows, strict=True))
+    return images, poses, intrinsics
 
 
 def measure_scales(shapes: Shapes, config: WaveMeshConfig, sample: int = 64) -> WaveMeshConfig:
