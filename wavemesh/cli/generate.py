@@ -3,8 +3,8 @@
 Several pictures show the same object. Each needs the direction it was taken from (--azimuth, --elevation); without any
 azimuth the cameras are estimated, best with the side that each picture shows (--view front right back left). A folder
 of pictures of different objects becomes a folder of .glb files; those that are there stay, so a stopped run goes on.
-The suffix of the output chooses the format: .glb .obj .ply .stl .3mf .usdz. A baked texture makes an .obj three files:
-the mesh, its material (.mtl) and a picture (_texture.png).
+The suffix of the output chooses the format: .glb .obj .ply .stl .3mf .usdz. A baked texture makes an .obj three files,
+the mesh, its material (.mtl) and a picture (_texture.png), and a .zip one that holds these three.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--texture",
         choices=TEXTURES,
         default="vertex",
-        help="colours of the vertices, or a picture for programs that ignore those (.glb and .obj)",
+        help="colours of the vertices, or a picture for programs that ignore those (.glb, .obj, .zip)",
     )
     parser.add_argument(
         "--size", type=number, metavar="MM", help="longest side in .stl and .3mf (default 100) and .usdz (default 500)"
