@@ -25,12 +25,14 @@ from trimesh.visual.color import uv_to_color
 from trimesh.visual.material import MultiMaterial, PBRMaterial, SimpleMaterial
 
 from wavemesh.errors import InputError
+from wavemesh.extras import missing
 from wavemesh.geometry.archives import packed_mesh
 from wavemesh.geometry.colour import to_srgb
 from wavemesh.geometry.obj import find_file, load_obj, read_obj
 from wavemesh.geometry.off import load_off
 
 LONGEST_SIDE = 1.8
+STEP_SUFFIXES = (".step", ".stp")
 _PACKED = {"KHR_draco_mesh_compression": "Draco", "EXT_meshopt_compression": "meshopt"}
 
 
@@ -74,9 +76,9 @@ def load_mesh(path: str | Path, max_texture: int = 1024) -> trimesh.Trimesh:
     """The mesh of a file with its colours; scenes are flattened into one mesh.
 
     OBJ and OFF go through readers of our own, everything else through trimesh. Of a zip it is the mesh in it, with the
-    materials and pictures that lie there. Other files are looked for beside the mesh alone. Only for trusted files:
-    uploads are parsed in a limited child process elsewhere. Raises InputError where the file cannot be read or holds no
-    faces, and for a zip without a mesh or with several.
+    materials and pictures that lie there. Other files are looked for beside the mesh alone. STEP needs the extra
+    `step`. Only for trusted files: uploads are parsed in a limited child process elsewhere. Raises InputError where the
+    file cannot be read or holds no faces, and for a zip without a mesh or with several.
     """
     path = Path(path)
     if not path.is_file():
@@ -86,6 +88,8 @@ def load_mesh(path: str | Path, max_texture: int = 1024) -> trimesh.Trimesh:
             return load_mesh(packed_mesh(path, Path(folder)), max_texture)
     if path.suffix.lower() == ".obj":
         return load_obj(path, max_texture)
+    if path.suffix.lower() in STEP_SUFFIXES:
+        return _triangulated(path)
     try:
         content = path.read_bytes()
         if path.suffix.lower() == ".gltf":  # in several files
@@ -94,6 +98,20 @@ def load_mesh(path: str | Path, max_texture: int = 1024) -> trimesh.Trimesh:
         return mesh_from_bytes(path.name, content)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.") from None
+
+
+def _triangulated(path: Path) -> trimesh.Trimesh:
+    """The surfaces of a STEP file as triangles, off by up to a hundredth of edges; InputError without cascadio."""
+    try:
+        from cascadio import step_to_glb
+    except ModuleNotFoundError as error:
+        raise missing(error) from error
+    with tempfile.TemporaryDirectory(prefix="wavemesh-step-") as folder:
+        made = Path(folder) / "made.glb"
+        failed = step_to_glb(str(path), str(made), tol_linear=0.01, tol_angular=0.5, tol_relative=True)
+        if failed or not made.is_file():
+            raise InputError(f"{path.name} is no STEP file that can be read.")
+        return _flattened(path.name, io.BytesIO(made.read_bytes()), "glb")
 
 
 class _Beside(Resolver):
