@@ -83,6 +83,7 @@ def test_a_folder_gives_a_mesh_for_each_picture_and_goes_on_where_it_was(
     assert main([*arguments, "-o", str(together), "--cluster", "processes", "--workers", "1"]) == 0
     for name in ("chair.glb", "lamp.glb"):
         assert (together / name).read_bytes() == (out / name).read_bytes()
+    capsys.readouterr()
     assert "is for a folder" in refuse(["generate", pictures[0], "-o", str(alone), "--cluster", "ray"], capsys)
     assert "takes a folder as its output" in refuse([*arguments, "-o", str(tmp_path / "one.glb")], capsys)
     shutil.copy(given / "chair.png", given / "chair.webp")
