@@ -20,7 +20,7 @@ app: .venv/stamp-app
 test: .venv/stamp-dev system
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow"
 
-test-all: .venv/stamp-dev system
+test-all: .venv/stamp-slow system
 	$(BIN)/python -m pytest -n $(WORKERS)
 
 check: lint
@@ -77,6 +77,10 @@ requirements.txt: pyproject.toml | .venv/bin/python
 	@$(BIN)/python -c 'import tomllib; p = tomllib.load(open("$<", "rb"))["project"]; print( \
 		"# What the page imports, for a Space on Hugging Face; `make requirements.txt` writes it from pyproject.toml.", \
 		*p["dependencies"], *p["optional-dependencies"]["app"], sep="\n")' > $@
+
+.venv/stamp-slow: .venv/stamp-dev
+	$(PIP) -e ".[slow]" -c constraints.txt
+	@touch $@
 
 .venv/stamp-dev: requirements-dev.txt pyproject.toml .venv/stamp-app
 	$(PIP) -r requirements-dev.txt -c constraints.txt

@@ -1,8 +1,9 @@
-"""Samples a second of batches and of training steps, from a set's unpacked cache and from its shards, by turns.
+"""Samples a second of one core, of batches and training steps, from a set's unpacked cache and its shards, by turns.
 
     python tools/stream_speed.py data/furniture --rounds 8              (some minutes on two CPU cores)
 
-Both tasks are the preset's, over the same shapes; the shards are read from the disk that they lie on.
+Both tasks are the preset's, over the same shapes; the shards are read from the disk that they lie on. Seconds are those
+of the processor, so that others on the machine do not count; what threads fetch meanwhile is in them.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ from typing import Any
 
 import torch
 
-from wavemesh.training.numbered import NumberedBatches
 from wavemesh.training.presets import build_task, get_preset
 
 WAYS = ("cache", "shards")
@@ -30,7 +30,6 @@ def main() -> None:
     parser.add_argument("--preset", default="cpu")
     parser.add_argument("--rounds", type=int, default=8, help="turns of each")
     parser.add_argument("--steps", type=int, default=2, help="batches of a turn")
-    parser.add_argument("--workers", type=int, default=0, help="processes that make batches ahead")
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
@@ -38,7 +37,7 @@ def main() -> None:
     loop = preset.loop_config(args.data / "unused")
     places = {"cache": args.data, "shards": args.data / "shard-*.tar"}
     tasks: dict[str, Any] = {way: build_task(preset, places[way], loop) for way in WAYS}
-    batches = {way: _batches(tasks[way], args.workers) for way in WAYS}
+    batches = {way: tasks[way].batches(0, 0) for way in WAYS}
     seconds: dict[tuple[str, str], list[float]] = {}
     for number in range(args.rounds + 1):  # the first turn warms up
         for way in WAYS if number % 2 else WAYS[::-1]:
@@ -50,11 +49,8 @@ def main() -> None:
     for kind in ("batch", "step"):
         rates = {way: size / statistics.median(seconds[kind, way]) for way in WAYS}
         shown = ", ".join(f"{way} {rate:.1f}" for way, rate in rates.items())
-        sys.stdout.write(f"{kind}: samples/s {shown}; shards / cache {rates['shards'] / rates['cache']:.2f}\n")
-
-
-def _batches(task: Any, workers: int) -> Iterator[Any]:
-    return NumberedBatches(task.batches, 0).made_ahead(workers) if workers else task.batches(0, 0)
+        ratio = rates["shards"] / rates["cache"]
+        sys.stdout.write(f"{kind}: samples a second of one core {shown}; shards / cache {ratio:.2f}\n")
 
 
 def _turn(task: Any, batches: Iterator[Any], step: bool, count: int) -> None:
@@ -68,9 +64,9 @@ def _turn(task: Any, batches: Iterator[Any], step: bool, count: int) -> None:
 
 
 def _timed(run: Callable[[], None]) -> float:
-    start = time.perf_counter()
+    start = time.process_time()
     run()
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ EXTRAS = {
     "transformers": "train",
     "yaml": "train",
     "aiohttp": "stream",
+    "cascadio": "step",
     "distributed": "dask",
     "ray": "ray",
     "s3fs": "stream",

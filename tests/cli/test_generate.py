@@ -79,6 +79,12 @@ def test_a_folder_gives_a_mesh_for_each_picture_and_goes_on_where_it_was(
     assert "lamp.glb" in capsys.readouterr().out
     assert (out / "lamp.glb").is_file()
     assert (out / "chair.glb").stat().st_mtime_ns == written
+    together = tmp_path / "together"
+    assert main([*arguments, "-o", str(together), "--cluster", "processes", "--workers", "1"]) == 0
+    for name in ("chair.glb", "lamp.glb"):
+        assert (together / name).read_bytes() == (out / name).read_bytes()
+    capsys.readouterr()
+    assert "is for a folder" in refuse(["generate", pictures[0], "-o", str(alone), "--cluster", "ray"], capsys)
     assert "takes a folder as its output" in refuse([*arguments, "-o", str(tmp_path / "one.glb")], capsys)
     shutil.copy(given / "chair.png", given / "chair.webp")
     assert "of chair.png and chair.webp would have one name" in refuse([*arguments, "-o", str(out)], capsys)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.data.box_files import box_obj, write
+from tests.data.step_files import step_box
 from wavemesh.data.abc_chunks import read_metadata
 from wavemesh.data.formats import FORMATS, read_models
 from wavemesh.data.prepare_model import placed_mesh
 from wavemesh.errors import InputError
+from wavemesh.geometry.mesh import load_mesh
 
 HASH = "1ffb81a71e5b402e966b9341"
 META = "name: Halterung für Ж\r\nowner: {id: 1, name: Ada B., type: 0}\r\ncreatedAt: 2017-01-01T00:00:00Z\r\n"
@@ -38,17 +42,36 @@ def test_a_chunk_stands_upright_and_has_its_owners(tmp_path: Path) -> None:
         placed_mesh(second)
 
 
-def test_step_files_are_refused_in_one_sentence(tmp_path: Path) -> None:
+def test_step_files_stand_in_where_there_is_no_mesh(tmp_path: Path) -> None:
+    pytest.importorskip("cascadio")
+    step = step_box(10, 20, 30).encode()
     folder = write(
         tmp_path / "chunk 0",
-        {mesh(1, 0, "step", "step"): b"ISO", mesh(2): box_obj((1, 1, 1)), mesh(2, 0, "step", "step"): b"ISO"},
+        {mesh(1, 0, "step", "step"): step, mesh(2): box_obj((1, 1, 1)), mesh(2, 0, "step", "step"): step},
     )
+    write(folder, {mesh(3, 0, "step", "step"): b"ISO-10303-21;"})
     assert FORMATS["abc"].fits(folder)
-    first, second = read_models(folder, tmp_path)
-    with pytest.raises(InputError, match=r"_step_000.step is a STEP file, .* convert it to OBJ or STL with FreeCAD or"):
-        placed_mesh(first)
-    assert not second.refusal
-    assert len(placed_mesh(second).faces) == 12
+    first, second, third = read_models(folder, tmp_path)
+    np.testing.assert_allclose(placed_mesh(first).extents, (0.6, 1.8, 1.2), atol=1e-6)
+    assert placed_mesh(first).volume == pytest.approx(0.6 * 1.8 * 1.2)
+    np.testing.assert_allclose(placed_mesh(second).extents, (1.8, 1.8, 1.8), atol=1e-6)
+    with pytest.raises(InputError, match=r"_step_000\.step is no STEP file that can be read"):
+        placed_mesh(third)
+
+
+def test_without_the_extra_a_step_file_is_refused_in_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "cascadio", None)
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "cascadio" else find(name))
+    folder = write(tmp_path / "chunk 0", {mesh(1, 0, "step", "step"): b"ISO"})
+    (model,) = read_models(folder, tmp_path)
+    sentence = r'^This needs the package cascadio: pip install "wavemesh\[step\]"\.$'
+    with pytest.raises(InputError, match=sentence):
+        placed_mesh(model)
+    with pytest.raises(InputError, match=sentence):
+        load_mesh(folder / model.path)
 
 
 def test_damaged_metadata_says_nothing(tmp_path: Path) -> None:

@@ -6,8 +6,9 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
-from wavemesh.data.duplicates import coarse_solid, group_look_alikes, similar_names
+from wavemesh.data.duplicates import coarse_solid, group_look_alikes, look_alikes, similar_names
 from wavemesh.data.sources import split_of
 
 
@@ -101,6 +102,28 @@ def test_shapes_below_the_threshold_stay_apart() -> None:
     grouping = group_look_alikes(["a", "b"], ["Table", "Table"], [TABLE, smaller])
     assert grouping.duplicates == []
     assert grouping.group == {"a": "a", "b": "b"}
+
+
+@pytest.mark.parametrize("threshold", [0.6, 0.9])
+def test_the_pairs_are_those_of_every_pair_compared(threshold: float) -> None:
+    """Blobs, and copies of them that are turned and lack some cells."""
+    rng = np.random.default_rng(0)
+    solids = []
+    for _ in range(12):
+        blob = ndimage.gaussian_filter(rng.normal(size=(16, 16, 16)), 3.0)
+        solids.append(blob > np.quantile(blob, rng.uniform(0.6, 0.9)))
+        for share in (0.01, 0.07, 0.3):
+            copy = np.rot90(solids[-1], int(rng.integers(4)), axes=(0, 2)).copy()
+            solids.append(copy & (rng.random(copy.shape) > share))
+    expected: list[dict[int, float]] = []
+    for second, solid in enumerate(solids):
+        best = {}
+        for first in range(second):
+            turned = [np.rot90(solid, turns, axes=(0, 2)) for turns in range(4)]
+            best[first] = max((solids[first] & each).sum() / (solids[first] | each).sum() for each in turned)
+        expected.append({first: iou for first, iou in best.items() if iou > threshold})
+    assert sum(map(len, expected)) >= 12
+    assert look_alikes(solids, threshold) == expected
 
 
 def test_the_split_never_changes() -> None:

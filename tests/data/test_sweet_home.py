@@ -10,9 +10,9 @@ import pytest
 import trimesh
 
 from wavemesh.data import sweet_home
-from wavemesh.data.archives import unpack_archive
 from wavemesh.data.sweet_home import find_libraries, read_library, read_properties
 from wavemesh.errors import InputError
+from wavemesh.geometry.archives import unpack_archive
 from wavemesh.geometry.mesh import load_mesh
 
 

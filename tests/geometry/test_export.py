@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import struct
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +116,7 @@ def test_what_is_no_mesh_file_is_refused() -> None:
         mesh_bytes(trimesh.Trimesh(), ".ply")
 
 
-@pytest.mark.parametrize("suffix", [".glb", ".obj"])
+@pytest.mark.parametrize("suffix", [".glb", ".obj", ".zip"])
 def test_a_texture_is_read_back_with_its_colours(suffix: str, tmp_path: Path) -> None:
     name = f"my ball{suffix}"
     baked = bake_texture(ball(None), lambda points: points / 2.0 + 0.5, 128)
@@ -124,7 +125,11 @@ def test_a_texture_is_read_back_with_its_colours(suffix: str, tmp_path: Path) ->
     assert len(files) == (3 if suffix == ".obj" else 1)
     for each, content in files.items():
         (tmp_path / each).write_bytes(content)
-    read = trimesh.load_mesh(tmp_path / name)
+    if suffix == ".zip":
+        assert files[name] == mesh_bytes(baked, suffix, "my ball")
+        with zipfile.ZipFile(tmp_path / name) as archive:
+            assert archive.namelist() == ["my_ball_texture.png", "my_ball.mtl", "my ball.obj"]
+    read = load_mesh(tmp_path / name)
     look = Appearance.of(read)
     third = np.full((len(look.corners), 3), 1 / 3)
     centres = look.corners.mean(axis=1)

@@ -15,10 +15,12 @@ import trimesh
 
 from wavemesh.errors import InputError
 from wavemesh.geometry import untrusted
+from wavemesh.geometry.baking import bake_texture
+from wavemesh.geometry.export import mesh_files
 from wavemesh.geometry.untrusted import MESH_INPUT_SUFFIXES, read_untrusted_mesh
 
 
-@pytest.mark.parametrize("suffix", MESH_INPUT_SUFFIXES)
+@pytest.mark.parametrize("suffix", [suffix for suffix in MESH_INPUT_SUFFIXES if suffix != ".zip"])
 def test_every_format_is_read_and_placed(suffix: str, tmp_path: Path) -> None:
     box = trimesh.creation.box((4.0, 2.0, 1.0))
     box.apply_translation((10.0, 0.0, 0.0))
@@ -91,8 +93,8 @@ def test_a_busy_machine_does_not_make_a_good_file_a_bad_one(tmp_path: Path, monk
 
 
 def test_other_files_are_not_looked_at(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"must end in one of .*not 'mesh\.zip'"):
-        read_untrusted_mesh(tmp_path / "mesh.zip")
+    with pytest.raises(InputError, match=r"must end in one of .*not 'mesh\.fbx'"):
+        read_untrusted_mesh(tmp_path / "mesh.fbx")
     with pytest.raises(InputError, match="There is no mesh file"):
         read_untrusted_mesh(tmp_path / "mesh.ply")
     secret = tmp_path / "secret.mtl"
@@ -101,3 +103,61 @@ def test_other_files_are_not_looked_at(tmp_path: Path) -> None:
     path.write_text("mtllib secret.mtl\nusemtl red\nv 0 0 0\nv 1 0 0\nv 0 1 0\nv 0 0 1\nf 1 2 3\nf 1 2 4\nf 1 3 4\n")
     colours = np.asarray(read_untrusted_mesh(path).visual.vertex_colors)[:, :3].astype(int)
     assert (np.ptp(colours, axis=1) < 10).all()  # grey: nobody read the material
+
+
+def archive(path: Path, files: dict[str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
+        for name, content in files.items():
+            packed.writestr(name, content)
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".obj", ".glb"])
+def test_a_zip_brings_its_texture(suffix: str, tmp_path: Path) -> None:
+    baked = bake_texture(trimesh.creation.icosphere(3, 0.9), lambda points: points / 2.0 + 0.5, 256)
+    files = mesh_files(baked, f"ball{suffix}")
+    files |= {"__MACOSX/._ball.obj": b"resource", "read me.txt": b"text"}
+    mesh = read_untrusted_mesh(archive(tmp_path / "ball.zip", {f"a folder/{name}": files[name] for name in files}))
+    assert len(mesh.faces) == 1280
+    colours = np.asarray(mesh.visual.vertex_colors)[:, :3] / 255.0
+    assert np.abs(colours - (mesh.vertices / 2.0 + 0.5)).mean() < 0.02
+
+
+def test_materials_beside_each_other_meet_in_a_sharp_line(tmp_path: Path) -> None:
+    obj = b"mtllib m.mtl\nv 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\nusemtl r\nf 1 2 3\nusemtl b\nf 1 3 4\n"
+    materials = b"newmtl r\nKd 1 0 0\nnewmtl b\nKd 0 0 1\n"
+    mesh = read_untrusted_mesh(archive(tmp_path / "square.zip", {"s.obj": obj, "m.mtl": materials}))
+    corners = np.asarray(mesh.visual.vertex_colors)[mesh.faces][..., :3]
+    assert (corners[0] == (255, 0, 0)).all()
+    assert (corners[1] == (0, 0, 255)).all()
+
+
+def test_a_hostile_zip_is_one_sentence(tmp_path: Path) -> None:
+    secret = tmp_path / "secret.bin"
+    secret.write_bytes(np.eye(3, dtype=np.float32).tobytes())
+    ball = trimesh.creation.icosphere(1)
+    gltf = {
+        "asset": {"version": "2.0"},
+        "scenes": [{"nodes": [0]}],
+        "nodes": [{"mesh": 0}],
+        "meshes": [{"primitives": [{"attributes": {"POSITION": 0}}]}],
+        "buffers": [{"byteLength": 36, "uri": str(secret)}],
+        "bufferViews": [{"buffer": 0, "byteLength": 36}],
+        "accessors": [{"bufferView": 0, "componentType": 5126, "count": 3, "type": "VEC3"}],
+    }
+    kinds = {
+        "holds no mesh": {"a.txt": b"text"},
+        "holds 2 meshes \\(a.obj, b.ply\\)": {"a.obj": b"v 0 0 0", "b.ply": ball.export(file_type="ply")},
+        "outside its folder": {"../a.obj": b"v 0 0 0"},
+        "-fold when unpacked": {"a.obj": b"v 0 0 0\n" * 2_000_000},
+        "no file .*secret.bin": {"a.gltf": json.dumps(gltf).encode()},
+    }
+    for reason, files in kinds.items():
+        with pytest.raises(InputError, match=reason):
+            read_untrusted_mesh(archive(tmp_path / "a.zip", files))
+    gltf["buffers"] = [{"byteLength": 36, "uri": f"../../{secret.name}"}]
+    with pytest.raises(InputError, match="no file"):
+        read_untrusted_mesh(archive(tmp_path / "a.zip", {"a.gltf": json.dumps(gltf).encode()}))
+    (tmp_path / "a.zip").write_bytes(b"PK no zip")
+    with pytest.raises(InputError, match=r"a\.zip cannot be unpacked"):
+        read_untrusted_mesh(tmp_path / "a.zip")

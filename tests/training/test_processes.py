@@ -21,6 +21,9 @@ from wavemesh.training.snapshots import load_latest
 # ruff: noqa: F811 - a fixture's name is its argument's name
 ROOT = Path(__file__).resolve().parents[2]
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+# Without --multi_gpu it starts one process where there is no MPI; the run itself asks for the CPU.
+ACCELERATE = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
+ACCELERATE += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
 
 
 def losses(folder: Path) -> list[float]:
@@ -44,6 +47,16 @@ def test_two_processes_do_what_one_does_with_twice_the_batches(tmp_path: Path, a
     main(tmp_path / "one", 2 * accumulation)
     check_same(tmp_path, 6, 1e-5)
     assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), rel=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_accelerate_launches_two_processes_that_do_the_same(tmp_path: Path) -> None:
+    script = ["-m", "tests.training.two_processes", str(tmp_path / "two"), "1"]
+    child = subprocess.run([*ACCELERATE, *script], cwd=ROOT, capture_output=True, text=True, check=False, timeout=600)
+    assert child.returncode == 0, child.stderr[-2000:]
+    main(tmp_path / "one", 2)
+    check_same(tmp_path, 6, 1e-5)
 
 
 @pytest.mark.slow

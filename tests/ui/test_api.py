@@ -59,7 +59,8 @@ ARGUMENTS = {
     "frames: int = 1, colours: None | Literal['views', 'mixed', 'triplane'] = None, "
     "background: Literal['auto', 'alpha', 'u2netp', 'rembg', 'grabcut', 'none'] = 'auto', steps: None | int = None, "
     "front: Literal['picture', 'frame'] = 'picture', refine: Literal['on', 'off'] = 'on', "
-    "symmetry: Literal['auto', 'off'] = 'auto', sides: list[None | Literal['front', 'right', 'back', 'left', 'top']] = [], masks: list[None | filepath] = []",
+    "symmetry: Literal['auto', 'off'] = 'auto', "
+    "sides: list[None | Literal['front', 'right', 'back', 'left', 'top']] = [], masks: list[None | filepath] = []",
     "/step": "bundle: filepath, number: int = 1",
     "/edit_wavelets": "bundle: filepath, gains: dict(str, float) = {}, threshold: float = 0.0, "
     "mode: Literal['hard', 'soft'] = 'hard', muted: list[int] = [], other: None | filepath = None, "

@@ -3,20 +3,31 @@
 Several pictures show the same object. Each needs the direction it was taken from (--azimuth, --elevation); without any
 azimuth the cameras are estimated, best with the side that each picture shows (--view front right back left). A folder
 of pictures of different objects becomes a folder of .glb files; those that are there stay, so a stopped run goes on.
-The suffix of the output chooses the format: .glb .obj .ply .stl .3mf .usdz. A baked texture makes an .obj three files:
-the mesh, its material (.mtl) and a picture (_texture.png).
+With --cluster several workers make them, processes here or a cluster of Ray or Dask that sees both folders.
+The suffix of the output chooses the format: .glb .obj .ply .stl .3mf .usdz. A baked texture makes an .obj three files,
+the mesh, its material (.mtl) and a picture (_texture.png), and a .zip one that holds these three.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wavemesh.cli.arguments import UNKNOWN, add_device, add_settings, cameras_for, number, settings_from, sides_for
+from wavemesh.cli.arguments import (
+    UNKNOWN,
+    add_device,
+    add_settings,
+    cameras_for,
+    integer,
+    number,
+    settings_from,
+    sides_for,
+)
 from wavemesh.cli.outputs import (
     check_mesh_path,
     check_outputs,
@@ -40,6 +51,7 @@ EXAMPLE = """example, a few seconds on a CPU:
 TEXTURES = ("vertex", "baked")
 PICTURES = (".jpeg", ".jpg", ".png", ".webp")
 BACKENDS = ("auto", "reference", "spconv")
+CLUSTERS = ("processes", "ray", "dask")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -77,7 +89,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--texture",
         choices=TEXTURES,
         default="vertex",
-        help="colours of the vertices, or a picture for programs that ignore those (.glb and .obj)",
+        help="colours of the vertices, or a picture for programs that ignore those (.glb, .obj, .zip)",
     )
     parser.add_argument(
         "--size", type=number, metavar="MM", help="longest side in .stl and .3mf (default 100) and .usdz (default 500)"
@@ -86,29 +98,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--backend", choices=BACKENDS, help="what computes sparse convolutions; spconv has to be installed"
     )
+    parser.add_argument("--cluster", choices=CLUSTERS, help="what makes the meshes of a folder, some at a time")
+    parser.add_argument("--workers", type=integer(1, 10_000), default=2, metavar="N", help="of --cluster (default 2)")
     parser.add_argument("--report", type=Path, metavar="JSON", help="write settings, timings and sizes to this file")
     parser.add_argument("--bundle", type=Path, metavar="ZIP", help="write the whole run, which `replay` makes again")
 
 
 def run(args: argparse.Namespace) -> None:
     """Write the mesh, and report and bundle if asked for; of a folder one mesh for each picture."""
-    pipes: list[Any] = []
-
-    def pipe() -> Any:
-        if not pipes:
-            from wavemesh.pipelines.registry import load_pipeline
-
-            options = {} if args.backend is None else {"backend": args.backend}
-            pipes.append(load_pipeline(args.method, args.weights, args.device, **options))
-        return pipes[0]
-
+    _pipeline.cache_clear()  # weights may have changed since
     if len(args.images) == 1 and Path(args.images[0]).is_dir():
-        _generate_each(args, pipe)
+        _generate_each(args)
+    elif args.cluster is not None:
+        raise InputError("--cluster is for a folder of pictures.")
     else:
-        _generate(args, pipe)
+        _generate(args)
 
 
-def _generate_each(args: argparse.Namespace, pipe: Callable[[], Any]) -> None:
+@functools.lru_cache(maxsize=1)
+def _pipeline(method: str, weights: str | None, device: str, backend: str | None) -> Any:
+    from wavemesh.pipelines.registry import load_pipeline
+
+    return load_pipeline(method, weights, device, **({} if backend is None else {"backend": backend}))
+
+
+def _generate_each(args: argparse.Namespace) -> None:
     """Write a mesh for each picture of the folder that has none; raises InputError at the end for those that failed."""
     if args.output.suffix or args.mask or args.report or args.bundle:
         raise InputError("A folder of pictures takes a folder as its output, and no --mask, --report and --bundle.")
@@ -119,22 +133,39 @@ def _generate_each(args: argparse.Namespace, pipe: Callable[[], Any]) -> None:
             raise InputError(f"The meshes of {other.name} and {path.name} would have one name: rename a picture.")
     if not pictures:
         raise InputError(f"The folder {folder} holds no picture that ends in {', '.join(PICTURES)}.")
+    targets = {picture: args.output / f"{stem}.glb" for stem, picture in pictures.items()}
+    missing = [
+        argparse.Namespace(**{**vars(args), "images": [str(picture)], "output": target})
+        for picture, target in targets.items()
+        if not target.is_file()
+    ]
+    if args.cluster is None:
+        answers: Iterable[str] = map(_attempt, missing)
+    else:
+        import joblib
+
+        from wavemesh.data.clusters import each_done
+
+        answers = each_done((joblib.delayed(_attempt)(each) for each in missing), args.cluster, args.workers)
     failed = 0
-    for stem, picture in pictures.items():
-        target = args.output / f"{stem}.glb"
-        if target.is_file():
-            continue
-        try:
-            _generate(argparse.Namespace(**{**vars(args), "images": [str(picture)], "output": target}), pipe)
-        except InputError as error:
-            failed += 1
-            sys.stderr.write(f"{picture}: {error}\n")
+    for answer in filter(None, answers):
+        failed += 1
+        sys.stderr.write(f"{answer}\n")
     if failed:
         raise InputError(f"{failed} of the {len(pictures)} pictures gave no mesh.")
 
 
-def _generate(args: argparse.Namespace, load: Callable[[], Any]) -> None:
-    """Write the mesh, and report and bundle if asked for; load: gives the pipeline."""
+def _attempt(args: argparse.Namespace) -> str:
+    """Why a picture of a folder gave no mesh, in one sentence; empty where it gave one."""
+    try:
+        _generate(args)
+    except InputError as error:
+        return f"{args.images[0]}: {error}"
+    return ""
+
+
+def _generate(args: argparse.Namespace) -> None:
+    """Write the mesh, and report and bundle if asked for."""
     check_mesh_path(args.output, args.size)
     settings = settings_from(args, args.method)
     if args.mask is not None and len(args.mask) != len(args.images):
@@ -156,7 +187,7 @@ def _generate(args: argparse.Namespace, load: Callable[[], Any]) -> None:
 
         recorder = Recorder()
     started = time.perf_counter()
-    out = load()(
+    out = _pipeline(args.method, args.weights, args.device, args.backend)(
         [
             View(image, camera, mask, side=side)
             for image, camera, mask, side in zip(

@@ -14,9 +14,9 @@ from wavemesh import files
 from wavemesh.errors import InputError
 from wavemesh.files import TEMPORARY_LETTERS
 from wavemesh.geometry.export import (
-    MESH_SUFFIXES,
     SIZED_SUFFIXES,
     TEXTURE_SUFFIXES,
+    WRITTEN_SUFFIXES,
     check_size,
     mesh_files,
     side_files,
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 def check_mesh_path(path: Path, size_mm: float | None = None) -> None:
     """Raise InputError if a mesh cannot be written to the path, or not with its longest side of that size."""
     suffix = path.suffix.lower()
-    if suffix not in MESH_SUFFIXES:
-        raise InputError(f"The output must end in one of {', '.join(MESH_SUFFIXES)}, not {str(path)!r}.")
+    if suffix not in WRITTEN_SUFFIXES:
+        raise InputError(f"The output must end in one of {', '.join(WRITTEN_SUFFIXES)}, not {str(path)!r}.")
     if size_mm is not None:
         if suffix not in SIZED_SUFFIXES:
             raise InputError(f"A {suffix} file has no size: choose one for {', '.join(SIZED_SUFFIXES)}.")
@@ -43,7 +43,7 @@ def check_texture_path(path: Path, inputs: Sequence[str] = ()) -> None:
     suffix = path.suffix.lower()
     if suffix not in TEXTURE_SUFFIXES:
         raise InputError(
-            f"A {suffix} file holds no texture: write {' or '.join(TEXTURE_SUFFIXES)}, or colours by vertex."
+            f"A {suffix} file holds no texture: write one of {', '.join(TEXTURE_SUFFIXES)}, or colours by vertex."
         )
     if suffix != ".obj":
         return

@@ -21,7 +21,9 @@ EXAMPLE = """example, a second on a CPU:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument("mesh", type=Path, help="a .glb, .obj, .ply, .stl or .off file")
+    parser.add_argument(
+        "mesh", type=Path, help="a .glb, .obj, .ply, .stl or .off file, or a .zip of one with its textures"
+    )
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER")
     parser.add_argument(
         "--views", type=integer(1, 10_000), default=8, metavar="N", help="pictures on a circle (default 8)"

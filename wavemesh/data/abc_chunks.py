@@ -1,11 +1,12 @@
 """ABC, a million CAD models: chunks of folders of eight digits, 00000002/00000002_<hash>_trimesh_001.obj.
 
-Models are z up. The chunks of metadata, where they lie beside those of meshes, give names and owners. STEP files are
-listed as rejected.
+Models are z up. The chunks of metadata, where they lie beside those of meshes, give names and owners. A model of which
+there is only a STEP file is triangulated (extra `step`).
 """
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
 import re
 from collections.abc import Iterator
@@ -14,9 +15,11 @@ from typing import Any
 
 from wavemesh.data.sources import UNKNOWN, UPRIGHT, SourceModel, slug
 from wavemesh.errors import InputError
+from wavemesh.extras import missing
 
 LICENCE = "Onshape terms of use"
 CATEGORY = "CAD model"
+_NO_READER = ModuleNotFoundError(name="cascadio")
 FILE = re.compile(r"(?P<model>\d{8}_[0-9a-f]+)_(?P<kind>trimesh|step|metadata)_\d{3}\.(obj|stl|step|stp|yml)", re.I)
 
 
@@ -30,7 +33,7 @@ class ABC:
         return path.is_dir() and any(found["kind"].lower() != "metadata" for _, found in _files(path))
 
     def models(self, path: Path, work: Path, up: str) -> list[SourceModel]:
-        """The models by number; one that only a STEP file is there of has a refusal."""
+        """The models by number, each by its mesh where there is one, else by its STEP file."""
         files: dict[str, dict[str, Path]] = {}
         for file, found in _files(path):
             files.setdefault(found["model"].lower(), {}).setdefault(found["kind"].lower(), file)
@@ -63,10 +66,8 @@ def _model(root: Path, model: str, kinds: dict[str, Path], up: str) -> SourceMod
         path=file.relative_to(root).as_posix(),
         root=root,
         rotation=UPRIGHT[up],
-        refusal=""
-        if "trimesh" in kinds
-        else f"{file.name} is a STEP file, which cannot be read here: "
-        "take ABC's chunk of OBJ files, or convert it to OBJ or STL with FreeCAD or the Python package cadquery.",
+        # Not left to the reader: what it refuses is not asked again, once the package is there.
+        refusal="" if "trimesh" in kinds or importlib.util.find_spec("cascadio") else str(missing(_NO_READER)),
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,8 +19,8 @@ from jaxtyping import Float
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from wavemesh.data.dataset import PreparedShapes
-from wavemesh.data.derived import Arrays, Recipe, derived_arrays
+from wavemesh.data.dataset import Shapes
+from wavemesh.data.derived import Arrays, Recipe, derived_rows
 from wavemesh.geometry.camera_tensors import project_points
 from wavemesh.geometry.isosurface import sdf_to_mesh
 from wavemesh.geometry.raycast import RayCaster
@@ -42,22 +42,21 @@ class SurfaceColours:
 
 
 class ColouredPoints:
-    """The points of a split by the shapes' numbers. num_points: of every shape."""
+    """The points of a split by the shapes' numbers. num_points: of every shape. `len()`: how many shapes there are."""
 
-    def __init__(self, points: np.ndarray, colours: np.ndarray) -> None:
-        self._points, self._colours = points, colours
-        self.num_points = int(points.shape[1])
+    def __init__(self, rows: Callable[[int], Arrays], count: int, num_points: int) -> None:
+        self._rows, self._count, self.num_points = rows, count, num_points
 
     def __len__(self) -> int:
-        return len(self._points)
+        return self._count
 
     def points(self, indices: Sequence[int]) -> Float[Tensor, "b n 3"]:
         """World coordinates of the shapes' points, in no order."""
-        return torch.from_numpy(np.stack([self._points[index] for index in indices])).float() / _POINT_SCALE
+        return torch.from_numpy(np.stack([self._rows(index)["points"] for index in indices])).float() / _POINT_SCALE
 
     def colours(self, indices: Sequence[int]) -> Float[Tensor, "b n 3"]:
         """Their colours, sRGB in [0, 1]."""
-        return torch.from_numpy(np.stack([self._colours[index] for index in indices])).float() / 255.0
+        return torch.from_numpy(np.stack([self._rows(index)["colours"] for index in indices])).float() / 255.0
 
 
 def surface_colours(
@@ -109,8 +108,8 @@ def _cosines(
     return weights
 
 
-def open_colours(shapes: PreparedShapes, num_points: int | None = None) -> ColouredPoints:
-    """The coloured points of a split, computed first where they are missing or belong to other shapes.
+def open_colours(shapes: Shapes, num_points: int | None = None) -> ColouredPoints:
+    """The coloured points of a split; see `derived_rows` for when they are computed.
 
     num_points: of each shape, NUM_POINTS if None. Computing takes about half a second a shape.
     Raises InputError where they cannot be written or a shape has no surface.
@@ -121,14 +120,15 @@ def open_colours(shapes: PreparedShapes, num_points: int | None = None) -> Colou
         {"points": (shape, np.int16), "colours": (shape, np.uint8)},
         functools.partial(_colours_of, num_points=shape[0]),
     )
-    return ColouredPoints(**derived_arrays(shapes, recipe))
+    return ColouredPoints(derived_rows(shapes, recipe), len(shapes), shape[0])
 
 
-def _colours_of(shapes: PreparedShapes, index: int, num_points: int) -> Arrays:
+def _colours_of(shapes: Shapes, index: int, num_points: int) -> Arrays:
     mesh = sdf_to_mesh(shapes.sdf([index])[0].numpy())
-    images = shapes.images([index], [list(range(shapes.num_views))])[0]
+    views = [list(range(shapes.num_views))]
+    images, (poses, intrinsics) = shapes.images([index], views)[0], shapes.view_cameras([index], views)
     seed = zlib.crc32(shapes.keys[index].encode())
-    coloured = surface_colours(mesh, images, shapes.poses[index], shapes.intrinsics[index], num_points, seed)
+    coloured = surface_colours(mesh, images, poses[0], intrinsics[0], num_points, seed)
     return {
         "points": np.rint(coloured.points.clip(-1.0, 1.0) * _POINT_SCALE).astype(np.int16),
         "colours": np.rint(coloured.colours * 255.0).astype(np.uint8),

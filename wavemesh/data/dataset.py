@@ -68,6 +68,10 @@ class Shapes(ABC):
         places: those of the batch in the sequence of all batches' shapes.
         """
 
+    def at_random(self, rng: np.random.Generator, seed: int, number: int, count: int) -> list[int]:
+        """Any `count` shapes for batch `number`, some of them perhaps twice; a stream gives those that are at hand."""
+        return rng.integers(len(self), size=count).tolist()
+
     @abstractmethod
     def spread(self, count: int) -> list[int]:
         """So many shapes, or all, that stand for the whole split."""
@@ -85,6 +89,10 @@ class Shapes(ABC):
         self, indices: Sequence[int], views: Sequence[Sequence[int]]
     ) -> tuple[Float[Tensor, "b v 3 4"], Float[Tensor, "b v 3"]]:
         """Poses and intrinsics of those views."""
+
+    @abstractmethod
+    def all_cameras(self, index: int) -> list[Camera]:
+        """The cameras of all training views of a shape."""
 
     def sdf(self, indices: Sequence[int]) -> Float[Tensor, "b n n n"]:
         """Truncated SDFs, float32 world units."""
@@ -156,6 +164,10 @@ class PreparedShapes(Shapes):
         rows = torch.tensor(indices)[:, None]
         columns = torch.tensor([list(numbers) for numbers in views])
         return self.poses[rows, columns], self.intrinsics[rows, columns]
+
+    def all_cameras(self, index: int) -> list[Camera]:
+        """The cameras of all training views of a shape."""
+        return self.cameras[index]
 
 
 class MeshDataset(Dataset[dict[str, Any]]):

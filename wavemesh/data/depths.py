@@ -14,8 +14,8 @@ import trimesh
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from wavemesh.data.dataset import PreparedShapes
-from wavemesh.data.derived import Arrays, Recipe, derived_arrays
+from wavemesh.data.dataset import Shapes
+from wavemesh.data.derived import Arrays, Recipe, derived_rows
 from wavemesh.geometry.camera import Camera
 from wavemesh.geometry.isosurface import sdf_to_mesh
 from wavemesh.geometry.raycast import RayCaster
@@ -49,24 +49,26 @@ def depth_maps(mesh: trimesh.Trimesh | RayCaster, camera: Camera, size: int) -> 
 
 
 class ViewDepths:
-    """The depth maps of all training views of a split's shapes, computed first where they are missing."""
+    """The depth maps of all training views of a split's shapes; see `derived_rows` for when they are computed."""
 
-    def __init__(self, shapes: PreparedShapes) -> None:
+    def __init__(self, shapes: Shapes) -> None:
         shape = (shapes.num_views, 2, DEPTH_SIDE, DEPTH_SIDE)
         recipe = Recipe("depths", {"depths": (shape, np.int16)}, _depths_of)
-        self._depths = derived_arrays(shapes, recipe)["depths"]
+        self._rows = derived_rows(shapes, recipe)
 
     def maps(
         self, indices: Sequence[int], views: Sequence[Sequence[int]]
     ) -> tuple[Float[Tensor, "b v 2 s s"], Bool[Tensor, "b v s s"]]:
         """Front and back in world units, zero where there is nothing, and where there is something."""
-        stored = np.stack([self._depths[index][list(chosen)] for index, chosen in zip(indices, views, strict=True)])
+        stored = np.stack(
+            [self._rows(index)["depths"][list(chosen)] for index, chosen in zip(indices, views, strict=True)]
+        )
         seen = torch.from_numpy(stored[:, :, 0] != _EMPTY)
         return torch.from_numpy(stored).float() / _SCALE * seen.unsqueeze(2), seen
 
 
-def _depths_of(shapes: PreparedShapes, index: int) -> Arrays:
+def _depths_of(shapes: Shapes, index: int) -> Arrays:
     caster = RayCaster(sdf_to_mesh(shapes.sdf([index])[0].numpy()))
-    maps = np.stack([depth_maps(caster, camera, DEPTH_SIDE) for camera in shapes.cameras[index]])
+    maps = np.stack([depth_maps(caster, camera, DEPTH_SIDE) for camera in shapes.all_cameras(index)])
     steps = np.rint(np.nan_to_num(maps) * _SCALE).clip(-32_767, 32_767).astype(np.int16)
     return {"depths": np.where(np.isnan(maps), _EMPTY, steps)}

@@ -1,11 +1,12 @@
 """Arrays computed from a split's shapes, kept beside its unpacked cache: colours of surface points, depths of views.
 
 They are computed when they are first asked for, and anew for other shapes or settings; a build that was interrupted
-goes on where it stopped.
+goes on where it stopped. A streamed set has no place for them: there they are computed shape by shape as they are used.
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import logging
@@ -19,11 +20,12 @@ from typing import Any
 import numpy as np
 from filelock import FileLock
 
-from wavemesh.data.dataset import PreparedShapes
+from wavemesh.data.dataset import PreparedShapes, Shapes
 from wavemesh.errors import InputError
 from wavemesh.files import read_json, write_text
 
 _FLUSH_EVERY = 20
+_KEPT = 64  # shapes of a stream whose arrays stay in memory
 
 log = logging.getLogger(__name__)
 
@@ -40,8 +42,31 @@ class Recipe:
 
     name: str
     entries: Mapping[str, tuple[tuple[int, ...], type]]
-    compute: Callable[[PreparedShapes, int], Arrays]
+    compute: Callable[[Shapes, int], Arrays]
     version: int = 1
+
+
+def derived_rows(shapes: Shapes, recipe: Recipe) -> Callable[[int], Arrays]:
+    """Gives the arrays of a shape by its number: stored ones of an unpacked set, new ones of a streamed one.
+
+    Raises InputError like `derived_arrays`, of a stream only when the shape is asked for.
+    """
+    if isinstance(shapes, PreparedShapes):
+        arrays = derived_arrays(shapes, recipe)
+        return lambda index: {name: array[index] for name, array in arrays.items()}
+
+    @functools.lru_cache(maxsize=_KEPT)
+    def computed(index: int) -> Arrays:
+        return _computed(shapes, index, recipe)
+
+    return computed
+
+
+def _computed(shapes: Shapes, index: int, recipe: Recipe) -> Arrays:
+    try:
+        return recipe.compute(shapes, index)
+    except InputError as error:
+        raise InputError(f"Shape {shapes.keys[index]} has no {recipe.name}: {error}") from None
 
 
 def derived_arrays(shapes: PreparedShapes, recipe: Recipe) -> Arrays:
@@ -89,10 +114,7 @@ def _build(shapes: PreparedShapes, folder: Path, source: str, recipe: Recipe) ->
     }
     log.info("computing the %s of %d shapes of %s", recipe.name, len(shapes) - done, shapes.split)
     for index in range(done, len(shapes)):
-        try:
-            computed = recipe.compute(shapes, index)
-        except InputError as error:
-            raise InputError(f"Shape {shapes.keys[index]} has no {recipe.name}: {error}") from None
+        computed = _computed(shapes, index, recipe)
         for name, array in arrays.items():
             array[index] = computed[name]
         if (index + 1) % _FLUSH_EVERY == 0 or index + 1 == len(shapes):

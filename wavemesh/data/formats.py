@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from wavemesh.data.abc_chunks import ABC
-from wavemesh.data.archives import unpack_archive
 from wavemesh.data.mesh_folder import MeshFolder
 from wavemesh.data.modelnet import ModelNet
 from wavemesh.data.objaverse import Objaverse
@@ -15,6 +14,7 @@ from wavemesh.data.shapenet import ShapeNet
 from wavemesh.data.sources import Source, SourceModel
 from wavemesh.data.sweet_home import FurnitureLibraries
 from wavemesh.errors import InputError
+from wavemesh.geometry.archives import unpack_archive
 
 FORMATS: dict[str, Source] = {
     "sh3f": FurnitureLibraries(),

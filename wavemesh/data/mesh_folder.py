@@ -1,5 +1,7 @@
 """One's own meshes: a folder of files in any of the usual formats, told apart by their sub-folders.
 
+A zip in it is one mesh with what belongs to it.
+
 A table `metadata.csv` in the folder may say more about the files; see `COLUMNS`. What it does not say is taken from the
 layout: the first sub-folder is the category, the file's name the model's.
 """
@@ -7,13 +9,12 @@ layout: the first sub-folder is the category, the file's name the model's.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from wavemesh.data.sources import SPLITS, UNKNOWN, UPRIGHT, SourceModel, file_key
 from wavemesh.errors import InputError
+from wavemesh.geometry.archives import READ_SUFFIXES, mesh_files
 
-MESH_SUFFIXES = (".glb", ".gltf", ".obj", ".ply", ".stl", ".off")
 TABLE = "metadata.csv"
 COLUMNS = ("file_name", "name", "category", "licence", "creator", "source", "up", "split")
 
@@ -25,29 +26,18 @@ class MeshFolder:
 
     def fits(self, path: Path) -> bool:
         """Whether there is a folder with a mesh file anywhere in it."""
-        return path.is_dir() and next(mesh_files(path), None) is not None
+        return path.is_dir() and next(mesh_files(path, READ_SUFFIXES), None) is not None
 
     def models(self, path: Path, work: Path, up: str) -> list[SourceModel]:
         """A model for each file, sorted by path; raises InputError for a table that does not fit the files."""
-        files = [file.relative_to(path).as_posix() for file in mesh_files(path)]
+        files = [file.relative_to(path).as_posix() for file in mesh_files(path, READ_SUFFIXES)]
         if not files:
-            raise InputError(f"The folder {path} holds no meshes ({', '.join(MESH_SUFFIXES)}).")
+            raise InputError(f"The folder {path} holds no meshes ({', '.join(READ_SUFFIXES)}).")
         rows = read_table(path / TABLE)
         unknown = next((name for name in rows if name not in set(files)), None)
         if unknown is not None:
             raise InputError(f"{TABLE} names {unknown!r}, which is no mesh file in {path}.")
         return [_model(path, name, rows.get(name, {}), up) for name in files]
-
-
-def mesh_files(folder: Path) -> Iterator[Path]:
-    """The mesh files in and below a folder by path; hidden ones and the leftovers of macOS's zips are passed over."""
-    for entry in sorted(folder.iterdir()):
-        if entry.name.startswith(".") or entry.name == "__MACOSX":
-            continue
-        if entry.is_dir() and not entry.is_symlink():
-            yield from mesh_files(entry)
-        elif entry.suffix.lower() in MESH_SUFFIXES and entry.is_file():
-            yield entry
 
 
 def read_table(path: Path) -> dict[str, dict[str, str]]:

@@ -12,9 +12,9 @@ import hashlib
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from wavemesh.data.mesh_folder import mesh_files
 from wavemesh.data.sources import UNKNOWN, UPRIGHT, SourceModel, slug
 from wavemesh.errors import InputError
+from wavemesh.geometry.archives import mesh_files
 
 TABLE = "annotations.csv"
 COLUMNS = ("fileIdentifier", "source", "license", "sha256")

@@ -14,7 +14,6 @@ import json
 import logging
 import tarfile
 from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -22,17 +21,16 @@ import joblib
 import numpy as np
 from tqdm import tqdm
 
+from wavemesh.data.clusters import BACKENDS, each_done
 from wavemesh.data.duplicates import coarse_solid, group_look_alikes
 from wavemesh.data.formats import read_models
 from wavemesh.data.licences import chosen_licences, with_licences
 from wavemesh.data.prepare_model import Sample, SampleSettings, placed_mesh, prepare_model
 from wavemesh.data.sources import MESHES, SPLITS, SourceModel, split_of
 from wavemesh.errors import InputError
-from wavemesh.extras import missing
 
 logger = logging.getLogger(__name__)
 
-BACKENDS = ("processes", "threads", "ray", "dask")
 SAMPLES_PER_SHARD = 64
 _INDEXED = ("key", "name", "category", "licence", "creator", "library")
 
@@ -119,33 +117,6 @@ def _check_settings(out_dir: Path, settings: dict[str, object]) -> None:
         path.write_text(json.dumps(settings))
 
 
-def _parallel(backend: str, workers: int) -> AbstractContextManager:
-    """The configuration of joblib for the backend; each worker computes in one thread.
-
-    RAY_ADDRESS and DASK_SCHEDULER_ADDRESS name a cluster; without one it is started on this machine.
-    """
-    if backend == "ray":
-        try:
-            from ray.util.joblib import register_ray
-        except ModuleNotFoundError as error:
-            raise missing(error) from error
-        register_ray()
-        return joblib.parallel_config(backend="ray", n_jobs=workers)
-    if backend == "dask":
-        try:
-            import distributed
-        except ModuleNotFoundError as error:
-            raise missing(error) from error
-        try:
-            distributed.Client.current(allow_global=True)
-        except ValueError:  # none in this process
-            distributed.Client(set_as_default=True)
-        return joblib.parallel_config(backend="dask", n_jobs=workers)
-    if backend == "threads":
-        return joblib.parallel_config(backend="threading", n_jobs=workers)
-    return joblib.parallel_config(backend="loky", n_jobs=workers, inner_max_num_threads=1)
-
-
 def _prepare_all(
     models: list[SourceModel],
     folder: Path,
@@ -159,11 +130,9 @@ def _prepare_all(
     if not missing:
         return
     jobs = (joblib.delayed(_prepare_one)(model, folder, settings) for model in missing)
-    given = "list" if backend == "ray" else "generator_unordered"  # joblib's backend of Ray has no generators
-    with _parallel(backend, workers):
-        done = joblib.Parallel(return_as=given, batch_size=1)(jobs)
-        for _ in tqdm(done, total=len(models), initial=len(models) - len(missing), disable=not progress, unit="model"):
-            pass
+    done = each_done(jobs, backend, workers)
+    for _ in tqdm(done, total=len(models), initial=len(models) - len(missing), disable=not progress, unit="model"):
+        pass
 
 
 def _tar(folder: Path, model: SourceModel) -> Path:

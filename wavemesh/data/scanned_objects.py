@@ -10,9 +10,9 @@ import re
 import zipfile
 from pathlib import Path
 
-from wavemesh.data.archives import unpack_archive
 from wavemesh.data.sources import UNKNOWN, UPRIGHT, SourceModel, file_key, slug
 from wavemesh.errors import InputError
+from wavemesh.geometry.archives import unpack_archive
 
 LICENCE = "CC-BY 4.0"
 CREATOR = "Google Research"

@@ -97,6 +97,13 @@ class StreamedShapes(Shapes):
             self._load(shard)
         return shapes
 
+    def at_random(self, rng: np.random.Generator, seed: int, number: int, count: int) -> list[int]:
+        """The next ones in the order of `ShardOrder`: any others would cost a shard each.
+
+        Where `count` changes from batch to batch, it is to be the same in every batch of a lane.
+        """
+        return self.drawn(seed, number, range(number * count, (number + 1) * count), len(self))
+
     def spread(self, count: int) -> list[int]:
         """The first ones: shards hold shapes in no order, and others would cost a shard each."""
         return list(range(min(count, len(self))))
@@ -119,10 +126,14 @@ class StreamedShapes(Shapes):
         """Poses and intrinsics of those views."""
         rows = []
         for index, numbers in zip(indices, views, strict=True):
-            listed = json.loads(self._sample(index)["meta.json"])["cameras"]
-            rows.append(stack_cameras([from_dict(Camera, listed[number]) for number in numbers]))
+            listed = self.all_cameras(index)
+            rows.append(stack_cameras([listed[number] for number in numbers]))
         poses, intrinsics = zip(*rows, strict=True)
         return torch.stack(poses), torch.stack(intrinsics)
+
+    def all_cameras(self, index: int) -> list[Camera]:
+        """The cameras of all training views of a shape."""
+        return [from_dict(Camera, each) for each in json.loads(self._sample(index)["meta.json"])["cameras"]]
 
     def _grid(self, index: int) -> np.ndarray:
         grid = read_grid(self._sample(index)["sdf.npz"])

@@ -12,9 +12,9 @@ import subprocess
 from collections import Counter
 from pathlib import Path, PurePosixPath
 
-from wavemesh.data.archives import unpack_archive
 from wavemesh.data.sources import UNKNOWN, SourceModel, slug
 from wavemesh.errors import InputError
+from wavemesh.geometry.archives import unpack_archive
 
 INSTALLED_FOLDER = Path("/usr/share/sweethome3d/furniture")
 DEBIAN_PACKAGE = "sweethome3d-furniture"

@@ -48,6 +48,7 @@ from wavemesh.evaluation.samples import (
     sdf_mesh,
 )
 from wavemesh.evaluation.score_cache import ScoreCache
+from wavemesh.evaluation.shapenet import SUBSET, about, class_of
 from wavemesh.evaluation.table import METHOD, ORACLE, REGRESSION, ReportRow, difference_row, make_row
 from wavemesh.evaluation.triplane import FULL, LL_ONLY, TriplaneMethod, geometry_units, view_units
 
@@ -81,7 +82,8 @@ def evaluate(
     """The report on `split`, also written to <out_dir>/report.json and report.md.
 
     pipeline: a `WaveMeshPipeline`; None: no such rows.
-    views: numbers of canonical views. subset: 'quick' (24 fixed shapes) or 'full'. seeds: samples for the best-of row.
+    views: numbers of canonical views. subset: 'quick' (24 fixed shapes), 'full', or
+    'shapenet13', which adds the tables of ShapeNet's 13 classes. seeds: samples for the best-of row.
     cameras: 'known', 'estimated' or both; estimated ones come with the errors of the pipeline's camera head.
     jobs: processes for scoring (None: one for each core). triplane: adds the rows of the triplane system, and a table
     of pictures from novel views. meshes: adds the row of another system, to the tables of all `views`. captured: real
@@ -117,7 +119,10 @@ def evaluate(
         if captured:
             header["camera head, CO3Dv2"] = str(captured_errors(pipeline.camera_head, captured))
         header["photographs"] = str(photograph_errors(pipeline, (samples[key] for key in keys)))
-    report = _assemble(plan, run.scores, run.categories if per_category else None, header, errors)
+    categories = run.categories if per_category else None
+    if subset == SUBSET:
+        header["protocol"], categories = about(views), {key: class_of(key) or "" for key in keys}
+    report = _assemble(plan, run.scores, categories, header, errors)
     report.view_rows.extend(_view_rows(seen_by[1], run.view_scores))
     report.view_shapes.update(_by_shape(seen_by[1], run.view_scores))
     report.save(out_dir)

@@ -1,6 +1,7 @@
 """Meshes that another system made of the same pictures, scored by the same code and put into the same table.
 
-The folder holds one file for each shape, named by its key: `<key>.glb`, or .gltf, .obj, .ply, .stl, .off. A shape
+The folder holds one file for each shape, named by its key: `<key>.glb`, or .gltf, .obj, .ply, .stl, .off,
+.zip. A shape
 without a file, or with one that cannot be read, counts as empty.
 """
 
@@ -18,10 +19,10 @@ import trimesh
 from jaxtyping import Float
 from scipy import ndimage
 
-from wavemesh.data.mesh_folder import MESH_SUFFIXES
 from wavemesh.errors import InputError
 from wavemesh.evaluation.plan import Prediction, Unit
 from wavemesh.evaluation.samples import EvaluationSample
+from wavemesh.geometry.archives import READ_SUFFIXES
 from wavemesh.geometry.frame import TRUNCATION
 from wavemesh.geometry.mesh import load_mesh, normalise, with_vertices
 from wavemesh.geometry.sdf import mesh_to_sdf
@@ -58,7 +59,7 @@ class GivenMeshes:
         """The files by key; raises InputError where no shape has one, or a shape has two."""
         wanted, found = set(keys), dict[str, Path]()
         for path in sorted(self.folder.iterdir()):
-            if path.suffix.lower() not in MESH_SUFFIXES or path.stem not in wanted or not path.is_file():
+            if path.suffix.lower() not in READ_SUFFIXES or path.stem not in wanted or not path.is_file():
                 continue
             if path.stem in found:
                 raise InputError(f"{self.folder} holds two meshes of a shape: {found[path.stem].name} and {path.name}.")

@@ -10,6 +10,7 @@ from typing import Any
 
 from wavemesh.errors import InputError
 from wavemesh.evaluation.cameras import CameraErrors
+from wavemesh.evaluation.shapenet import class_tables
 from wavemesh.evaluation.table import (
     COLUMNS,
     METHOD,
@@ -70,7 +71,9 @@ class Report:
             shown = [row for row in self.view_rows if row.views in (views, None)]
             lines += [f"### Novel views from {views} picture{'s' if views > 1 else ''}", ""]
             lines += [*markdown_table(shown, VIEW_COLUMNS), ""]
-        if any(row.categories for row in self.rows):
+        if "protocol" in self.header:
+            lines += class_tables([row for row in self.rows if row.categories])
+        elif any(row.categories for row in self.rows):
             lines += ["### By category (F@0.05 / IoU)", "", *_category_table(self.rows)]
         return "\n".join(lines).rstrip() + "\n"
 

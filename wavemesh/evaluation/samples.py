@@ -18,6 +18,7 @@ from wavemesh.data.prepare_model import placed_mesh
 from wavemesh.data.sources import MESHES
 from wavemesh.data.sweet_home import read_library
 from wavemesh.errors import InputError
+from wavemesh.evaluation.shapenet import SUBSET, of_the_classes
 from wavemesh.geometry.camera import Camera
 from wavemesh.geometry.frame import SIDES, Side
 from wavemesh.geometry.isosurface import sdf_to_mesh
@@ -27,6 +28,7 @@ from wavemesh.pipelines.views import View
 
 NUM_POINTS = 40_000  # of each surface: with 10,000 the F-score at 0.02 cannot pass about 0.8
 QUICK_SHAPES = 24
+SUBSETS = ("quick", "full", SUBSET)
 TRUTH_SEED = 0  # predictions are sampled with other seeds
 
 
@@ -117,10 +119,15 @@ def ground_truth(sample: EvaluationSample, num_points: int = NUM_POINTS, cache_d
 
 
 def choose_keys(keys: Iterable[str], subset: str = "full") -> list[str]:
-    """All keys ('full') or the 24 whose hash comes first ('quick'), in hash order: a fixed choice, spread widely."""
+    """All keys ('full'), those of ShapeNet's 13 classes ('shapenet13'), or 24 ('quick'), in the order of their hashes.
+
+    The 24 are the first ones: a fixed choice, spread widely. Raises InputError for another subset and an empty one.
+    """
     ordered = sorted(keys, key=lambda key: hashlib.sha256(key.encode()).hexdigest())
-    if subset not in ("quick", "full"):
-        raise InputError(f"Unknown subset {subset!r}; choose quick or full.")
+    if subset not in SUBSETS:
+        raise InputError(f"Unknown subset {subset!r}; choose {' or '.join(SUBSETS)}.")
+    if subset == SUBSET:
+        return of_the_classes(ordered)
     return ordered[:QUICK_SHAPES] if subset == "quick" else ordered
 
 

@@ -17,12 +17,12 @@ import numpy as np
 import trimesh
 from PIL import Image
 
-from wavemesh.data.archives import unpack_archive
 from wavemesh.data.dataset import PreparedShapes
 from wavemesh.data.prepare_model import placed_mesh
 from wavemesh.data.sweet_home import find_libraries, read_library
 from wavemesh.errors import InputError
 from wavemesh.gallery.format import ABOUT, CAMERAS, MESH, PREVIEW, RESULT, TRUTH, Example
+from wavemesh.geometry.archives import unpack_archive
 from wavemesh.geometry.camera import Camera
 from wavemesh.geometry.export import mesh_bytes
 from wavemesh.geometry.frame import beside

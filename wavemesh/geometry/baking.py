@@ -54,6 +54,12 @@ def bake_texture(mesh: trimesh.Trimesh, colour_at: ColourAt, size: int = 1024) -
         points = np.einsum("nk,nkd->nd", texels.barycentric, corners[texels.triangle])
         pixels[texels.row, texels.column] = colour_at(points)
         covered[texels.row, texels.column] = True
+    # The tip of a chart may lie in a texel whose centre is off it: filled from around, it could get another chart's.
+    place = np.stack([1.0 - uv[:, 1], uv[:, 0]], axis=1) * size
+    row, column = np.floor(place).astype(np.int64).clip(0, size - 1).T
+    bare = ~covered[row, column]
+    pixels[row[bare], column[bare]] = colour_at(np.asarray(unwrapped.vertices)[bare])
+    covered[row, column] = True
     image = Image.fromarray((_spread(pixels, covered).clip(0.0, 1.0) * 255.0).round().astype(np.uint8))
     material = PBRMaterial(
         name="colours",

@@ -5,7 +5,9 @@ Loads trimesh only when a mesh is at hand, so that a command can check its argum
 
 from __future__ import annotations
 
+import io
 import re
+import zipfile
 from typing import TYPE_CHECKING, Any
 
 from wavemesh.errors import InputError
@@ -15,19 +17,22 @@ if TYPE_CHECKING:
     import trimesh
 
 MESH_SUFFIXES = (".glb", ".obj", ".ply", ".stl", ".3mf", ".usdz")
+WRITTEN_SUFFIXES = (*MESH_SUFFIXES, ".zip")  # the last one: an .obj with its material and picture
 SIZED_SUFFIXES = (".stl", ".3mf", ".usdz")  # whose longest side may be chosen
 SMALLEST_MM, LARGEST_MM = 1.0, 10_000.0
-TEXTURE_SUFFIXES = (".glb", ".obj")
+TEXTURE_SUFFIXES = (".glb", ".obj", ".zip")
 _UINT16, _UINT32 = 5123, 5125  # as glTF numbers them
 
 
 def mesh_files(mesh: trimesh.Trimesh, name: str, size_mm: float | None = None) -> dict[str, bytes]:
     """The contents of the files that make up a mesh, by their names: that called `name` is the last one.
 
-    An .obj with a texture refers to a material file, and that to a picture; any other mesh is a single file. See
-    `mesh_bytes` for what is raised.
+    An .obj with a texture refers to a material file, and that to a picture; any other mesh is a single file, and so are
+    those three in a .zip. See `mesh_bytes` for what is raised.
     """
     stem, _, suffix = name.rpartition(".")
+    if suffix.lower() == "zip":
+        return {name: zipped(mesh_files(mesh, f"{stem}.obj"))}
     if suffix.lower() != "obj" or mesh.visual.kind != "texture":
         return {name: mesh_bytes(mesh, f".{suffix}", stem, size_mm)}
     from trimesh.exchange.obj import export_obj
@@ -49,6 +54,15 @@ def side_files(name: str) -> tuple[str, str]:
     return f"{stem}.mtl", f"{stem}_texture.png"
 
 
+def zipped(files: dict[str, bytes]) -> bytes:
+    """A zip of the files; of the same files it is the same to the byte."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for name, data in files.items():
+            archive.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED)
+    return content.getvalue()
+
+
 def check_size(size_mm: float) -> None:
     """Raise InputError for a longest side that no file is written with."""
     if not SMALLEST_MM <= size_mm <= LARGEST_MM:
@@ -56,21 +70,23 @@ def check_size(size_mm: float) -> None:
 
 
 def mesh_bytes(mesh: trimesh.Trimesh, suffix: str, name: str = "mesh", size_mm: float | None = None) -> bytes:
-    """The content of a file with this suffix; only STL loses the colours.
+    """The content of a file with this suffix; only STL loses the colours, and PLY and 3MF have those of vertices.
 
     GLB gets vertex normals, without which a viewer shows every facet, colours in linear light, and a matt material. STL
     and 3MF stand upright in millimetres. size_mm: longest side in files that have a size (SIZED_SUFFIXES); None: 100 mm
     to print, half a metre in the room. name: of the object within the file.
-    Raises InputError for a suffix that is not among MESH_SUFFIXES, a size out of range and a mesh without faces.
+    Raises InputError for a suffix that is not among WRITTEN_SUFFIXES, a size out of range and a mesh without faces.
     """
     suffix = suffix.lower()
-    if suffix not in MESH_SUFFIXES:
-        raise InputError(f"A mesh file ends in one of {', '.join(MESH_SUFFIXES)}, not {suffix!r}.")
+    if suffix not in WRITTEN_SUFFIXES:
+        raise InputError(f"A mesh file ends in one of {', '.join(WRITTEN_SUFFIXES)}, not {suffix!r}.")
     if len(mesh.faces) == 0:
         raise InputError("The mesh has no faces.")
     if size_mm is not None:
         check_size(size_mm)
-    if suffix == ".glb":
+    if suffix == ".zip":
+        content = mesh_files(mesh, f"{name}.zip")[f"{name}.zip"]
+    elif suffix == ".glb":
         content = _glb(mesh, name)
     elif suffix == ".usdz":
         from wavemesh.geometry.usdz import ROOM_M, usdz
@@ -81,6 +97,10 @@ def mesh_bytes(mesh: trimesh.Trimesh, suffix: str, name: str = "mesh", size_mm: 
 
         upright = for_printing(mesh, PRINT_MM if size_mm is None else size_mm)
         content = three_mf(upright, name) if suffix == ".3mf" else upright.export(file_type="stl")
+    elif suffix == ".ply" and mesh.visual.kind == "texture":
+        from wavemesh.geometry.mesh import with_vertex_colours
+
+        content = with_vertex_colours(mesh).export(file_type="ply")
     else:
         content = mesh.export(file_type=suffix[1:])
     return content.encode() if isinstance(content, str) else content

@@ -10,6 +10,8 @@ from __future__ import annotations
 import io
 import json
 import math
+import tempfile
+import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,15 +19,20 @@ from typing import Any
 import numpy as np
 import trimesh
 from jaxtyping import Float, Int, UInt8
+from trimesh.resolvers import Resolver
 from trimesh.visual import ColorVisuals, TextureVisuals
+from trimesh.visual.color import uv_to_color
 from trimesh.visual.material import MultiMaterial, PBRMaterial, SimpleMaterial
 
 from wavemesh.errors import InputError
+from wavemesh.extras import missing
+from wavemesh.geometry.archives import packed_mesh
 from wavemesh.geometry.colour import to_srgb
-from wavemesh.geometry.obj import load_obj, read_obj
+from wavemesh.geometry.obj import find_file, load_obj, read_obj
 from wavemesh.geometry.off import load_off
 
 LONGEST_SIDE = 1.8
+STEP_SUFFIXES = (".step", ".stp")
 _PACKED = {"KHR_draco_mesh_compression": "Draco", "EXT_meshopt_compression": "meshopt"}
 
 
@@ -68,20 +75,69 @@ def facing(mesh: trimesh.Trimesh, azimuth_deg: float) -> trimesh.Trimesh:
 def load_mesh(path: str | Path, max_texture: int = 1024) -> trimesh.Trimesh:
     """The mesh of a file with its colours; scenes are flattened into one mesh.
 
-    OBJ and OFF go through readers of our own, everything else through trimesh. Only for trusted files: uploads are
-    parsed in a limited child process elsewhere. Raises InputError where the file cannot be read or holds no faces.
+    OBJ and OFF go through readers of our own, everything else through trimesh. Of a zip it is the mesh in it, with the
+    materials and pictures that lie there. Other files are looked for beside the mesh alone. STEP needs the extra
+    `step`. Only for trusted files: uploads are parsed in a limited child process elsewhere. Raises InputError where the
+    file cannot be read or holds no faces, and for a zip without a mesh or with several.
     """
     path = Path(path)
     if not path.is_file():
         raise InputError(f"There is no mesh file {path}.")
+    if path.suffix.lower() == ".zip":
+        with tempfile.TemporaryDirectory(prefix="wavemesh-zip-") as folder:
+            return load_mesh(packed_mesh(path, Path(folder)), max_texture)
     if path.suffix.lower() == ".obj":
         return load_obj(path, max_texture)
-    if path.suffix.lower() == ".gltf":  # in several files
-        return _flattened(path.name, path, None)
+    if path.suffix.lower() in STEP_SUFFIXES:
+        return _triangulated(path)
     try:
-        return mesh_from_bytes(path.name, path.read_bytes())
+        content = path.read_bytes()
+        if path.suffix.lower() == ".gltf":  # in several files
+            _require_uncompressed(path.name, content)
+            return _flattened(path.name, io.BytesIO(content), "gltf", _Beside(path.parent))
+        return mesh_from_bytes(path.name, content)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.") from None
+
+
+def _triangulated(path: Path) -> trimesh.Trimesh:
+    """The surfaces of a STEP file as triangles, off by up to a hundredth of edges; InputError without cascadio."""
+    try:
+        from cascadio import step_to_glb
+    except ModuleNotFoundError as error:
+        raise missing(error) from error
+    with tempfile.TemporaryDirectory(prefix="wavemesh-step-") as folder:
+        made = Path(folder) / "made.glb"
+        failed = step_to_glb(str(path), str(made), tol_linear=0.01, tol_angular=0.5, tol_relative=True)
+        if failed or not made.is_file():
+            raise InputError(f"{path.name} is no STEP file that can be read.")
+        return _flattened(path.name, io.BytesIO(made.read_bytes()), "glb")
+
+
+class _Beside(Resolver):
+    """The files in a folder and below it, and no others, for a glTF that names its buffers and pictures."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def get(self, name: str) -> bytes:
+        """The content of a file; raises InputError where the folder has none of this name."""
+        found = find_file(self._folder, urllib.parse.unquote(name))
+        if found is None:
+            raise InputError(f"there is no file {name!r:.80} beside it")
+        return found.read_bytes()
+
+    def write(self, name: str, data: bytes) -> None:
+        """Nothing is written."""
+        raise NotImplementedError
+
+    def namespaced(self, namespace: str) -> Resolver:
+        """The same for a folder within the folder."""
+        return _Beside(self._folder / namespace)
+
+    def keys(self) -> list[str]:
+        """Nothing: files are asked for by their names."""
+        return []
 
 
 def mesh_from_bytes(name: str, content: bytes) -> trimesh.Trimesh:
@@ -100,7 +156,7 @@ def mesh_from_bytes(name: str, content: bytes) -> trimesh.Trimesh:
     if suffix == "stl":
         content = _whole_stl(name, content)
     if suffix == "glb":
-        _require_uncompressed(name, content)
+        _require_uncompressed(name, content[20 : 20 + int.from_bytes(content[12:16], "little")])
     return _flattened(name, io.BytesIO(content), suffix)
 
 
@@ -115,10 +171,9 @@ def _whole_stl(name: str, content: bytes) -> bytes:
 
 
 def _require_uncompressed(name: str, content: bytes) -> None:
-    """Raise InputError for a GLB whose numbers are packed by Draco or meshopt, which trimesh reads as zeros."""
-    size = int.from_bytes(content[12:16], "little")
+    """Raise InputError for JSON of glTF whose numbers are packed by Draco or meshopt, which trimesh reads as zeros."""
     try:
-        tree = json.loads(content[20 : 20 + size])
+        tree = json.loads(content)
         required = tree.get("extensionsRequired", [])
     except (ValueError, AttributeError):
         return  # trimesh says what is wrong with it
@@ -127,9 +182,9 @@ def _require_uncompressed(name: str, content: bytes) -> None:
             raise InputError(f"{name} is packed with {method}, which cannot be read here: save it without compression.")
 
 
-def _flattened(name: str, source: Any, file_type: str | None) -> trimesh.Trimesh:
+def _flattened(name: str, source: Any, file_type: str, resolver: Resolver | None = None) -> trimesh.Trimesh:
     try:
-        scene = trimesh.load_scene(source, file_type=file_type, process=False)
+        scene = trimesh.load_scene(source, file_type=file_type, resolver=resolver, process=False)
         parts = list(_placed_parts(scene))
     except Exception as error:  # trimesh raises whatever its many readers raise
         raise InputError(f"{name} is not a mesh that can be read: {error}.") from error
@@ -211,3 +266,28 @@ def _materials(mesh: trimesh.Trimesh) -> tuple[list, Int[np.ndarray, "f"]]:
         index = mesh.visual.face_materials
         return list(mesh.visual.material.materials), zeros if index is None else np.asarray(index, dtype=np.int64)
     return [mesh.visual.material], zeros
+
+
+def with_vertex_colours(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
+    """A mesh with materials as one coloured by vertex: the colours that they and their textures have there.
+
+    Vertices that faces of several materials share are split. What is finer than the triangles is lost.
+    """
+    materials, of_face = _materials(mesh)
+    pairs = np.asarray(mesh.faces) * len(materials) + of_face[:, None]
+    unique, faces = np.unique(pairs, return_inverse=True)
+    vertex, of_vertex = unique // len(materials), unique % len(materials)
+    colours = np.empty((len(unique), 4), np.uint8)
+    uv = getattr(mesh.visual, "uv", None)
+    for number in np.unique(of_vertex):
+        own, material = of_vertex == number, materials[number]
+        colour = np.asarray(material.main_color, dtype=np.float64)
+        if isinstance(material, PBRMaterial):
+            colour[:3] = to_srgb(colour[:3] / 255.0) * 255.0
+        image = getattr(material, "baseColorTexture", None) or getattr(material, "image", None)
+        if image is not None and uv is not None and len(uv) == len(mesh.vertices):
+            colour = colour * uv_to_color(np.nan_to_num(uv[vertex[own]]), image) / 255.0
+        colours[own] = np.rint(colour)
+    return trimesh.Trimesh(
+        np.asarray(mesh.vertices)[vertex], faces.reshape(-1, 3), vertex_colors=colours, process=False, validate=False
+    )

@@ -132,7 +132,7 @@ def _triangles(
     return corners[triangles], material[polygon]
 
 
-def _find_file(folder: Path, name: str) -> Path | None:
+def find_file(folder: Path, name: str) -> Path | None:
     """The file of that name inside the folder, whatever its letter case; None if there is none or it lies outside."""
     target = folder
     for part in re.split(r"[\\/]+", name.strip().strip('"')):
@@ -180,7 +180,7 @@ def read_materials(path: Path) -> dict[str, ObjMaterial]:
             name = _texture_name(words[1:])
             # Gazebo's models keep their textures beside the folder of the mesh.
             folders = path.parent, path.parent.parent / "materials" / "textures"
-            current.texture = next(filter(None, (_find_file(folder, name) for folder in folders)), None)
+            current.texture = next(filter(None, (find_file(folder, name) for folder in folders)), None)
     return materials
 
 
@@ -246,7 +246,7 @@ def read_obj(name: str, text: str, folder: Path | None = None, max_texture: int 
 
     materials: dict[str, ObjMaterial] = {}
     for library in parsed.libraries:
-        found = None if folder is None else _find_file(folder, library)
+        found = None if folder is None else find_file(folder, library)
         if found is not None:
             materials |= read_materials(found)
     opacity = np.array([materials.get(name, ObjMaterial()).opacity for name in parsed.material_names])

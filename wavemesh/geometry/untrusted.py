@@ -22,7 +22,7 @@ from wavemesh.machine import limit_process
 if TYPE_CHECKING:
     import trimesh
 
-MESH_INPUT_SUFFIXES = (".glb", ".obj", ".ply", ".stl", ".off")
+MESH_INPUT_SUFFIXES = (".glb", ".obj", ".ply", ".stl", ".off", ".zip")
 MAX_FILE_BYTES = 32 * 2**20
 MAX_FACES = 500_000
 MEMORY_BYTES = 2 * 2**30
@@ -37,9 +37,9 @@ def read_untrusted_mesh(path: str | Path) -> trimesh.Trimesh:
     """The mesh of a file in the world frame (centred, longest side 1.8), coloured by vertex or by face.
 
     A texture becomes the colours that it has at the vertices, interpolated between them when the mesh is drawn: what is
-    finer than the triangles is lost. Of several materials each gives its faces one colour. Raises InputError, in one
-    sentence, for another suffix, a file that is too large, no mesh, without faces, with more than 500,000 faces or
-    values that are not finite, and for one that takes too much memory or time to read.
+    finer than the triangles is lost. A zip holds one mesh with its materials and pictures; no other file is looked at.
+    Raises InputError, in one sentence, for another suffix, a file that is too large, no mesh, without faces, with more
+    than 500,000 faces or values that are not finite, and for one that takes too much memory or time to read.
     """
     import trimesh
 
@@ -85,9 +85,11 @@ def _child(path: Path, out: Path) -> None:
     """Read, check, place and store; InputError is told on stderr."""
     from trimesh.visual import TextureVisuals
 
-    from wavemesh.geometry.mesh import mesh_from_bytes, normalise
+    from wavemesh.geometry.archives import packed_mesh
+    from wavemesh.geometry.mesh import load_mesh, normalise, with_vertex_colours
 
-    mesh = mesh_from_bytes(path.name, path.read_bytes())
+    # What a zip holds comes to lie in the folder that the parent made for the answer, and removes.
+    mesh = load_mesh(packed_mesh(path, out.parent)) if path.suffix.lower() == ".zip" else _alone(path)
     if len(mesh.faces) > MAX_FACES:
         raise InputError(f"The mesh has {len(mesh.faces):,} faces; up to {MAX_FACES:,} are read.")
     faces = np.asarray(mesh.faces)
@@ -95,21 +97,22 @@ def _child(path: Path, out: Path) -> None:
         raise InputError(f"The mesh in {path.name!r:.80} has no faces, or faces without vertices.")
     if not np.isfinite(mesh.vertices[faces]).all():
         raise InputError(f"The mesh in {path.name!r:.80} has vertices that are not finite.")
-    visual = mesh.visual
-    if isinstance(visual, TextureVisuals):
-        materials = getattr(visual.material, "materials", None)
-        if materials:
-            table = np.array([material.main_color for material in materials], dtype=np.uint8)
-            colours, by_face = table[np.asarray(visual.face_materials, dtype=np.int64)], True
-        else:
-            colours, by_face = np.asarray(visual.to_color().vertex_colors), False
-    else:
-        by_face = visual.kind == "face"
-        colours = np.asarray(visual.face_colors if by_face else visual.vertex_colors)
+    mesh = normalise(mesh)
+    if isinstance(mesh.visual, TextureVisuals):
+        mesh = with_vertex_colours(mesh)
+    visual, faces = mesh.visual, np.asarray(mesh.faces)
+    by_face = visual.kind == "face"
+    colours = np.asarray(visual.face_colors if by_face else visual.vertex_colors)
     if len(colours) != (len(faces) if by_face else len(mesh.vertices)):
         colours, by_face = np.full((len(mesh.vertices), 4), 184, np.uint8), False
-    vertices = np.asarray(normalise(mesh).vertices, dtype=np.float64)
+    vertices = np.asarray(mesh.vertices, dtype=np.float64)
     np.savez(out, vertices=vertices, faces=faces, colours=colours.astype(np.uint8), by_face=np.array(by_face))
+
+
+def _alone(path: Path) -> trimesh.Trimesh:
+    from wavemesh.geometry.mesh import mesh_from_bytes
+
+    return mesh_from_bytes(path.name, path.read_bytes())
 
 
 def main() -> int:

@@ -15,9 +15,10 @@ from torch import Tensor, nn
 
 from wavemesh.config import to_dict
 from wavemesh.data.augment import colour_jitter, imperfect_masks, mirror_views, object_windows
-from wavemesh.data.dataset import PreparedShapes, to_network_image
+from wavemesh.data.dataset import Shapes, to_network_image
 from wavemesh.data.photographs import photographic
 from wavemesh.data.procedural import ProceduralShapes
+from wavemesh.data.stream import open_shapes
 from wavemesh.models.camera_head import (
     CameraHead,
     CameraHeadConfig,
@@ -65,9 +66,9 @@ class CameraTask:
     """
 
     def __init__(
-        self, data: str | Path | PreparedShapes, config: CameraHeadConfig, batch_size: int = 64, procedural: int = 0
+        self, data: str | Path | Shapes, config: CameraHeadConfig, batch_size: int = 64, procedural: int = 0
     ) -> None:
-        self.shapes = data if isinstance(data, PreparedShapes) else PreparedShapes(data, "train")
+        self.shapes = data if isinstance(data, Shapes) else open_shapes(data)
         self.settings, self.batch_size, self.procedural = config, batch_size, procedural
         self.model: nn.Module = CameraHead(config)
 
@@ -81,17 +82,18 @@ class CameraTask:
         made: list[_MadeViews] = []
         while True:
             self._add_made(made, min(self.procedural, _MADE_TOGETHER * (number + 1)))
-            rng = np.random.default_rng((seed, number))
-            yield self._batch(made, rng, VIEW_COUNTS[number % len(VIEW_COUNTS)])
+            yield self._batch(made, seed, number)
             number += 1
 
-    def _batch(self, made: Sequence[_MadeViews], rng: np.random.Generator, views: int) -> dict[str, Tensor]:
+    def _batch(self, made: Sequence[_MadeViews], seed: int, number: int) -> dict[str, Tensor]:
         """Pictures of batch_size / views objects, half of them made ones where there are any."""
+        rng, views = np.random.default_rng((seed, number)), VIEW_COUNTS[number % len(VIEW_COUNTS)]
         count = max(2, self.batch_size // views)
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         of_made = count // 2 if made else 0
-        indices = rng.integers(len(self.shapes), size=count - of_made).tolist()
-        chosen = [chosen_views(self.shapes.poses[index], views, rng) for index in indices]
+        indices = self.shapes.at_random(rng, seed, number, count - of_made)
+        poses, _ = self.shapes.view_cameras(indices, [range(self.shapes.num_views)] * len(indices))
+        chosen = [chosen_views(each, views, rng) for each in poses]
         images = self.shapes.images(indices, chosen)
         poses, intrinsics = self.shapes.view_cameras(indices, chosen)
         if of_made:

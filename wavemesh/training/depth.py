@@ -13,9 +13,10 @@ from torch import Tensor, nn
 
 from wavemesh.config import to_dict
 from wavemesh.data.augment import colour_jitter, imperfect_masks, mirror_views
-from wavemesh.data.dataset import PreparedShapes
+from wavemesh.data.dataset import Shapes
 from wavemesh.data.depths import ViewDepths
 from wavemesh.data.photographs import photographic
+from wavemesh.data.stream import open_shapes
 from wavemesh.models.depth_network import DepthConfig, DepthNetwork, Depths, camera_features
 from wavemesh.training.muon import kernel_groups
 
@@ -30,8 +31,8 @@ MUON_RATE = 2.5
 class DepthTask:
     """The depth network; a batch is batch_size single views."""
 
-    def __init__(self, data: str | Path | PreparedShapes, config: DepthConfig, batch_size: int = 32) -> None:
-        self.shapes = data if isinstance(data, PreparedShapes) else PreparedShapes(data, "train")
+    def __init__(self, data: str | Path | Shapes, config: DepthConfig, batch_size: int = 32) -> None:
+        self.shapes = data if isinstance(data, Shapes) else open_shapes(data)
         self.depths = ViewDepths(self.shapes)
         self.settings, self.batch_size = config, batch_size
         self.model: nn.Module = DepthNetwork(config)
@@ -44,13 +45,14 @@ class DepthTask:
         """Endless batches of images (B, 4, h, w), cameras (B, 5), depths (B, 2, s, s) and whether seen (B, s, s)."""
         number = start_step
         while True:
-            yield self.batch(np.random.default_rng((seed, number)))
+            yield self.batch(seed, number)
             number += 1
 
-    def batch(self, rng: np.random.Generator) -> dict[str, Tensor]:
+    def batch(self, seed: int, number: int) -> dict[str, Tensor]:
         """Views drawn at random, half of them mirrored."""
+        rng = np.random.default_rng((seed, number))
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        indices = rng.integers(len(self.shapes), size=self.batch_size).tolist()
+        indices = self.shapes.at_random(rng, seed, number, self.batch_size)
         views = rng.integers(self.shapes.num_views, size=(self.batch_size, 1)).tolist()
         images = self.shapes.images(indices, views)
         poses, intrinsics = self.shapes.view_cameras(indices, views)

@@ -16,7 +16,6 @@ import torch
 
 from wavemesh.checkpoint import load_weights
 from wavemesh.config import from_dict
-from wavemesh.data.dataset import PreparedShapes
 from wavemesh.data.stream import is_stream, open_shapes
 from wavemesh.errors import InputError
 from wavemesh.imaging.u2netp import U2NetpConfig
@@ -294,26 +293,28 @@ def build_task(preset: Preset, data: str | Path, loop: LoopConfig) -> Task:
     torch.manual_seed(loop.seed)
     if preset.task in ("coarse", "detail"):
         return _stage(preset, data, loop)
-    if is_stream(data):
-        raise InputError(f"The preset {preset.name} takes a set in a folder, not {data}: it computes arrays beside it.")
     if preset.task == "cutout":
+        if is_stream(data):
+            raise InputError(f"The preset {preset.name} takes scenes in a folder, not {data}.")
         return CutoutTask(data, U2NetpConfig(), loop.batch_size)
-    shapes = PreparedShapes(data, "train")
     if preset.task.startswith("triplane"):
         triplane_options = TriplaneOptions(batch_size=loop.batch_size, **preset.task_options)
+        shapes = open_shapes(data, "train", triplane_options.lanes)
         model = {"resolution": shapes.resolution // 2, **preset.model}
         return build_triplane_task(preset.task, shapes, model, triplane_options, loop.init_from)
     if preset.task == "symmetry":
         if loop.init_from is None:
             raise InputError(f"The preset {preset.name} needs --init: weights of WaveMesh-Diff with a depth network.")
+        if is_stream(data):
+            raise InputError(f"The preset {preset.name} takes a set in a folder, not {data}.")
         config = from_dict(WaveMeshConfig, load_weights(loop.init_from)[1], fill_defaults=True)
-        return SymmetryTask(shapes, config, loop.batch_size)
+        return SymmetryTask(data, config, loop.batch_size)
     stored = None if loop.init_from is None else load_weights(loop.init_from)[1]
     if preset.task == "camera":
         head_config = CameraHeadConfig() if stored is None else from_dict(CameraHeadConfig, stored)
-        return CameraTask(shapes, head_config, loop.batch_size, **preset.task_options)
+        return CameraTask(data, head_config, loop.batch_size, **preset.task_options)
     depth_config = DepthConfig() if stored is None else from_dict(DepthConfig, stored)
-    return DepthTask(shapes, depth_config, loop.batch_size, **preset.task_options)
+    return DepthTask(data, depth_config, loop.batch_size, **preset.task_options)
 
 
 def _stage(preset: Preset, data: str | Path, loop: LoopConfig) -> Task:

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from wavemesh.checkpoint import load_weights
 from wavemesh.config import from_dict
 from wavemesh.data.colours import colour_volume, open_colours
-from wavemesh.data.dataset import PreparedShapes
+from wavemesh.data.dataset import Shapes
 from wavemesh.diffusion.gaussian import TrainingStep
 from wavemesh.diffusion.guidance import drop_mask
 from wavemesh.errors import InputError
@@ -274,12 +274,10 @@ def _preview(task: ViewsTask, ema_model: nn.Module, details: bool) -> np.ndarray
 
 
 @torch.inference_mode()
-def measure_detail_scale(
-    autoencoder: TriplaneAutoencoder, shapes: PreparedShapes, sample: int = 48
-) -> tuple[float, ...]:
+def measure_detail_scale(autoencoder: TriplaneAutoencoder, shapes: Shapes, sample: int = 48) -> tuple[float, ...]:
     """Root mean squares of the 3 C detail channels over (a sample of) the shapes of a split."""
     coloured, squares = open_colours(shapes), []
-    for index in np.linspace(0, len(shapes) - 1, min(sample, len(shapes))).astype(int).tolist():
+    for index in shapes.spread(sample):
         volume = colour_volume(coloured.points([index]), coloured.colours([index]), shapes.resolution)
         details = autoencoder(shapes.sdf([index]), volume).details
         squares.append(details.square().mean(dim=(0, 1, 3, 4)))
@@ -288,7 +286,7 @@ def measure_detail_scale(
 
 
 def build_triplane_task(
-    task: str, shapes: PreparedShapes, model: Mapping[str, Any], options: TriplaneOptions, init: str | Path | None
+    task: str, shapes: Shapes, model: Mapping[str, Any], options: TriplaneOptions, init: str | Path | None
 ) -> TriplaneTask:
     """The task of that name; `init` has the weights of the stage before. model: changes to the configuration.
 

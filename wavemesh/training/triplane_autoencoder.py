@@ -20,7 +20,8 @@ from torch import Tensor, nn
 
 from wavemesh.checkpoint import load_module
 from wavemesh.config import to_dict
-from wavemesh.data.dataset import PreparedShapes
+from wavemesh.data.dataset import Shapes
+from wavemesh.data.stream import open_shapes
 from wavemesh.errors import InputError
 from wavemesh.geometry.camera import Camera
 from wavemesh.models.triplane_autoencoder import TriplaneAutoencoder
@@ -89,8 +90,8 @@ class TriplaneTask(ABC):
     pictures = True
     extra_views = 0
 
-    def __init__(self, data: str | Path | PreparedShapes, config: TriplaneConfig, options: TriplaneOptions) -> None:
-        self.shapes = data if isinstance(data, PreparedShapes) else PreparedShapes(data, "train")
+    def __init__(self, data: str | Path | Shapes, config: TriplaneConfig, options: TriplaneOptions) -> None:
+        self.shapes = data if isinstance(data, Shapes) else open_shapes(data, "train", options.lanes)
         if self.shapes.resolution != 2 * config.resolution:
             needed = f"{2 * config.resolution}^3"
             raise InputError(f"The data set has {self.shapes.resolution}^3 grids, the triplanes need {needed}.")

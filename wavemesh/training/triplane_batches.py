@@ -17,7 +17,7 @@ from torch import Tensor
 from wavemesh.data.augment import colour_jitter, imperfect_masks, mirror, mirror_views, turn_poses, turn_quarter
 from wavemesh.data.cache import SDF_SCALE
 from wavemesh.data.colours import colour_volume, open_colours
-from wavemesh.data.dataset import PreparedShapes
+from wavemesh.data.dataset import Shapes
 from wavemesh.errors import InputError
 from wavemesh.models.triplane_renderer import TriplaneRenderer
 from wavemesh.training.wavemesh import ShapeBatches, TaskOptions
@@ -60,9 +60,7 @@ class TriplaneBatches(ShapeBatches):
     with pictures, images (B, N, 4, h, w), poses and intrinsics. extra_views: drawn on top of the number of given ones.
     """
 
-    def __init__(
-        self, shapes: PreparedShapes, options: TriplaneOptions, pictures: bool = True, extra_views: int = 0
-    ) -> None:
+    def __init__(self, shapes: Shapes, options: TriplaneOptions, pictures: bool = True, extra_views: int = 0) -> None:
         if options.procedural_share > 0:
             raise InputError("The triplane system trains on prepared shapes alone: procedural_share must be 0.")
         super().__init__(shapes, options)

@@ -182,7 +182,7 @@ class _Endpoints:
         """Render views of a mesh from a ring of cameras; the cameras come back as generate takes them.
 
         Args:
-            mesh: A file with the suffix .glb, .obj, .ply, .stl or .off.
+            mesh: A file with the suffix .glb, .obj, .ply, .stl or .off, or a .zip of one with its textures.
             views: How many, 1 to 8; they go evenly round the mesh.
             azimuth: Of the first view, in degrees; 0 is the front.
             elevation: Of all views, -90 to 90 degrees.
@@ -205,7 +205,7 @@ class _Endpoints:
 
         Args:
             bundle: The run bundle (.zip) that the endpoint generate gave back.
-            mesh: The true mesh, with the suffix .glb, .obj, .ply, .stl or .off.
+            mesh: The true mesh, with the suffix .glb, .obj, .ply, .stl or .off, or a .zip of one.
 
         Returns:
             The scores by name.

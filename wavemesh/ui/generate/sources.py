@@ -105,7 +105,7 @@ def build_renderer(studio: Studio) -> Renderer:
             elem_id="mesh-bundled",
         )
         file = gr.File(
-            label="Mesh: .glb .obj .ply .stl .off",
+            label="Mesh: .glb .obj .ply .stl .off .zip",
             file_types=list(MESH_INPUT_SUFFIXES),
             type="filepath",
             height=110,

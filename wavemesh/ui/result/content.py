@@ -16,7 +16,7 @@ import numpy as np
 
 from wavemesh.errors import InputError
 from wavemesh.geometry.camera import Camera
-from wavemesh.geometry.export import mesh_files
+from wavemesh.geometry.export import mesh_files, zipped
 from wavemesh.geometry.frame import TRUNCATION
 from wavemesh.ui.widgets.colours import legend, sequential
 
@@ -140,11 +140,11 @@ class Shapes:
             few = with_colours_of(simplify(mesh, TEXTURE_FACES), mesh)
             mesh = bake_texture(few, interpolated_colours(mesh))
         files = mesh_files(mesh, name + suffix, size_mm or None)
-        for file, content in files.items():
-            (folder / file).write_bytes(content)
-        if len(files) == 1:
-            return str(folder / (name + suffix))
-        return _zipped(folder, list(files), f"{name}-obj.zip")
+        if len(files) > 1:
+            files = {f"{name}-obj.zip": zipped(files)}
+        ((file, content),) = files.items()
+        (folder / file).write_bytes(content)
+        return str(folder / file)
 
     def _make(self, shape: Shape) -> tuple[trimesh.Trimesh, str]:
         from wavemesh.geometry.isosurface import sdf_to_mesh, simplify
@@ -175,12 +175,3 @@ def thickness_legend() -> str:
     low, high = THICKNESS_RANGE
     ends = (f"{low:.2f}", f"{high / 2:.2f}", f"{high:.2f} and more")
     return legend("Wall thickness (the object is 1.8 long)", *ends, "sequential")
-
-
-def _zipped(folder: Path, names: list[str], archive: str) -> str:
-    import zipfile
-
-    with zipfile.ZipFile(folder / archive, "w", zipfile.ZIP_DEFLATED) as file:
-        for name in names:
-            file.write(folder / name, name)
-    return str(folder / archive)

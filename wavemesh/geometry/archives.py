@@ -1,14 +1,20 @@
-"""Archives of models are untrusted: members outside the target folder, zip bombs and odd members are refused."""
+"""Archives of models are untrusted: members outside the target folder, zip bombs and odd members are refused.
+
+A zip may hold a library, or one mesh with what belongs to it: an OBJ with material and pictures, a glTF in parts.
+"""
 
 from __future__ import annotations
 
 import tempfile
 import zipfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from wavemesh.errors import InputError
 
+MESH_SUFFIXES = (".glb", ".gltf", ".obj", ".ply", ".stl", ".off")
+READ_SUFFIXES = (*MESH_SUFFIXES, ".zip")
 MAX_UNPACKED_BYTES = 2 * 2**30
 MAX_RATIO = 200
 MAX_MEMBERS = 50_000
@@ -34,6 +40,30 @@ def unpack_archive(archive: Path, folder: Path) -> Path:
     except (OSError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
         raise InputError(f"{archive.name} cannot be unpacked: {error}.") from error
     return target
+
+
+def packed_mesh(archive: Path, folder: Path) -> Path:
+    """The only mesh file in a zip, unpacked below the folder together with everything else that is in it.
+
+    Raises InputError like `unpack_archive`, and for a zip with no mesh or with several.
+    """
+    found = list(mesh_files(unpack_archive(archive, folder)))
+    if len(found) != 1:
+        names = ", ".join(path.name for path in found[:3])
+        count = f"{len(found)} meshes ({names}{', ...' if len(found) > 3 else ''})" if found else "no mesh"
+        raise InputError(f"{archive.name} holds {count}; a zip is read that holds one, with its materials.")
+    return found[0]
+
+
+def mesh_files(folder: Path, suffixes: tuple[str, ...] = MESH_SUFFIXES) -> Iterator[Path]:
+    """The mesh files in and below a folder by path; hidden ones and the leftovers of macOS's zips are passed over."""
+    for entry in sorted(folder.iterdir()):
+        if entry.name.startswith(".") or entry.name == "__MACOSX":
+            continue
+        if entry.is_dir() and not entry.is_symlink():
+            yield from mesh_files(entry, suffixes)
+        elif entry.suffix.lower() in suffixes and entry.is_file():
+            yield entry
 
 
 def _checked_members(archive: Path, bundle: zipfile.ZipFile) -> list[tuple[zipfile.ZipInfo, PurePosixPath]]:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from wavemesh.data import archives
-from wavemesh.data.archives import unpack_archive
 from wavemesh.errors import InputError
+from wavemesh.geometry import archives
+from wavemesh.geometry.archives import unpack_archive
 
 
 def archive_of(path: Path, members: dict[str, bytes]) -> Path:
