@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from wavemesh.ui.arguments import accept_file_lists
 from wavemesh.ui.gate import Gate
-from wavemesh.ui.quota import Quota, keep_swept
+from wavemesh.ui.quota import Quota, kept_swept
 
 if TYPE_CHECKING:
     import gradio as gr
@@ -72,7 +72,7 @@ def guarded(page: gr.Blocks, studio: Studio) -> Any:
         app.middleware_stack = Gate(app.middleware_stack, visitors, Quota())
         if page.mcp_server_obj is not None:
             accept_file_lists(page.mcp_server_obj)
-        keep_swept(studio.workspace)
-        yield
+        with kept_swept(studio.workspace):
+            yield
 
     return lifespan
