@@ -78,6 +78,12 @@ requirements.txt: pyproject.toml | .venv/bin/python
 		"# What the page imports, for a Space on Hugging Face; `make requirements.txt` writes it from pyproject.toml.", \
 		*p["dependencies"], *p["optional-dependencies"]["app"], sep="\n")' > $@
 
+# Exactly what was tested, on every platform, with the sum of every file; written by uv, which has to be installed.
+hashes.txt: requirements.txt constraints.txt
+	@{ echo "# What the page needs, pinned: pip install --require-hashes -r $@; \`make $@\` writes it."; \
+	uv pip compile $< -c constraints.txt --universal --python-version 3.11 --generate-hashes --no-header \
+		--no-annotate --quiet; } > $@.new && mv $@.new $@
+
 .venv/stamp-dev: requirements-dev.txt pyproject.toml .venv/stamp-app
 	$(PIP) -r requirements-dev.txt -c constraints.txt
 	@touch $@
