@@ -1,4 +1,4 @@
-"""What ships is what is tested: each way to serve the page, as a process, by HTTP, clients and agents."""
+"""What ships is what is tested: each way to serve the page, as a process, by HTTP, clients, agents and Chromium."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from gradio_client import Client, handle_file
 from mcp import ClientSession
 from mcp.client.streamable_http import streamablehttp_client
 
-from tests.ui.conftest import draw_object
+from tests.ui.conftest import draw_object, opened
 from wavemesh.cli.deploy import space_files
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -129,6 +129,18 @@ def test_the_command_serves_the_page_from_anywhere(tmp_path: Path) -> None:
 def test_make_serves_what_is_tested() -> None:
     told = subprocess.run(["make", "-n", "app"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert told.splitlines()[-1] == ".venv/bin/python app.py"
+
+
+@pytest.mark.browser
+def test_a_visitor_makes_a_mesh(address: str, chromium: Any, tmp_path: Path) -> None:
+    with opened(chromium, address) as page:
+        page.set_default_timeout(300_000)
+        page.wait_for_selector("#mesh canvas")  # an example with its result
+        page.locator("#upload input[type=file]").first.set_input_files([str(draw_object(tmp_path / "disc.png"))])
+        page.wait_for_selector("text=The mesh appears here.")
+        page.locator("#generate-button").dispatch_event("click")
+        page.wait_for_selector("#facts:has-text('seed 0')")
+        page.wait_for_selector("#mesh canvas")
 
 
 def test_an_agent_gives_its_picture_within_the_call(address: str, tmp_path: Path) -> None:
