@@ -82,6 +82,12 @@ requirements.txt: pyproject.toml | .venv/bin/python
 	$(PIP) -e ".[slow]" -c constraints.txt
 	@touch $@
 
+# Exactly what was tested, on every platform, with the sum of every file; written by uv, which has to be installed.
+hashes.txt: requirements.txt constraints.txt
+	@{ echo "# What the page needs, pinned: pip install --require-hashes -r $@; \`make $@\` writes it."; \
+	uv pip compile $< -c constraints.txt --universal --python-version 3.11 --generate-hashes --no-header \
+		--no-annotate --quiet; } > $@.new && mv $@.new $@
+
 .venv/stamp-dev: requirements-dev.txt pyproject.toml .venv/stamp-app
 	$(PIP) -r requirements-dev.txt -c constraints.txt
 	@touch $@

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
 GLIBC = [f"manylinux_2_{minor}" for minor in (28, 27, 26, 24, 17, 12, 5)] + ["manylinux2014"]
@@ -49,6 +50,43 @@ def test_a_second_caster_stands_in_where_the_first_has_no_wheel() -> None:
     assert not [each for each in wanted(PLATFORMS["Linux on ARM"][1]) if each.startswith("embreex")]
     for name in ("Linux", "Windows", "Apple"):
         assert [each for each in wanted(PLATFORMS[name][1]) if each.startswith("embreex")]
+
+
+def hashed() -> dict[str, tuple[str, list[str]]]:
+    """The version and the hashes of each package that `hashes.txt` pins."""
+    text = (ROOT / "hashes.txt").read_text(encoding="utf-8").replace("\\\n", " ")
+    lines = [line.partition(" --hash=") for line in text.splitlines() if not line.startswith("#")]
+    pinned = {canonicalize_name(Requirement(pin).name): (Requirement(pin), rest) for pin, _, rest in lines}
+    return {
+        name: (str(pin.specifier).removeprefix("=="), rest.split(" --hash=")) for name, (pin, rest) in pinned.items()
+    }
+
+
+def test_hashes_are_of_the_tested_versions() -> None:
+    """Where this fails, a list has changed: run `make hashes.txt`."""
+    pinned = hashed()
+    tested = [Requirement(line) for line in (ROOT / "constraints.txt").read_text("utf-8").splitlines()[1:]]
+    for each in tested:
+        version, _ = pinned.get(canonicalize_name(each.name), (None, []))
+        assert version is None or each.specifier.contains(version), each
+    for _, system in PLATFORMS.values():
+        assert {canonicalize_name(Requirement(each).name) for each in wanted(system)} <= set(pinned)
+    for name, (_, hashes) in pinned.items():
+        assert all(re.fullmatch(r"sha256:[0-9a-f]{64}", each.strip()) for each in hashes), name
+    assert "://" not in (ROOT / "hashes.txt").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_pip_takes_files_with_these_hashes_alone(tmp_path: Path) -> None:
+    version, hashes = hashed()["networkx"]
+    for sums, status in ((hashes, 0), (["sha256:" + "0" * 64], 1)):
+        listed = tmp_path / "one.txt"
+        listed.write_text(f"networkx=={version} " + " ".join(f"--hash={each.strip()}" for each in sums))
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes", "-r", listed]
+        done = subprocess.run([*command, "-d", tmp_path / "files"], capture_output=True, text=True, check=False)
+        if "NewConnectionError" in done.stderr or "name resolution" in done.stderr:
+            pytest.skip("no registry is at hand")
+        assert done.returncode == status, done.stderr[-2000:]
 
 
 @pytest.mark.slow

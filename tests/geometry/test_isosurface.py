@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+import sys
 
 import numpy as np
 import pytest
 import trimesh
 
 from wavemesh.errors import InputError
+from wavemesh.geometry import isosurface
+from wavemesh.geometry.collapse import collapsed
 from wavemesh.geometry.isosurface import sdf_to_mesh, simplify
 
 
@@ -105,6 +108,23 @@ def test_what_is_no_solid_is_simplified_too() -> None:
     assert 200 <= len(simplify(sheet, 300).faces) <= 310
     fin = trimesh.Trimesh(sheet.vertices, np.concatenate([sheet.faces, sheet.faces[:40, ::-1]]), process=False)
     assert 200 <= len(simplify(fin, 300).faces) <= 310
+
+
+def test_a_large_mesh_is_reduced_by_another_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """libigl would let no other thread of this one run until it is done."""
+    mesh = trimesh.creation.icosphere(subdivisions=4)
+    here = simplify(mesh, 500)
+    monkeypatch.setattr(isosurface, "MAX_FACES_AT_ONCE", 5000)
+    monkeypatch.setitem(sys.modules, "igl", None)  # not in this one
+    there = simplify(mesh, 500)
+    np.testing.assert_array_equal(there.vertices, here.vertices)
+    np.testing.assert_array_equal(there.faces, here.faces)
+
+
+def test_a_reduction_that_takes_too_long_is_one_sentence() -> None:
+    mesh = trimesh.creation.icosphere(subdivisions=7)
+    with pytest.raises(InputError, match=r"Reducing 327,680 triangles to 4 takes too long here"):
+        collapsed(np.array(mesh.vertices), np.array(mesh.faces), 4, cpu_s=1)
 
 
 def test_simplify_leaves_small_meshes_alone_and_refuses_nonsense() -> None:

@@ -14,7 +14,7 @@ import pytest
 import trimesh
 
 from wavemesh.errors import InputError
-from wavemesh.geometry import untrusted
+from wavemesh.geometry import child, untrusted
 from wavemesh.geometry.baking import bake_texture
 from wavemesh.geometry.export import mesh_files
 from wavemesh.geometry.untrusted import MESH_INPUT_SUFFIXES, read_untrusted_mesh
@@ -79,13 +79,13 @@ def test_hostile_files_are_one_sentence(tmp_path: Path) -> None:
 
 def test_a_busy_machine_does_not_make_a_good_file_a_bad_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[float] = []
-    run = untrusted.subprocess.run
+    run = child.subprocess.run
 
     def slow(*arguments: Any, timeout: float, **options: Any) -> Any:
         given.append(timeout)
         return run(*arguments, timeout=timeout, **options)
 
-    monkeypatch.setattr(untrusted.subprocess, "run", slow)
+    monkeypatch.setattr(child.subprocess, "run", slow)
     trimesh.creation.box().export(tmp_path / "box.stl")
     read_untrusted_mesh(tmp_path / "box.stl")
     # The parser may use its seconds of the processor where it gets a twentieth of one.

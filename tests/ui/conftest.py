@@ -208,11 +208,11 @@ def gradio_without_loops(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gradio.utils.safe_get_stop_event", asyncio.Event)
 
 
-@pytest.fixture
-def served(studio: Studio, monkeypatch: pytest.MonkeyPatch, gradio_without_loops: None) -> Iterator[str]:
-    """The address of the page over `studio`, served by a thread of this process."""
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(studio.workspace))
-    monkeypatch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
+@contextmanager
+def serving(studio: Studio) -> Iterator[tuple[Any, str]]:
+    """The page over a studio and its address, served by a thread of this process; nothing of it is left afterwards."""
+    from fastapi.dependencies import models
+
     from wavemesh.ui.app import build, serve
 
     with warnings.catch_warnings():
@@ -221,8 +221,23 @@ def served(studio: Studio, monkeypatch: pytest.MonkeyPatch, gradio_without_loops
         _, address, _ = serve(
             page, studio, prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", server_port=_free_port()
         )
+        try:
+            yield page, address
+        finally:
+            page.close(verbose=False)
+            # FastAPI remembers thousands of routes, each of which holds its whole page and all runs of that.
+            for each in vars(models).values():
+                if hasattr(each, "cache_clear"):
+                    each.cache_clear()
+
+
+@pytest.fixture
+def served(studio: Studio, monkeypatch: pytest.MonkeyPatch, gradio_without_loops: None) -> Iterator[str]:
+    """The address of the page over `studio`, served by a thread of this process."""
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(studio.workspace))
+    monkeypatch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
+    with serving(studio) as (_, address):
         yield address
-        page.close()
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,9 @@ import gc
 import http.client
 import json
 import os
+import threading
 import time
+import weakref
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,6 +18,7 @@ import pytest
 from gradio.blocks import Blocks
 from gradio_client import Client, handle_file
 
+from tests.ui.conftest import serving
 from wavemesh.ui import app, gate, quota
 from wavemesh.ui.quota import Quota, sweep
 from wavemesh.ui.studio import Studio
@@ -113,6 +116,24 @@ def test_calls_leave_no_state_behind(served: str, pictures: list[Path], tmp_path
     while holder.session_data and time.monotonic() < deadline:
         time.sleep(0.1)
     assert dict(holder.session_data) == {}
+
+
+def test_a_closed_page_leaves_neither_threads_nor_memory(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch, gradio_without_loops: None
+) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(studio.workspace))
+    before = set(threading.enumerate())
+    with serving(studio) as (page, address):
+        assert ask(address, "GET", "/config")[0] == 200
+        assert {each.name for each in set(threading.enumerate()) - before} > {"sweep"}
+        left = weakref.ref(page)
+        del page
+    deadline = time.monotonic() + 10
+    while set(threading.enumerate()) - before and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert set(threading.enumerate()) <= before
+    gc.collect()
+    assert left() is None
 
 
 def test_who_went_away_frees_the_accelerator_within_one_step(

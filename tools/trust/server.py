@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -109,9 +111,13 @@ class Server:
             return answer.read().decode()
 
     def close(self) -> None:
-        """Stop it."""
+        """Stop it and remove its folder; print the first tracebacks of its log."""
         self.process.terminate()
         self.process.wait(60)
+        log = (self.folder / "log").read_text(errors="replace")
+        for place in [each.start() for each in re.finditer("Traceback", log)][:5]:
+            say(f"  the server said: {log[place : place + 2000]}")
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 @dataclass

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import json
 import time
 import urllib.request
+import uuid
 from collections import Counter
 
 import trimesh
@@ -35,9 +37,10 @@ def soak(server: Server, count: int, minutes: float) -> str:
     def run(number: int) -> None:
         picture = server.upload("disc.png", disc(number % 50))
         given = {"pictures": [picture], "cameras": [{"azimuth_deg": 20.0}], "seed": number, "steps": 1}
-        ended[server.call("generate", {**given, "resolution": 64 if number % 4 else 128})[-400:].count("error")] += 0
-        said = server.call("generate", {**given, "resolution": 64}) if number < WARM else ""
-        ended["error" if "event: error" in said else "generate"] += 1
+        said = server.call("generate", {**given, "resolution": 64 if number % 4 else 128})
+        ended["failed" if "event: error" in said else "generate"] += 1
+        if "event: error" in said:
+            say(f"  generate {number}: {said[-200:]!r}")
 
     def tool(number: int) -> None:
         endpoint = ("step", "reshape", "edit_wavelets", "render_views", "turntable", "refused")[number % 6]
@@ -52,6 +55,8 @@ def soak(server: Server, count: int, minutes: float) -> str:
             said = server.call("step" if endpoint == "refused" else endpoint, {"bundle": sent, **given})
         failed = ("event: error" in said) != (endpoint == "refused")
         ended["failed" if failed else endpoint] += 1
+        if failed:
+            say(f"  {endpoint} {number}: {said[-200:]!r}")
 
     for number in range(WARM):
         run(number)
@@ -59,18 +64,19 @@ def soak(server: Server, count: int, minutes: float) -> str:
     first = server.memory()
     say(f"  after {WARM} runs: {state(server)}")
     for _ in range(count):
-        for path in ("", "config", "gradio_api/info"):
-            urllib.request.urlopen(server.address + path, timeout=120).close()
+        visit(server)
     visited = server.memory()
     say(f"  after {count} visits: {state(server)}")
     begin, told = time.perf_counter(), 0.0
     for number in itertools.count(WARM):
         if (passed := time.perf_counter() - begin) > 60.0 * minutes:
             break
-        run(number) if number % 3 == 0 else tool(number)
-        if passed - told > 60.0:
+        run(number)
+        tool(2 * number)
+        tool(2 * number + 1)
+        if passed - told > 30.0:
             told = passed
-            say(f"  after {passed / 60:.0f} minutes: {state(server)} {dict(ended)}")
+            say(f"  after {passed / 60:.1f} minutes: {state(server)} {dict(ended)}")
     return (
         f"{count} visits and {minutes:.0f} minutes of calls, {dict(ended)}: {first / 1e9:.2f} GB after {WARM} runs, "
         f"{(visited - first) / 1e6:+.0f} MB after the visits, {(server.memory() - first) / 1e6:+.0f} MB at the end; "
@@ -78,6 +84,30 @@ def soak(server: Server, count: int, minutes: float) -> str:
     )
 
 
+def visit(server: Server) -> None:
+    """What a browser asks for: the page, what it is made of, its heartbeat, and an event of a session of its own."""
+    for path in ("", "gradio_api/info"):
+        urllib.request.urlopen(server.address + path, timeout=120).close()
+    with urllib.request.urlopen(f"{server.address}config", timeout=120) as answer:
+        (event,) = (each["id"] for each in json.load(answer)["dependencies"] if each["api_name"] == "step")
+    session, ours = uuid.uuid4().hex, {"Origin": server.address.rstrip("/"), "Content-Type": "application/json"}
+    with urllib.request.urlopen(f"{server.address}gradio_api/heartbeat/{session}", timeout=120) as beating:
+        beating.readline()
+        body = json.dumps({"data": [None, 1], "fn_index": event, "session_hash": session}).encode()
+        urllib.request.urlopen(
+            urllib.request.Request(f"{server.address}gradio_api/queue/join", body, ours), timeout=120
+        ).close()
+        with urllib.request.urlopen(
+            f"{server.address}gradio_api/queue/data?session_hash={session}", timeout=120
+        ) as told:
+            said = told.read().decode()
+    if "process_completed" not in said:
+        say(f"  a visit ended with {said[-200:]!r}")
+
+
 def state(server: Server) -> str:
-    """Memory, files and handles in words."""
-    return f"{server.memory() / 1e9:.2f} GB, {server.stored() / 1e6:.0f} MB of files, {server.handles()} handles"
+    """Memory, files, handles and work in words."""
+    return (
+        f"{server.memory() / 1e9:.2f} GB, {server.stored() / 1e6:.0f} MB of files, {server.handles()} handles, "
+        f"{server.cpu_s():.0f} s of processor"
+    )

@@ -8,7 +8,9 @@ import trimesh
 from jaxtyping import Float
 
 from wavemesh.errors import InputError
+from wavemesh.geometry.collapse import collapsed, qslim
 
+MAX_FACES_AT_ONCE = 100_000  # two seconds in which nobody else is answered; larger ones are another process's
 MAX_VERTICES = 300_000  # a shape on 128 cells a side has some 40,000
 
 
@@ -46,16 +48,14 @@ def simplify(mesh: trimesh.Trimesh, max_faces: int) -> trimesh.Trimesh:
     """The mesh with at most about max_faces faces (quadric edge collapse); unchanged where it has fewer already.
 
     A manifold stays one (Garland and Heckbert 1997, as libigl has it); edges with three faces go through a simplifier
-    that takes anything.
+    that takes anything. Raises InputError where a mesh of more than 100,000 faces takes too long.
     """
     if max_faces < 4:
         raise InputError(f"A mesh needs at least 4 faces, not {max_faces}.")
     if len(mesh.faces) <= max_faces:
         return mesh
-    import igl
-
-    # Copies: plain arrays that may be written to.
-    vertices, faces, *_ = igl.qslim(np.array(mesh.vertices, np.float64), np.array(mesh.faces, np.int64), max_faces)
+    collapse = qslim if len(mesh.faces) <= MAX_FACES_AT_ONCE else collapsed
+    vertices, faces = collapse(np.array(mesh.vertices, np.float64), np.array(mesh.faces, np.int64), max_faces)
     if len(faces):
         return trimesh.Trimesh(vertices, faces, process=False, validate=False)
     import fast_simplification

@@ -7,8 +7,6 @@ Where the system has no such limits (Windows), the file's size and the clock are
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -17,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from wavemesh.errors import InputError
+from wavemesh.geometry.child import run_alone
 from wavemesh.machine import limit_process
 
 if TYPE_CHECKING:
@@ -28,8 +27,6 @@ MAX_FACES = 500_000
 MEMORY_BYTES = 2 * 2**30
 CPU_S = 30
 FILE_BYTES = 256 * 2**20
-# Where a process counts its own seconds the clock is for one that waits, not for a machine that is busy.
-TIMEOUT_S = 60 if sys.platform == "win32" else 600
 _REFUSED = 3
 
 
@@ -63,22 +60,13 @@ def read_untrusted_mesh(path: str | Path) -> trimesh.Trimesh:
 
 
 def _run_child(path: Path, out: Path) -> None:
-    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
-    root = str(Path(__file__).resolve().parents[2])
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [root, environment.get("PYTHONPATH")]))
-    command = [sys.executable, "-m", "wavemesh.geometry.untrusted", str(path), str(out)]
-    failed = f"The mesh file {path.name!r:.80} could not be read: it takes too much memory or time, or is damaged."
-    try:
-        done = subprocess.run(
-            command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=TIMEOUT_S, check=False
+    status, said = run_alone("wavemesh.geometry.untrusted", path, out)
+    if status == _REFUSED:
+        raise InputError(" ".join(said.split())[:300])
+    if status != 0 or not out.is_file():
+        raise InputError(
+            f"The mesh file {path.name!r:.80} could not be read: it takes too much memory or time, or is damaged."
         )
-    except subprocess.TimeoutExpired:
-        raise InputError(failed) from None
-    if done.returncode == _REFUSED:
-        sentence = " ".join(done.stderr.decode(errors="replace").split())
-        raise InputError(sentence[:300])
-    if done.returncode != 0 or not out.is_file():
-        raise InputError(failed)
 
 
 def _child(path: Path, out: Path) -> None:

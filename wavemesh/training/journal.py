@@ -42,7 +42,8 @@ class Journal:
             _forget_after(out_dir / LOSS_LOG, start_step)
         if accelerator.log_with:
             plain = {key: value for key, value in settings.items() if isinstance(value, int | float | str)}
-            accelerator.init_trackers("wavemesh", plain)
+            # Weights & Biases would write where the command was called.
+            accelerator.init_trackers("wavemesh", plain, init_kwargs={"wandb": {"dir": str(out_dir)}})
         self._clear()
 
     def record(self, step: int, loss: float, metrics: dict[str, Any], lr: float, grad_norm: float) -> None:

@@ -22,9 +22,9 @@ import torch
 from accelerate.utils import send_to_device, set_seed
 from torch import Tensor, nn
 
+from wavemesh.allocation import keep_freed_memory
 from wavemesh.checkpoint import load_weights, save_weights
 from wavemesh.errors import InputError
-from wavemesh.training.allocation import keep_freed_memory
 from wavemesh.training.ema import averaged_copy
 from wavemesh.training.journal import Journal
 from wavemesh.training.muon import Muon

@@ -6,6 +6,8 @@ import shutil
 import threading
 import time
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from wavemesh.ui.workspace import KEPT_S
@@ -75,17 +77,22 @@ def sweep(workspace: Path, limit: int = MAX_STORED_BYTES, kept_s: float = KEPT_S
     return total
 
 
-def keep_swept(workspace: Path, pause_s: float = SWEEP_S) -> threading.Thread:
-    """The running thread that sweeps the workspace for as long as the process lives."""
+@contextmanager
+def kept_swept(workspace: Path, pause_s: float = SWEEP_S) -> Iterator[None]:
+    """A thread sweeps the workspace for as long as this lasts; it has ended afterwards."""
+    over = threading.Event()
 
-    def forever() -> None:
-        while True:
-            time.sleep(pause_s)
+    def sweeping() -> None:
+        while not over.wait(pause_s):
             sweep(workspace)
 
-    thread = threading.Thread(target=forever, name="sweep", daemon=True)
+    thread = threading.Thread(target=sweeping, name="sweep", daemon=True)
     thread.start()
-    return thread
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def _entries(workspace: Path) -> list[Path]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
+from wavemesh.allocation import give_freed_memory_back
 from wavemesh.ui.arguments import accept_file_lists
 from wavemesh.ui.gate import Gate
-from wavemesh.ui.quota import Quota, keep_swept
+from wavemesh.ui.quota import Quota, kept_swept
 
 if TYPE_CHECKING:
     import gradio as gr
@@ -28,6 +30,7 @@ class Visitors:
         self._page: Any = page
         self._studio = studio
         self._pages: OrderedDict[str, None] = OrderedDict()
+        self._giving = asyncio.Lock()
 
     def is_public(self, number: object) -> bool:
         """Whether the event with this number is an endpoint."""
@@ -47,7 +50,7 @@ class Visitors:
         return event if known is None else str(known.session_hash)
 
     async def left(self, session: str, finished: bool) -> None:
-        """End what is being made for somebody who went away, and forget the state of a program."""
+        """End what is being made for somebody who went away, and forget what was kept for a program, memory too."""
         if not finished:
             self._studio.leave(session)
             await self._page._queue.clean_events(session_hash=session)
@@ -57,6 +60,13 @@ class Visitors:
             used = self._page.state_holder.time_last_used.get(other)
             if state.is_closed and used is not None and time.time() - used.timestamp() > CLOSED_S:
                 self._forget(other)
+        await self._give_memory_back()
+
+    async def _give_memory_back(self) -> None:
+        """Let the server be as small as it was before; once for all who leave meanwhile."""
+        if not self._giving.locked():
+            async with self._giving:
+                await asyncio.to_thread(give_freed_memory_back)
 
     def _forget(self, session: str) -> None:
         self._page.state_holder.session_data.pop(session, None)
@@ -72,7 +82,7 @@ def guarded(page: gr.Blocks, studio: Studio) -> Any:
         app.middleware_stack = Gate(app.middleware_stack, visitors, Quota())
         if page.mcp_server_obj is not None:
             accept_file_lists(page.mcp_server_obj)
-        keep_swept(studio.workspace)
-        yield
+        with kept_swept(studio.workspace):
+            yield
 
     return lifespan
