@@ -46,6 +46,7 @@ weights: .venv/stamp-dev
 	$(TRAIN) --preset cpu-detail --batch-size 4 --steps 300 -o $(RUN)/detail --init $(RUN)/weights --export $(RUN)/weights
 	$(TRAIN) --preset depth -o $(RUN)/depth --export $(RUN)/weights-depth
 	$(TRAIN) --preset cpu-depth -o $(RUN)/seeing --init $(RUN)/weights --depth $(RUN)/weights-depth --export $(RUN)/weights
+	$(TRAIN) --preset symmetry -o $(RUN)/symmetry --init $(RUN)/weights --export $(RUN)/weights
 	$(TRAIN) --preset camera --steps 7000 --learning-rate 1.5e-3 -o $(RUN)/camera --export $(RUN)/weights/camera_head
 	$(TRAIN) --preset triplane-autoencoder --steps 1300 -o $(RUN)/autoencoder --export $(RUN)/weights/triplane
 	$(TRAIN) --preset triplane-coarse --steps 1500 -o $(RUN)/planes --init $(RUN)/weights/triplane --export $(RUN)/weights/triplane

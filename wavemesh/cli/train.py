@@ -1,10 +1,10 @@
 """Weights, from a data set made by `prepare`: one preset is one task of one system.
 
 Snapshots in the output folder hold everything; the same command goes on where it was stopped, by Ctrl-C or a time
-limit. The shipped weights of WaveMesh-Diff come from five runs: cpu or gpu (encoder and coarse stage), cpu-detail or
+limit. The shipped weights of WaveMesh-Diff come from six runs: cpu or gpu (encoder and coarse stage), cpu-detail or
 gpu-detail with --init pointing at the weights of the first, depth, cpu-depth with --init at the second and --depth at
-the third, and camera. Those of the triplane system come from four,
-each with --init pointing at the weights of the one before: triplane-autoencoder (then see `gate`), triplane-coarse,
+the third, symmetry with --init at the fourth, and camera. Those of the triplane system come from four, each with --init
+pointing at the weights of the one before: triplane-autoencoder (then see `gate`), triplane-coarse,
 triplane-detail and triplane-joint. Colours of surface points are computed beside the data when they are first needed.
 """
 
