@@ -255,7 +255,7 @@ class WaveMeshSettings(Settings):
     symmetry: str = setting(
         "auto",
         "Symmetry",
-        "Where the outlines allow it, mirror images of the pictures stand for the sides that no picture shows.",
+        "Where angles are given and both sides of an object look alike, a picture of one side shows the other too.",
         choices={"auto": "Automatic", "off": "Off"},
     )
 

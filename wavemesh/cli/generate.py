@@ -142,11 +142,9 @@ def _generate_each(args: argparse.Namespace) -> None:
     if args.cluster is None:
         answers: Iterable[str] = map(_attempt, missing)
     else:
-        import joblib
-
         from wavemesh.data.clusters import each_done
 
-        answers = each_done((joblib.delayed(_attempt)(each) for each in missing), args.cluster, args.workers)
+        answers = each_done(_attempt, ((each,) for each in missing), args.cluster, args.workers)
     failed = 0
     for answer in filter(None, answers):
         failed += 1

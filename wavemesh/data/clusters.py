@@ -2,22 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from typing import Any
 
-import joblib
-
+from wavemesh.errors import InputError
 from wavemesh.extras import missing
 
 BACKENDS = ("processes", "threads", "ray", "dask")
 
 
-def each_done(jobs: Iterable[Any], backend: str, workers: int) -> Iterable[Any]:
-    """What the jobs (of `joblib.delayed`) give, in the order in which they end; on Ray at the end, in their own order.
+def check_backend(backend: str) -> None:
+    """Raise InputError for an unknown backend, and where joblib or the cluster's package is not installed."""
+    if backend not in BACKENDS:
+        raise InputError(f"The backend must be one of {', '.join(BACKENDS)}, not {backend!r}.")
+    try:
+        import joblib  # noqa: F401
 
-    Raises InputError where the cluster's package is not installed.
+        if backend == "ray":
+            import ray  # noqa: F401
+        if backend == "dask":
+            import distributed  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise missing(error) from error
+
+
+def each_done(
+    function: Callable[..., Any], arguments: Iterable[tuple[Any, ...]], backend: str, workers: int
+) -> Iterable[Any]:
+    """What the function gives for each of the arguments, in the order in which they end; on Ray at the end, in order.
+
+    Raises InputError as `check_backend` does.
     """
+    check_backend(backend)
+    import joblib
+
+    jobs = (joblib.delayed(function)(*each) for each in arguments)
     given = "list" if backend == "ray" else "generator_unordered"  # joblib's backend of Ray has no generators
     with _parallel(backend, workers):
         yield from joblib.Parallel(return_as=given, batch_size=1)(jobs)
@@ -28,18 +48,16 @@ def _parallel(backend: str, workers: int) -> AbstractContextManager:
 
     RAY_ADDRESS and DASK_SCHEDULER_ADDRESS name a cluster; without one it is started on this machine.
     """
+    import joblib
+
     if backend == "ray":
-        try:
-            from ray.util.joblib import register_ray
-        except ModuleNotFoundError as error:
-            raise missing(error) from error
+        from ray.util.joblib import register_ray
+
         register_ray()
         return joblib.parallel_config(backend="ray", n_jobs=workers)
     if backend == "dask":
-        try:
-            import distributed
-        except ModuleNotFoundError as error:
-            raise missing(error) from error
+        import distributed
+
         try:
             distributed.Client.current(allow_global=True)
         except ValueError:  # none in this process

@@ -17,11 +17,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import joblib
 import numpy as np
 from tqdm import tqdm
 
-from wavemesh.data.clusters import BACKENDS, each_done
+from wavemesh.data.clusters import check_backend, each_done
 from wavemesh.data.duplicates import coarse_solid, group_look_alikes
 from wavemesh.data.formats import read_models
 from wavemesh.data.licences import chosen_licences, with_licences
@@ -69,8 +68,7 @@ def prepare(
     Reports counts. Raises InputError for a missing source, two models of one key, an unknown backend, split or licence,
     and an out_dir with other settings.
     """
-    if backend not in BACKENDS:
-        raise InputError(f"The backend must be one of {', '.join(BACKENDS)}, not {backend!r}.")
+    check_backend(backend)
     if workers < 1 or (limit is not None and limit < 1):
         raise InputError(f"Workers and limit must be positive, not {workers} and {limit}.")
     if split is not None and split not in SPLITS:
@@ -129,8 +127,8 @@ def _prepare_all(
     missing = [model for model in models if not (_tar(folder, model).is_file() or _refusal(folder, model).is_file())]
     if not missing:
         return
-    jobs = (joblib.delayed(_prepare_one)(model, folder, settings) for model in missing)
-    done = each_done(jobs, backend, workers)
+    jobs = ((model, folder, settings) for model in missing)
+    done = each_done(_prepare_one, jobs, backend, workers)
     for _ in tqdm(done, total=len(models), initial=len(models) - len(missing), disable=not progress, unit="model"):
         pass
 

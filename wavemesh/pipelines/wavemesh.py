@@ -184,10 +184,13 @@ class _Run(Run[WaveMeshSettings]):
         )
 
     def with_mirror_images(self, views: list[PreparedView]) -> list[PreparedView]:
-        """The views, then their mirror images where the object is taken to be symmetric."""
+        """The views, then their mirror images where the object is taken to be symmetric.
+
+        Estimated cameras are too far off: a mirror image errs by twice as much (docs/LOG.md, "Mirror images").
+        """
         binding = binding_views(views)
         most = MAX_VIEWS // len(binding) - 1 if binding else 0
-        if self.settings.symmetry == "off" or most == 0:
+        if self.settings.symmetry == "off" or most == 0 or any(view.estimated for view in views):
             return views
         bound = [views[index] for index in binding]
         pictures = PosedPictures(*(tensor.to(self.device) for tensor in network_tensors(bound)))
