@@ -108,4 +108,5 @@ def test_a_plane_has_to_be_likely() -> None:
     assert mirrors_of(ball, most=1) == (SIDES,)
     assert mirrors_of(ball, (0.1, 0.7)) == (DEPTHS,)
     assert mirrors_of(ball, (0.7, 0.1)) == (SIDES,)
+    assert mirrors_of(ball, (0.7, 0.8), most=1) == (DEPTHS,)
     assert mirrors_of(ball, (0.1, 0.2)) == ()

@@ -33,7 +33,7 @@ from wavemesh.rendering import Appearance, RaycastRenderer
 from wavemesh.rendering.turntable import STUDIO
 from wavemesh.settings import to_json
 
-MAX_FACES = 10_000
+MAX_FACES = 8_500
 PREVIEW_SIDE = 320
 MAX_BYTES = 150_000  # of a true mesh
 _FREE = ("CC0", "CC BY ", "CC-BY ", "PUBLIC DOMAIN", "CREATIVE COMMONS ATTRIBUTION ")

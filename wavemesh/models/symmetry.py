@@ -24,20 +24,19 @@ from wavemesh.rendering.rays import camera_rays
 SIDES, DEPTHS, HALF_TURN = (-1.0, 1.0, 1.0), (1.0, 1.0, -1.0), (-1.0, 1.0, -1.0)
 Mirror = tuple[float, float, float]
 LIKELY = 0.3  # from this probability on a plane is tried
-ROOM = 0.9995  # of the silhouettes' rays that must find a place in the mirrored hull
+ROOM = 0.999  # of the silhouettes' rays that must find a place in the mirrored hull
 OPAQUE, SOLID = 0.5, 0.4
 RAYS, PLACES = 1200, 128  # looked at of each silhouette, and along each ray
 BOX = 0.93  # half a side: objects fill .9 of the frame
 
 
 def mirrors_of(views: MaskedViews, likely: Sequence[float] = (1.0, 1.0), most: int = 3) -> tuple[Mirror, ...]:
-    """The mirrors of an object: those of both planes, else of the first one that is likely and allowed, else none.
+    """The mirrors of an object: those of both planes, else of the likelier one that the silhouettes allow, else none.
 
-    Left and right are alike more often than front and back, so their plane comes first. likely: probabilities of either
-    symmetry. most: mirrors there may be.
+    likely: probabilities of symmetry between left and right, and between front and back. most: mirrors there may be.
     """
-    pairs = zip(likely, (SIDES, DEPTHS), strict=True)
-    planes = [plane for probability, plane in pairs if probability >= LIKELY]
+    ordered = sorted(zip(likely, (SIDES, DEPTHS), strict=True), key=lambda pair: -pair[0])
+    planes = [plane for probability, plane in ordered if probability >= LIKELY]
     both = (SIDES, DEPTHS, HALF_TURN)
     if len(planes) == 2 and most >= len(both) and min(room(views, both)) >= ROOM:
         return both
