@@ -9,7 +9,8 @@ import socket
 import threading
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -37,6 +38,12 @@ SHIPPED = {"wavemesh": WaveMeshSettings(coarse_steps=4, detail_steps=2).filled()
 WAIT_MS = 90_000
 # A moving picture of its own stands for a camera, and nobody is asked for leave.
 _CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
+
+
+def outcome(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """What a coroutine gives, run in a thread of its own: in the test's the driver of Chromium may have a loop."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, coroutine).result()
 
 
 def sphere_sdf(radius: float, side: int = 24) -> np.ndarray:

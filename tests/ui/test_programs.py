@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import importlib.util
 import json
@@ -20,6 +19,7 @@ from gradio_client import Client
 from mcp import ClientSession
 from mcp.client.streamable_http import streamablehttp_client
 
+from tests.ui.conftest import outcome
 from wavemesh.errors import InputError
 from wavemesh.ui.app import mcp_wanted
 from wavemesh.ui.arguments import accept_file_lists
@@ -47,7 +47,7 @@ async def _with_tools(address: str, use: Any) -> Any:
 
 
 def test_agents_find_documented_tools(served: str) -> None:
-    tools = asyncio.run(_with_tools(served, lambda session: session.list_tools())).tools
+    tools = outcome(_with_tools(served, lambda session: session.list_tools())).tools
     assert {f"/{tool.name}" for tool in tools} == ENDPOINTS
     for tool in tools:
         for name, schema in tool.inputSchema["properties"].items():
@@ -57,7 +57,7 @@ def test_agents_find_documented_tools(served: str) -> None:
 def test_an_agent_makes_a_mesh(served: str, pictures: list[Path], pipeline: Any, tmp_path: Path) -> None:
     picture = "data:image/png;base64," + base64.b64encode(pictures[0].read_bytes()).decode()
     arguments = {"pictures": [picture], "cameras": [{"azimuth_deg": 50}], "seed": 9, "coarse_steps": 2}
-    answer = asyncio.run(_with_tools(served, lambda session: session.call_tool("generate", arguments)))
+    answer = outcome(_with_tools(served, lambda session: session.call_tool("generate", arguments)))
     assert not answer.isError, answer.content
     assert pipeline.calls[0]["seed"] == 9
     assert pipeline.calls[0]["views"][0].camera.azimuth_deg == 50.0
@@ -76,7 +76,7 @@ def test_files_in_lists_and_files_that_may_be_left_out_are_found() -> None:
 
 
 def test_an_agent_is_told_what_cannot_be_done(served: str) -> None:
-    answer = asyncio.run(_with_tools(served, lambda session: session.call_tool("generate", {"pictures": []})))
+    answer = outcome(_with_tools(served, lambda session: session.call_tool("generate", {"pictures": []})))
     assert answer.isError
     assert "No picture yet" in answer.content[0].text
 
