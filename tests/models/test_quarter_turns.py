@@ -6,7 +6,7 @@ import torch
 
 from tests.models.silhouette_scene import cropped_cameras, perturbed, silhouettes
 from wavemesh.geometry.camera import Camera
-from wavemesh.models.quarter_turns import choose_quarter_turns, contradictions
+from wavemesh.models.quarter_turns import choose_quarter_turns, contradictions, with_repeats
 
 BINS = 24
 
@@ -71,3 +71,18 @@ def test_true_cameras_contradict_each_other_least() -> None:
     wrong = [turned(truth, quarters) for quarters in ((0, 1, 0, 0), (0, 0, 3, 0), (0, 2, 1, 3))]
     found = contradictions(silhouettes(truth), [truth, *wrong])
     assert found[0] < 0.2 < found[1:].min()
+
+
+def test_the_same_picture_twice_is_not_turned() -> None:
+    generator = torch.Generator().manual_seed(0)
+    picture, other = torch.rand(2, 4, 32, 32, generator=generator)
+    images = torch.stack(
+        [picture, (picture + 0.004 * torch.randn(picture.shape, generator=generator)).clamp(0, 1), other]
+    )
+    turns = with_repeats(opinion(90.0, 3), images)
+    torch.testing.assert_close(turns[0, 1], torch.eye(BINS)[0])
+    torch.testing.assert_close(turns[0, 2], opinion(90.0, 3)[0, 2])
+    # People walk around an object, so that two pictures from one side are unlikely, but not these.
+    cameras = [Camera(10.0, 20.0), Camera(10.0, 20.0)]
+    found = choose_quarter_turns(np.stack([disc()] * 2), cameras, [True] * 2, turns[:2, :2])
+    assert found[1].azimuth_deg == pytest.approx(10.0)

@@ -23,6 +23,7 @@ JOINTLY = 4  # pictures that are turned together: 64 hypotheses
 QUARTERS_DEG = (0.0, 90.0, 180.0, 270.0)
 # Two pictures from the same side are unlikely: people walk around an object.
 SAME_SIDE_DEG, SAME_SIDE_LOG = 45.0, math.log(0.1)
+SAME_PICTURE = 0.01  # mean difference of two pictures that are one, saved twice
 CONTRADICTION = 0.5  # what silhouettes count against the logarithm of a probability
 NOISE, LARGEST = 1.5, 16.0  # pixels that a ray may pass the others by; a squared miss counts up to here
 _RIM, _INNER, _STEPS, _LOOKS = 24, 8, 32, 2
@@ -53,6 +54,14 @@ def choose_quarter_turns(
         likely = np.array([_log_likelihood([camera.azimuth_deg for camera in each], logs) for each in hypotheses])
         chosen = hypotheses[int(np.argmax(likely - CONTRADICTION * contradictions(alphas[:count], hypotheses)))]
     return chosen
+
+
+def with_repeats(turns: Float[Tensor, "n n k"], images: Float[Tensor, "n 4 h w"]) -> Float[Tensor, "n n k"]:
+    """The probabilities of turns, certain where two of the pictures are one and the same."""
+    apart = (images[:, None] - images[None]).abs().mean(dim=(2, 3, 4))
+    unturned = torch.zeros_like(turns[0, 0])
+    unturned[0] = 1.0
+    return torch.where((apart < SAME_PICTURE)[..., None], unturned, turns)
 
 
 def contradictions(

@@ -27,7 +27,7 @@ from wavemesh.geometry.isosurface import sdf_to_mesh
 from wavemesh.geometry.texture import ColourAt, vertex_colours, vertex_colours_from_views
 from wavemesh.models.camera_head import CameraHead, turn_probabilities
 from wavemesh.models.camera_refinement import refine_cameras
-from wavemesh.models.quarter_turns import choose_quarter_turns
+from wavemesh.models.quarter_turns import choose_quarter_turns, with_repeats
 from wavemesh.pipelines.outputs import StepReport
 from wavemesh.pipelines.views import CameraRefiner, PreparedView, network_tensors
 from wavemesh.settings import Settings
@@ -101,7 +101,7 @@ class Pipeline(Generic[Model]):
         if any(free):
             images = network_tensors(views)[0][0].to(self.device)
             turns = turn_probabilities(self.camera_head.mirror_averaged(images[None]).azimuths)[0]
-            cameras = choose_quarter_turns(alphas, cameras, free, turns)
+            cameras = choose_quarter_turns(alphas, cameras, free, with_repeats(turns, images))
         found = refine_cameras(alphas, cameras, [not each for each in estimated], predict)
         if found.cameras == cameras and not any(estimated):
             return views
