@@ -23,7 +23,7 @@ from wavemesh.rendering.rays import camera_rays
 # What a mirror, or two, make of a point. Two mirrors are a half turn.
 SIDES, DEPTHS, HALF_TURN = (-1.0, 1.0, 1.0), (1.0, 1.0, -1.0), (-1.0, 1.0, -1.0)
 Mirror = tuple[float, float, float]
-LIKELY = 0.3  # from this probability on a plane is tried
+LIKELY = 0.7  # from this probability on a plane is tried: a wrong one gives a horse two heads
 ROOM = 0.999  # of the silhouettes' rays that must find a place in the mirrored hull
 OPAQUE, SOLID = 0.5, 0.4
 RAYS, PLACES = 1200, 128  # looked at of each silhouette, and along each ray
