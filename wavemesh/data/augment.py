@@ -13,6 +13,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from wavemesh.imaging import CROP_MARGIN
+from wavemesh.models.posed_pictures import PosedPictures
+from wavemesh.models.symmetry import SIDES, mirrored_pictures
 
 _LUMA = (0.299, 0.587, 0.114)
 
@@ -42,12 +44,10 @@ def mirror_views(
 ) -> tuple[Float[Tensor, "*b c h w"], Float[Tensor, "*b 3 4"], Float[Tensor, "*b 3"]]:
     """The pictures of the mirror image with the cameras that take them.
 
-    A mirrored camera would be left-handed, so both world and camera x change sign: rotation M R M, position M t with
-    M = diag(-1, 1, 1), and the principal point moves to the other side.
+    Any shapes before the last ones; see `models.symmetry.mirrored_pictures`.
     """
-    world = poses.new_tensor([-1.0, 1.0, 1.0])[:, None]
-    camera = poses.new_tensor([-1.0, 1.0, 1.0, 1.0])
-    return images.flip(-1), world * poses * camera, intrinsics * intrinsics.new_tensor([1.0, -1.0, 1.0])
+    mirrored = mirrored_pictures(PosedPictures(images, poses, intrinsics), SIDES)
+    return mirrored.images, mirrored.poses, mirrored.intrinsics
 
 
 def colour_jitter(

@@ -57,7 +57,7 @@ def mirrored_pictures(views: PosedPictures, mirror: Mirror) -> PosedPictures:
     signs = views.poses.new_tensor(mirror)[:, None]
     if mirror == HALF_TURN:
         return PosedPictures(views.images, signs * views.poses, views.intrinsics)
-    # A mirrored camera would be left-handed, so its x axis changes sign as well.
+    # A mirrored camera would be left-handed, so its x axis changes sign as well, and the principal point moves over.
     flip, offset = views.poses.new_tensor([-1.0, 1.0, 1.0, 1.0]), views.intrinsics.new_tensor([1.0, -1.0, 1.0])
     return PosedPictures(views.images.flip(-1), signs * views.poses * flip, views.intrinsics * offset)
 

@@ -53,7 +53,7 @@ class SymmetryTask:
             number += 1
 
     def batch(self, rng: np.random.Generator) -> dict[str, Tensor]:
-        """Views drawn at random, of objects turned by no or a quarter turn, half of them mirrored."""
+        """Views drawn at random, of objects turned by no or a quarter turn; every second batch is mirrored."""
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         count = self.batch_size
         indices = rng.integers(len(self.shapes), size=count).tolist()
