@@ -20,6 +20,7 @@ from wavemesh.config import Cells, Count, Pixels, Positive, Width, Widths, to_di
 from wavemesh.diffusion import GaussianDiffusion
 from wavemesh.errors import InputError
 from wavemesh.geometry.frame import TRUNCATION
+from wavemesh.models.crumbs import without_crumbs
 from wavemesh.models.denoiser import CoarseDenoiser, DenoiserConfig, DetailDenoiser
 from wavemesh.models.depth_network import DEPTH_CHANNELS, DepthConfig, DepthNetwork
 from wavemesh.models.multiview_encoder import PYRAMID, DinoBackbone, MultiViewEncoder, ViewFeatures
@@ -223,8 +224,17 @@ class WaveMeshModel(nn.Module):
     ) -> Float[Tensor, "b 8 m m m"]:
         """The scaled coarse bands of the fields on which the silhouettes of their objects are imposed."""
         pairs = zip(silhouettes, self.coarse_field(bands), strict=True)
-        fields = torch.stack([each.corrected_field(field) for each, field in pairs])
-        approximation, details = dwt3d(fields.unsqueeze(1) * field_scale(1), self.config.bank)
+        return self._bands_of([each.corrected_field(field) for each, field in pairs])
+
+    def without_crumbs(
+        self, bands: Float[Tensor, "1 8 m m m"], silhouettes: Silhouettes | None
+    ) -> Float[Tensor, "1 8 m m m"]:
+        """The scaled coarse bands of one object without its crumbs, see `models.crumbs`."""
+        return self._bands_of([without_crumbs(self.coarse_field(bands)[0], self.config.truncation, silhouettes)])
+
+    def _bands_of(self, fields: list[Tensor]) -> Tensor:
+        """The scaled coarse bands of fields of half resolution."""
+        approximation, details = dwt3d(torch.stack(fields).unsqueeze(1) * field_scale(1), self.config.bank)
         return torch.cat([approximation - self.config.empty, details], dim=1) / self.coarse_scale
 
     def active_mask(self, field: Float[Tensor, "b k k k"]) -> Tensor:
