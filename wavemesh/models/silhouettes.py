@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Integer
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from wavemesh.models.projection import MaskedViews, grid_points, soft_hull
@@ -66,27 +66,18 @@ class Silhouettes:
             return self._covered(field)
         return torch.maximum(self._covered(carved), self.hull)
 
-    def asked_for(
-        self,
-        field: Float[Tensor, "n n n"],
-        rest: Float[Tensor, "n n n"],
-        labels: Integer[Tensor, "n n n"],
-        count: int,
-    ) -> Float[Tensor, " labels"]:
-        """How much of a silhouette each labelled part of the field is needed for: the largest share of a view's rays.
-
-        Those are the rays that meet a solid of the field and none of the rest. labels: 0 to count, of cells.
+    def bare_rays(
+        self, field: Float[Tensor, "n n n"], rest: Float[Tensor, "n n n"]
+    ) -> list[tuple[Float[Tensor, "r s 3"], Bool[Tensor, "r s"], float]]:
+        """Of each view the rays that meet a solid of the field and none of the rest: points, which are allowed to be
+        solid, and the share of all rays.
         """
-        shares = torch.zeros(count + 1, device=field.device)
+        found = []
         for points, allowed in self.points:
-            values = sample_field(field, points).masked_fill(~allowed, torch.inf)
-            least, place = values.min(dim=1)
-            left = sample_field(rest, points).masked_fill(~allowed, torch.inf).amin(dim=1)
-            lost = ((least < 0) & (left >= 0)).nonzero().flatten()
-            cells = ((points[lost, place[lost]] + 1.0) / 2.0 * len(field)).long().clamp(0, len(field) - 1)
-            found = torch.bincount(labels[cells[:, 0], cells[:, 1], cells[:, 2]], minlength=count + 1)
-            shares = torch.maximum(shares, found / len(points))
-        return shares
+            met, left = (sample_field(each, points).masked_fill(~allowed, torch.inf).amin(1) for each in (field, rest))
+            bare = (met < 0) & (left >= 0)
+            found.append((points[bare], allowed[bare], float(bare.float().mean())))
+        return found
 
     def _covered(self, field: Tensor) -> Tensor:
         places, depths = [], []

@@ -20,9 +20,9 @@ from wavemesh.config import Cells, Count, Pixels, Positive, Width, Widths, to_di
 from wavemesh.diffusion import GaussianDiffusion
 from wavemesh.errors import InputError
 from wavemesh.geometry.frame import TRUNCATION
-from wavemesh.models.crumbs import without_crumbs
 from wavemesh.models.denoiser import CoarseDenoiser, DenoiserConfig, DetailDenoiser
 from wavemesh.models.depth_network import DEPTH_CHANNELS, DepthConfig, DepthNetwork
+from wavemesh.models.islands import connected_field
 from wavemesh.models.multiview_encoder import PYRAMID, DinoBackbone, MultiViewEncoder, ViewFeatures
 from wavemesh.models.silhouettes import Silhouettes
 from wavemesh.models.symmetry_head import SymmetryHead, SymmetryHeadConfig
@@ -226,11 +226,11 @@ class WaveMeshModel(nn.Module):
         pairs = zip(silhouettes, self.coarse_field(bands), strict=True)
         return self._bands_of([each.corrected_field(field) for each, field in pairs])
 
-    def without_crumbs(
+    def connected_bands(
         self, bands: Float[Tensor, "1 8 m m m"], silhouettes: Silhouettes | None
     ) -> Float[Tensor, "1 8 m m m"]:
-        """The scaled coarse bands of one object without its crumbs, see `models.crumbs`."""
-        return self._bands_of([without_crumbs(self.coarse_field(bands)[0], self.config.truncation, silhouettes)])
+        """The scaled coarse bands of one object whose small islands are gone or joined, see `models.islands`."""
+        return self._bands_of([connected_field(self.coarse_field(bands)[0], self.config.truncation, silhouettes)])
 
     def _bands_of(self, fields: list[Tensor]) -> Tensor:
         """The scaled coarse bands of fields of half resolution."""

@@ -233,7 +233,7 @@ class _Run(Run[WaveMeshSettings]):
         guided = BatchedGuidedModel(evaluate, context, self.guidance_scale)
         bands = self.sample(guided, noise, self.steps["coarse"], report if self.callback else None, consistent)
         bands = bands if self.frames == 1 else consistent(self.mean_bands(bands))
-        return model.without_crumbs(bands, silhouettes[0] if silhouettes else None)
+        return model.connected_bands(bands, silhouettes[0] if silhouettes else None)
 
     def mean_bands(self, bands: Tensor) -> Tensor:
         """Scaled coarse bands (1, 8, n, n, n) of the mean shape of all frames."""
