@@ -43,20 +43,28 @@ def test_a_field_without_small_islands_is_left_alone(parts: tuple[torch.Tensor, 
     assert connected_field(field, TRUNCATION) is field
 
 
-def test_an_island_that_no_silhouette_asks_for_goes() -> None:
+def test_a_far_island_that_no_silhouette_asks_for_goes() -> None:
     """Its rays meet the body as well."""
-    hidden = truncated(BODY, ball(0.0, 0.0, -0.8, 0.08))
-    given = silhouettes([hits(truncated(BODY), CAMERA).float()], [CAMERA])
-    assert torch.equal(connected_field(hidden, TRUNCATION, given) < 0, BODY < 0)
+    body = ball(0.0, 0.0, 0.3, 0.5)
+    given = silhouettes([hits(truncated(body), CAMERA).float()], [CAMERA])
+    hidden = truncated(body, ball(0.0, 0.0, -0.8, 0.08))
+    assert torch.equal(connected_field(hidden, TRUNCATION, given) < 0, body < 0)
+
+
+def test_a_near_island_is_joined_where_it_is() -> None:
+    near = ball(0.0, -0.68, 0.0, 0.1)
+    given = silhouettes([hits(truncated(BODY, LEG.amax(dim=-1)), CAMERA).float()], [CAMERA])
+    field = connected_field(truncated(BODY, near), TRUNCATION, given)
+    assert pieces(field) == 1
+    assert (field[near < 0] < 0).all()
+    assert (field[BODY < 0] < 0).all()
 
 
 def test_pieces_of_a_leg_at_odd_depths_become_a_leg_that_hangs_on_the_body() -> None:
     leg = LEG.amax(dim=-1)
     given = silhouettes([hits(truncated(BODY, leg), CAMERA).float()], [CAMERA])
-    odd = truncated(BODY, ball(0.0, -0.62, 0.6, 0.07), ball(0.0, -0.82, -0.6, 0.07))
-    # Everything that the silhouette asks for is there before, in three pieces.
-    odd = given.corrected_field(odd)
-    assert pieces(odd) > 1
+    odd = truncated(BODY, ball(0.0, -0.62, 0.9, 0.07), ball(0.0, -0.82, -0.9, 0.07))
+    assert pieces(odd) == 3
     field = connected_field(odd, TRUNCATION, given)
     assert pieces(field) == 1
     asked = given.points[0][0].shape[0]
@@ -66,7 +74,7 @@ def test_pieces_of_a_leg_at_odd_depths_become_a_leg_that_hangs_on_the_body() -> 
     # The way is the shortest: right under the body, not at the depths of the pieces.
     below = points()[(field < 0) & (points()[..., 1] < -0.6)]
     assert len(below) > 4
-    assert below[:, 2].abs().max() < 0.5
+    assert below[:, 2].abs().max() < 0.6
 
 
 def test_bare_rays_are_those_that_nothing_else_covers() -> None:
