@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -26,14 +27,16 @@ from PIL import Image, ImageDraw
 from wavemesh.geometry.camera import Camera
 from wavemesh.geometry.isosurface import sdf_to_mesh
 from wavemesh.imaging import Crop
+from wavemesh.models.triplane_renderer import TriplaneRenderer
 from wavemesh.pipelines.outputs import Output, StepReport, TriplaneArrays, front_of
 from wavemesh.pipelines.views import PreparedView
-from wavemesh.settings import WaveMeshSettings
+from wavemesh.settings import TriplaneSettings, WaveMeshSettings
 from wavemesh.ui.runner import running_steps
 from wavemesh.ui.studio import Studio
 from wavemesh.wavelets.sparse import SparseCoefficients
 
 NO_FEATURES = torch.zeros(0, 7)
+_CHANNELS, _SIDE = 4, 8  # of the fake's planes
 SHIPPED = {"wavemesh": WaveMeshSettings(coarse_steps=4, detail_steps=2).filled()}
 WAIT_MS = 90_000
 # A moving picture of its own stands for a camera, and nobody is asked for leave.
@@ -61,7 +64,10 @@ class FakeOutput(Output):
 
 
 class FakePipeline:
-    """Has the interface of `WaveMeshPipeline` and notes what it was called with. side: cells of its grids."""
+    """Has the interface of `WaveMeshPipeline` and notes what it was called with. side: cells of its grids.
+
+    goes_on: without it a run waits behind its first step, so that a test can look at the page meanwhile.
+    """
 
     def __init__(self, pause_s: float = 0.0, side: int = 24) -> None:
         self.pause_s = pause_s
@@ -70,7 +76,8 @@ class FakePipeline:
         self.calls: list[dict[str, Any]] = []
         self.fails_with: Exception | None = None
         self.steps_done = 0
-        self.running = threading.Event()
+        self.running, self.goes_on = threading.Event(), threading.Event()
+        self.goes_on.set()
 
     def __call__(self, views: list[Any], *, settings: WaveMeshSettings, callback: Any) -> FakeOutput:
         """Two stages of growing spheres; stops where the callback asks to."""
@@ -107,6 +114,8 @@ class FakePipeline:
                 if stopped:
                     break
                 time.sleep(self.pause_s)
+                if done:
+                    self.goes_on.wait(WAIT_MS / 1000)
                 done += 1
                 self.steps_done += 1
                 radius = 0.2 + 0.5 * done / sum(stage_steps.values())
@@ -147,6 +156,30 @@ class FakePipeline:
             provenance={"weights": "fake"},
             stopped=stopped,
         )
+
+
+class FakeTriplanePipeline:
+    """The fake pipeline's run with a triplane instead of coefficients."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+        torch.manual_seed(0)
+        renderer = TriplaneRenderer(_CHANNELS, 8).eval()
+        with torch.no_grad():
+            renderer.mlp[-1].weight.normal_(std=2.0)
+            renderer.mlp[-1].bias[0] += 0.05
+        self.model = SimpleNamespace(renderer=renderer)
+
+    def __call__(self, views: list[Any], *, settings: TriplaneSettings, callback: Any) -> Any:
+        output = self.inner(
+            views, settings=WaveMeshSettings(coarse_steps=1, detail_steps=1).filled(), callback=callback
+        )
+        random = np.random.default_rng(0)
+        shapes = (3, _CHANNELS, _SIDE, _SIDE), (3, 3, _CHANNELS, _SIDE, _SIDE)
+        output.triplane = TriplaneArrays(*(random.normal(size=shape).astype(np.float32) for shape in shapes))
+        output.coefficients = None
+        output.settings = settings
+        return output
 
 
 def pixels(page: Any, selector: str) -> np.ndarray:

@@ -166,8 +166,10 @@ def test_an_example_picked_during_a_run_stays_when_the_run_ends(page: Any, pipel
     expect(page.locator("#facts")).to_be_hidden()
     expect(page.locator("#download-zip")).to_be_hidden()
     expect(page.locator("#credit")).to_contain_text("Cube")
+    # The tabs that look at runs make that of what is shown.
     open_tab(page, "Steps")
-    page.wait_for_selector("text=No run to inspect yet")
+    page.wait_for_selector("#step-shape img")
+    assert [len(call["views"]) for call in pipeline.calls] == [2, 4]
 
 
 def test_a_bundled_mesh_is_rendered(page: Any) -> None:

@@ -14,7 +14,7 @@ import trimesh
 from PIL import Image
 from playwright.sync_api import expect
 
-from tests.ui.conftest import SHIPPED, open_tab, opened
+from tests.ui.conftest import SHIPPED, FakeTriplanePipeline, open_tab, opened
 from wavemesh.geometry.export import mesh_bytes
 from wavemesh.ui.studio import Studio
 
@@ -33,7 +33,8 @@ def studio(pipeline: Any, examples_folder: Path, tmp_path: Path) -> Studio:
         (examples_folder / name / "result.json").write_text(json.dumps(facts))
     workspace = tmp_path / "workspace"
     workspace.mkdir()
-    return Studio({"wavemesh": lambda: pipeline}, workspace, examples_folder, SHIPPED)
+    factories = {"wavemesh": lambda: pipeline, "triplane": lambda: FakeTriplanePipeline(pipeline)}
+    return Studio(factories, workspace, examples_folder, SHIPPED)
 
 
 @pytest.fixture
@@ -83,31 +84,54 @@ def test_a_visit_begins_with_a_finished_example(page: Any, pipeline: Any, pictur
     assert [view.camera.azimuth_deg for view in pipeline.calls[0]["views"]] == [0.0, 90.0]
 
 
-def test_no_tab_shows_another_object_once_an_example_is_picked(page: Any, pipeline: Any) -> None:
-    content = {
-        "Steps": "#step-shape img",
-        "Wavelets": "#edit-after img",
-        "Result": "#health table",
-        "Compare": "#guidance-button",
-    }
+CONTENT = {
+    "Steps": "#step-shape img",
+    "Wavelets": "#edit-after img",
+    "Triplane": "#plane-XY img",
+    "Result": "#health table",
+    "Compare": "#guidance-button",
+}
 
+
+def test_a_first_visit_finds_no_empty_tab(page: Any, pipeline: Any) -> None:
     page.wait_for_selector("#card-1 img")
-    page.locator("#generate-button").dispatch_event("click")
-    page.wait_for_selector("#facts:has-text('seed 0')")
-    for name in ("Wavelets", "Compare"):
+    open_tab(page, "Result")
+    page.wait_for_selector(CONTENT["Result"])
+    page.wait_for_selector("#result-mesh .wm-viewer[data-state=ready]")
+    expect(page.locator("#iso-level input[type=number]")).to_be_disabled()
+    assert pipeline.calls == []
+    # The run that the other tabs look at is made once; the triplane's own where somebody asks for it.
+    pipeline.goes_on.clear()
+    open_tab(page, "Wavelets")
+    page.wait_for_selector("#progress-here .wm-progress-fill")
+    expect(page.locator("#stop-here")).to_be_visible()
+    pipeline.goes_on.set()
+    for name in ("Wavelets", "Steps", "Triplane", "Compare", "Result"):
         open_tab(page, name)
-        page.wait_for_selector(content[name])
+        if name == "Triplane":
+            page.locator("#own-run").click()
+        page.wait_for_selector(CONTENT[name])
+    expect(page.locator("#iso-level input[type=number]")).to_be_enabled()
+    assert [len(call["views"]) for call in pipeline.calls] == [2, 2]
+    open_tab(page, "Generate")
+    expect(page.locator("#facts")).to_contain_text("seed 0")
+
+
+def test_no_tab_shows_another_object_once_an_example_is_picked(page: Any, pipeline: Any) -> None:
+    page.wait_for_selector("#card-1 img")
+    open_tab(page, "Wavelets")
+    page.wait_for_selector(CONTENT["Wavelets"])
     open_tab(page, "Generate")
     page.locator("#examples button:has(img)").nth(1).dispatch_event("click")
     page.wait_for_selector("#facts:has-text('12 triangles')")
-    for name, selector in content.items():
+    for name in ("Steps", "Wavelets", "Triplane", "Compare"):
         open_tab(page, name)
-        page.wait_for_selector("text=press Generate to inspect it >> visible=true")
-        expect(page.locator(selector)).to_be_hidden()
-    # The example's own run is shown again, and it alone.
-    open_tab(page, "Generate")
-    page.locator("#generate-button").dispatch_event("click")
-    page.wait_for_selector("#facts:has-text('seed 0')")
+        page.wait_for_selector("text=No run to inspect yet >> visible=true")
+        expect(page.locator(CONTENT[name])).to_be_hidden()
+    # A second run of an example is made where somebody asks for it; a tab that is open shows it when it is there.
+    assert len(pipeline.calls) == 1
     open_tab(page, "Wavelets")
-    page.wait_for_selector(content["Wavelets"])
+    page.locator("#run-here").click()
+    page.wait_for_selector(CONTENT["Wavelets"])
+    expect(page.locator("#run-here")).to_be_hidden()
     assert [len(call["views"]) for call in pipeline.calls] == [2, 4]

@@ -4,48 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
 import trimesh
 from playwright.sync_api import expect
 
-from tests.ui.conftest import SHIPPED, open_tab, opened, pixels
-from wavemesh.models.triplane_renderer import TriplaneRenderer
-from wavemesh.pipelines.outputs import TriplaneArrays
-from wavemesh.settings import TriplaneSettings, WaveMeshSettings
+from tests.ui.conftest import SHIPPED, FakeTriplanePipeline, open_tab, opened, pixels
 from wavemesh.ui.studio import Studio
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore")]
-
-CHANNELS, SIDE = 4, 8
-
-
-class FakeTriplanePipeline:
-    """The fake pipeline's run with a triplane instead of coefficients."""
-
-    def __init__(self, inner: Any) -> None:
-        self.inner = inner
-        torch.manual_seed(0)
-        renderer = TriplaneRenderer(CHANNELS, 8).eval()
-        with torch.no_grad():
-            renderer.mlp[-1].weight.normal_(std=2.0)
-            renderer.mlp[-1].bias[0] += 0.05
-        self.model = SimpleNamespace(renderer=renderer)
-
-    def __call__(self, views: list[Any], *, settings: TriplaneSettings, callback: Any) -> Any:
-        output = self.inner(
-            views, settings=WaveMeshSettings(coarse_steps=1, detail_steps=1).filled(), callback=callback
-        )
-        random = np.random.default_rng(0)
-        shapes = (3, CHANNELS, SIDE, SIDE), (3, 3, CHANNELS, SIDE, SIDE)
-        output.triplane = TriplaneArrays(*(random.normal(size=shape).astype(np.float32) for shape in shapes))
-        output.coefficients = None
-        output.settings = settings
-        return output
 
 
 @pytest.fixture

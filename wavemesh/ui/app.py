@@ -74,21 +74,24 @@ def build(studio: Studio) -> gr.Blocks:
     from wavemesh.ui.triplane.view import triplane_tab
     from wavemesh.ui.wavelets.view import wavelet_tab
     from wavemesh.ui.widgets.busy import WATCH_CLICKS
+    from wavemesh.ui.widgets.subject import INSPECT, build_subject, follow_tabs
 
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(KEPT_S, KEPT_S), fill_width=True) as page:
         add_api(studio)  # first, so that no handler of the page has the name of an endpoint
         gr.HTML(_HEADER, js_on_load=_TABS + _NAMES + WATCH_CLICKS)
-        # The folder of the session's last finished run; the tabs that look at runs listen to it.
-        finished_run = gr.State(None, time_to_live=KEPT_S)
-        with gr.Tabs(elem_id="tabs"):
-            generate_tab(studio, finished_run)
-            result_tab(studio, finished_run)
-            with gr.Tab("Inspect", id="inspect"), gr.Tabs(elem_id="inspect"):
-                steps_tab(studio, finished_run)
-                wavelet_tab(studio, finished_run)
-                if "triplane" in studio.methods:
-                    triplane_tab(studio, finished_run)
-                compare_tab(studio, finished_run)
+        subject = build_subject()
+        with gr.Tabs(elem_id="tabs") as tabs:
+            stage = generate_tab(studio, subject)
+            result_tab(studio, subject)
+            with gr.Tab(INSPECT, id="inspect"):
+                stage.here.render()
+                with gr.Tabs(elem_id="inspect") as inspected:
+                    steps_tab(studio, subject.finished_run)
+                    wavelet_tab(studio, subject)
+                    if "triplane" in studio.methods:
+                        triplane_tab(studio, subject)
+                    compare_tab(studio, subject.finished_run)
+        follow_tabs(subject.place, tabs, inspected)
         gr.HTML(_KEPT)
     return page
 

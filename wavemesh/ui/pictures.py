@@ -17,6 +17,7 @@ from PIL import Image, ImageChops, ImageDraw
 
 from wavemesh import imaging
 from wavemesh.errors import InputError
+from wavemesh.gallery.format import Example
 from wavemesh.geometry.camera import Camera
 from wavemesh.geometry.frame import SIDE_AZIMUTHS, Side, named_side
 from wavemesh.imaging import crop_foreground, pad_to_square, read_picture
@@ -264,3 +265,9 @@ def _with_box(image: Image.Image, camera: Camera, window: tuple[float, float, fl
     result = image.copy()
     result.alpha_composite(layer.resize(image.size, Image.Resampling.BOX))
     return result
+
+
+def example_of(pictures: Sequence[Picture], examples: Sequence[Example]) -> Example | None:
+    """The example that pictures belong to; None where they are somebody's own."""
+    keys = {picture.example for picture in pictures}
+    return next((example for example in examples if example.key in keys), None)

@@ -89,7 +89,7 @@ class Studio:
 
     def leave(self, session: str) -> None:
         """End the runs of a session, whichever of the page's places or endpoints asked for them: nobody waits."""
-        for each in {session, f"api{session}", f"compare{session}"} & self._asked:
+        for each in {session, f"api{session}", f"compare{session}", f"triplane{session}"} & self._asked:
             self.stop_flag(each).leave()
 
     def generate(self, job: Job, session: str, at_once: bool = False) -> Iterator[Update]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,14 @@ import gradio as gr
 import pytest
 import trimesh
 
+from wavemesh.errors import InputError
+from wavemesh.gallery.format import CachedResult
 from wavemesh.settings import WaveMeshSettings
-from wavemesh.ui.generate.content import add_pictures, make_job
+from wavemesh.ui.generate.content import add_pictures, example_pictures, make_job
 from wavemesh.ui.result.content import Shape
 from wavemesh.ui.result.view import _ResultTab
 from wavemesh.ui.studio import Studio
+from wavemesh.ui.widgets.subject import Subject
 
 pytestmark = pytest.mark.usefixtures("gradio_without_loops")
 
@@ -30,12 +34,13 @@ def folder(studio: Studio, pictures: list[Path]) -> str:
 
 
 def tab_and_values(studio: Studio, folder: str | None, **changes: Any) -> tuple[_ResultTab, dict[Any, Any]]:
-    """The tab, and what its components hold before anybody has touched it."""
+    """The tab, which is open, and what its components hold before anybody has touched it."""
     with gr.Blocks():
-        tab = _ResultTab(studio, gr.State(folder))
-    held = {
-        component: component.value for component in vars(tab).values() if isinstance(component, gr.components.Component)
-    }
+        tab = _ResultTab(
+            studio, Subject(*(gr.State(each) for each in ([], folder, ("Result", "Steps"), None, None, False)))
+        )
+    parts = [*tab.subject, *vars(tab).values()]
+    held = {component: component.value for component in parts if isinstance(component, gr.components.Component)}
     return tab, held | {getattr(tab, name): value for name, value in changes.items()}
 
 
@@ -47,7 +52,28 @@ def test_a_run_opens_as_it_was_left_and_once(studio: Studio, folder: str) -> Non
     assert "Ready to print" in opened[tab.health]
     assert tab.viewer not in opened  # the health is there sooner
     assert tab.open_run(values | {tab.wanted: Shape(folder)}) == gr.skip()
-    assert tab.open_run(values | {tab.finished_run: None}) == gr.skip()
+    assert tab.open_run(values | {tab.subject.place: ("Generate", "Steps")}) == gr.skip()
+    gone = tab.open_run(values | {tab.subject.finished_run: None})
+    assert (gone[tab.wanted], gone[tab.empty]["visible"], gone[tab.body]["visible"]) == (None, True, False)
+
+
+def test_the_mesh_of_an_example_opens_without_a_run(studio: Studio) -> None:
+    ball = studio.examples[0]
+    assert ball.truth is not None
+    example = replace(ball, result=CachedResult(ball.truth, ball.truth, "0", 1280))
+    studio.examples[0] = example
+    tab, values = tab_and_values(studio, None)
+    values[tab.subject.pictures] = example_pictures(example)
+    opened = tab.open_run(values)
+    assert opened[tab.body]["visible"]
+    assert not opened[tab.level]["interactive"]
+    values |= {tab.wanted: opened[tab.wanted], tab.faces: 500, tab.repaired: True}
+    assert "500" in tab.reshape(values)[tab.health]
+    path = tab.save(".stl", values)
+    assert path is not None
+    assert trimesh.load(path, force="mesh").is_watertight
+    with pytest.raises(InputError, match="only the mesh is kept"):
+        tab.shapes.mesh(Shape(opened[tab.wanted].folder, 0.02))
 
 
 def test_a_shape_is_drawn_once_and_keeps_its_view(studio: Studio, folder: str) -> None:

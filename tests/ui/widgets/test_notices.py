@@ -8,7 +8,6 @@ import gradio as gr
 import pytest
 
 from wavemesh.errors import InputError
-from wavemesh.ui.widgets.finished import let_go
 from wavemesh.ui.widgets.notices import explained
 
 
@@ -28,12 +27,3 @@ def test_a_failure_is_said_and_changes_nothing(error: Exception, said: str, monk
 
 def test_what_works_goes_through() -> None:
     assert explained(lambda values: {"a": values})(1) == {"a": 1}
-
-
-def test_a_tab_lets_go_where_there_is_no_run() -> None:
-    empty, body, opened = gr.HTML("shown"), gr.Column(), gr.State("run")
-    forget, outputs = let_go(empty, body, opened, "words")
-    assert outputs == [empty, body, opened]
-    gone = forget(None)
-    assert (gone[empty]["value"], gone[body]["visible"], gone[opened]) == ("words", False, None)
-    assert forget("another run") == gr.skip()

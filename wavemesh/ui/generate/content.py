@@ -52,12 +52,6 @@ def first_example(examples: Sequence[Example]) -> Example | None:
     return next((example for example in having if example.key == FIRST), next(iter(having), None))
 
 
-def example_of(pictures: Sequence[Picture], examples: Sequence[Example]) -> Example | None:
-    """The example that pictures belong to; None where they are somebody's own."""
-    keys = {picture.example for picture in pictures}
-    return next((example for example in examples if example.key in keys), None)
-
-
 def chosen_settings(method: str, values: Mapping[str, Any]) -> Settings:
     """The settings of a method from the values of the controls by field name; what other methods have is left out.
 
@@ -127,6 +121,11 @@ def with_found(pictures: Sequence[Picture], ran: Sequence[Picture], result: Resu
         found = None if place is None else left.pop(place)[1]
         updated.append(picture if found is None else replace(picture, found=found, front_deg=result.front_deg))
     return updated if len(left) < len(ran) else None
+
+
+def same_pictures(ones: Sequence[Picture], others: Sequence[Picture]) -> bool:
+    """Whether these are the same pictures, whatever is known of their cameras."""
+    return len(ones) == len(others) and all(_same_file(*pair) for pair in zip(ones, others, strict=True))
 
 
 def _same_file(one: Picture, other: Picture) -> bool:

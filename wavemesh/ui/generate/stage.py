@@ -20,6 +20,7 @@ from wavemesh.gallery.format import Example
 from wavemesh.geometry.camera import Camera
 from wavemesh.geometry.export import MESH_SUFFIXES, mesh_bytes
 from wavemesh.ui.generate.content import caption
+from wavemesh.ui.generate.here import Here, build_here, stop_again
 from wavemesh.ui.pictures import Picture
 from wavemesh.ui.progress import bar_html
 from wavemesh.ui.runner import Result, Update
@@ -44,7 +45,7 @@ _EMPTY = """<div class="wm-empty"><div><p>The mesh appears here.</p>
 class Stage:
     """Everything that a run changes. finished: what the last run left, a state, which the row of downloads saves.
 
-    said: what those who hear the page are told of a run.
+    said: what those who hear the page are told of a run. here: what stands in the tab Inspect.
     """
 
     generate: gr.Button
@@ -57,11 +58,12 @@ class Stage:
     watch: gr.HTML
     finished: gr.State
     said: gr.HTML
+    here: Here
 
     @property
     def outputs(self) -> set[Any]:
         """All components."""
-        return {getattr(self, field.name) for field in fields(self)}
+        return {getattr(self, field.name) for field in fields(self)} - {self.here} | {*self.here}
 
     def busy(self) -> Updates:
         """A run goes on."""
@@ -69,15 +71,17 @@ class Stage:
             self.generate: gr.update(visible=False),
             self.stop: gr.update(visible=True),
             self.said: _aloud("The mesh is being made."),
+            **self.here.during(),
         }
 
     def idle(self) -> Updates:
         """No run goes on."""
         return {
             self.generate: gr.update(visible=True),
-            self.stop: gr.update(visible=False, interactive=True, value="Stop"),
+            self.stop: stop_again(),
             self.progress: gr.update(visible=False),
             self.said: _aloud("No run goes on."),
+            **self.here.idle(),
         }
 
     def during(self, update: Update, watch: Watch) -> Updates:
@@ -86,7 +90,8 @@ class Stage:
         All of it is sent again and again: an example may be picked meanwhile, and of updates that arrive together, as
         they do where the network is slow, the page may show the last alone.
         """
-        changes = {**self.busy(), self.progress: gr.update(value=bar_html(update.progress), visible=True)}
+        bar = gr.update(value=bar_html(update.progress), visible=True)
+        changes = {**self.busy(), self.progress: bar, **self.here.during(update.progress)}
         if update.measured is not None:
             changes[self.watch] = gr.update(value=watch.html(), visible=True)
         if update.preview is not None:
@@ -98,7 +103,7 @@ class Stage:
     def finished_with(self, result: Result) -> Updates:
         """The result of a run."""
         return {
-            **_hidden(self.empty),
+            **_hidden(self.empty, self.here.run),
             self.mesh: gr.update(value=seen(result.files[".glb"], result.first, result.folder), visible=True),
             self.facts: gr.update(value=caption(result), visible=True),
             self.watch: gr.update(visible=True),
@@ -118,6 +123,7 @@ class Stage:
         if example is None or example.result is None:
             return {
                 **_hidden(self.watch, self.downloads, self.facts),
+                **self.here.offering(example is not None),
                 self.empty: gr.update(visible=True),
                 self.mesh: gr.update(value=None, visible="hidden"),
             }
@@ -129,6 +135,7 @@ class Stage:
         first = Camera(**example.cameras[0])
         return {
             **_hidden(self.empty, self.watch, self.downloads),
+            **self.here.offering(True),
             self.mesh: gr.update(value=seen(mesh, first, example.key), visible=True),
             self.facts: gr.update(value=line, visible=True),
         }
@@ -150,7 +157,7 @@ def build_stage(studio: Studio) -> Stage:
             download_on_demand(label, partial(written, studio, suffix), [finished], f"download-{suffix[1:]}")
     watch = gr.HTML(visible=False, elem_id="watch")
     said = gr.HTML(_aloud(""), elem_id="said", elem_classes="wm-said")
-    return Stage(generate, stop, progress, empty, mesh, facts, downloads, watch, finished, said)
+    return Stage(generate, stop, progress, empty, mesh, facts, downloads, watch, finished, said, build_here())
 
 
 def _aloud(words: str) -> str:

@@ -11,18 +11,19 @@ import gradio as gr
 
 from wavemesh.errors import InputError
 from wavemesh.ui.generate.cards import Cards, build_cards, wire_cards
-from wavemesh.ui.generate.content import example_of, make_job, with_found
+from wavemesh.ui.generate.content import example_pictures, make_job, with_found
 from wavemesh.ui.generate.controls import Controls, build_controls, estimate_time
 from wavemesh.ui.generate.cutout_editor import build_cutout_editor, wire_cutout_editor
 from wavemesh.ui.generate.saved import open_saved
 from wavemesh.ui.generate.sources import build_renderer, build_sources, wire_renderer, wire_sources
 from wavemesh.ui.generate.stage import Ended, Stage, build_stage
 from wavemesh.ui.generate.visit import TELL_RUN, build_visit
+from wavemesh.ui.pictures import example_of
 from wavemesh.ui.runs import MAX_RUNNING
 from wavemesh.ui.studio import Studio
-from wavemesh.ui.widgets.events import PRIVATE, Updates, Values
+from wavemesh.ui.widgets.events import IN_TURN, PRIVATE, Updates, Values
 from wavemesh.ui.widgets.notices import explained
-from wavemesh.ui.workspace import KEPT_S
+from wavemesh.ui.widgets.subject import INSPECT, Subject
 
 # On a phone the shape forms out of sight. The button gives way to the other, and with it the focus.
 _LOOK = """() => {
@@ -66,15 +67,14 @@ _TAB = """() => {
 }"""
 
 
-def generate_tab(studio: Studio, finished_run: gr.State) -> None:
-    """Build the tab inside the current Blocks and wire it; finished_run gets the folder of each finished run."""
+def generate_tab(studio: Studio, subject: Subject) -> Stage:
+    """Build the tab inside the current Blocks and wire it; its stage has parts that stand elsewhere."""
+    finished_run = subject.finished_run
     with gr.Tab("Generate", id="generate"):
-        # Pictures are small (see pictures.KEPT_SIDE), and a session's are forgotten after a while.
-        pictures = gr.State([], time_to_live=KEPT_S, delete_callback=None)
         with gr.Row():
             with gr.Column(scale=5, min_width=330):
                 sources = build_sources(studio)
-                table = build_cards(pictures)
+                table = build_cards(subject.pictures)
                 controls = build_controls(studio)
                 gr.HTML('<p class="wm-step">Other ways to begin</p>')
                 renderer = build_renderer(studio)
@@ -89,7 +89,8 @@ def generate_tab(studio: Studio, finished_run: gr.State) -> None:
         wire_cards(table)
         wire_cutout_editor(editor, table)
         wire_renderer(studio, renderer, sources.credit, table, stage, finished_run)
-        _RunEvents(studio, table, controls, stage, finished_run, sources.credit).wire(saved)
+        _RunEvents(studio, table, controls, stage, subject, sources.credit).wire(saved)
+    return stage
 
 
 class _RunEvents:
@@ -105,11 +106,12 @@ class _RunEvents:
         table: Cards,
         controls: Controls,
         stage: Stage,
-        finished_run: gr.State,
+        subject: Subject,
         credit: gr.Markdown,
     ) -> None:
         self.studio, self.table, self.controls, self.stage = studio, table, controls, stage
-        self.finished_run, self.finished, self.credit = finished_run, stage.finished, credit
+        self.place, self.finished_run, self.unasked = subject.place, subject.finished_run, subject.unasked
+        self.finished, self.credit = stage.finished, credit
         self.run_id = gr.Textbox("", visible=False)
 
     def wire(self, saved: gr.UploadButton) -> None:
@@ -131,10 +133,13 @@ class _RunEvents:
             show_progress_on=saved,
             **PRIVATE,
         )
-        for event in (begun, opened, brought):
-            named = event is not opened
-            after = event.then(None, self.run_id, js=_ADDRESS, api_visibility="private") if named else event
-            after.then(
+        inspecting = {self.run_id, self.unasked, *stage.outputs}
+        self.place.change(self.inspect, {self.place, *self.around}, inspecting, **IN_TURN)
+        stage.here.run.click(self.run_example, self.around, inspecting, **PRIVATE)
+        addressing: dict[str, Any] = {"js": _ADDRESS, "api_visibility": "private"}
+        named = [event.then(None, self.run_id, **addressing) for event in (begun, brought)]
+        for event in (*named, self.unasked.change(None, self.run_id, **addressing), opened):
+            event.then(
                 inspect.unwrap(self.follow).__get__(self),  # a type checker's wrapper would hide that it is a generator
                 self.run_id,
                 stage.outputs,
@@ -155,7 +160,8 @@ class _RunEvents:
         self.finished_run.change(
             lambda folder, run_id: gr.skip() if folder else "", [self.finished_run, self.run_id], self.run_id, **PRIVATE
         ).then(None, self.run_id, js=_ADDRESS, api_visibility="private")
-        stage.stop.click(self.stop, self.run_id, stage.stop, queue=False, **PRIVATE)
+        for stop in (stage.stop, stage.here.stop):
+            stop.click(self.stop, self.run_id, {stage.stop, stage.here.stop}, queue=False, **PRIVATE)
 
     def begin(self, given: Values) -> Updates:
         """Begin the run that the page asks for."""
@@ -167,6 +173,32 @@ class _RunEvents:
             gr.Warning(str(error), title="This did not work")
             return {self.run_id: "", self.finished: None}
         return {self.run_id: run.id, self.finished: None, **self.stage.busy()}
+
+    @property
+    def around(self) -> set[Any]:
+        """What says whether there is an example whose run nobody has made."""
+        return {self.table.pictures, self.finished_run, self.run_id, self.unasked}
+
+    def inspect(self, given: Values) -> Updates:
+        """The first look into Inspect at an example makes its run; later ones wait for the button."""
+        if given[self.place][0] != INSPECT or given[self.unasked] is not None:
+            return gr.skip()
+        return self.run_example(given)
+
+    def run_example(self, given: Values) -> Updates:
+        """Begin the run of the example that is shown, with the settings that the weights came with."""
+        example = example_of(given[self.table.pictures], self.studio.examples)
+        going = self.studio.runs.find(given[self.run_id])
+        if example is None or given[self.finished_run] is not None or (going is not None and not going.ended):
+            return gr.skip()
+        try:
+            pictures = example_pictures(example)
+            job = make_job(pictures, False, self.studio.shipped[self.studio.methods[0]])
+            run = self.studio.runs.begin(job, pictures, False)
+        except InputError as error:
+            gr.Warning(str(error), title="This did not work")
+            return gr.skip()
+        return {self.run_id: run.id, self.unasked: run.id, self.finished: None, **self.stage.busy()}
 
     @explained
     def bring(self, path: str) -> Updates:
@@ -204,7 +236,9 @@ class _RunEvents:
         if run.problem is not None:
             gr.Warning(run.problem, title="This did not work")
         ended: Ended = None if run.result is None else (run.result, run.pictures)
-        yield {self.finished: ended, **self.stage.idle()}
+        example = example_of(run.pictures, self.studio.examples)
+        offered = ended is None and example is not None
+        yield {self.finished: ended, **self.stage.idle(), **self.stage.here.offering(offered)}
 
     def present(self, given: Values) -> Updates:
         """The mesh of the run that ended, where its pictures are still there."""
@@ -230,8 +264,9 @@ class _RunEvents:
             return gr.skip()
         return self.stage.told(ended[0], self.studio.record(shown_run))
 
-    def stop(self, run_id: str) -> Any:
+    def stop(self, run_id: str) -> Updates:
         """Ask the run to end after its current step."""
         if run_id:
             self.studio.runs.stop(run_id)
-        return gr.update(value="Stopping…", interactive=False)
+        stops = (self.stage.stop, self.stage.here.stop)
+        return {stop: gr.update(value="Stopping…", interactive=False) for stop in stops}

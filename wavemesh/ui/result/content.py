@@ -6,7 +6,7 @@ of it; and its health. Heavy imports stay inside the functions: the page is laid
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from wavemesh.errors import InputError
+from wavemesh.gallery.format import Example
 from wavemesh.geometry.camera import Camera
 from wavemesh.geometry.export import mesh_files, zipped
 from wavemesh.geometry.frame import TRUNCATION
@@ -38,7 +39,8 @@ PAINTS = ("colours", "thickness")
 class Shape:
     """The surface that is asked for: of a run (the folder of its record), at a level of its distance field.
 
-    level: world units; above 0 the solid grows, below it shrinks. max_faces: 0 for all. repaired: for printing.
+    folder: may be an `example_folder` instead, whose mesh was made earlier. level: world units; above 0 the solid
+    grows, below it shrinks. max_faces: 0 for all. repaired: for printing.
     """
 
     folder: str
@@ -56,11 +58,13 @@ class Shape:
 class Shapes:
     """Meshes of shapes, the last few kept; what all sessions of a page share.
 
-    load: the record of a run's folder (`Studio.record`), which says no to folders that are not ours.
+    load: the record of a run's folder (`Studio.record`), which says no to folders that are not ours. examples: those
+    whose meshes may be asked for.
     """
 
-    def __init__(self, load: Callable[[str], RunRecord]) -> None:
+    def __init__(self, load: Callable[[str], RunRecord], examples: Sequence[Example] = ()) -> None:
         self._load = load
+        self._examples = {example_folder(example): example for example in examples}
         self._made = lru_cache(maxsize=8)(self._make)
         self.health = lru_cache(maxsize=64)(self._health)
 
@@ -101,6 +105,9 @@ class Shapes:
 
     def first_view(self, shape: Shape) -> Camera:
         """Where the first picture was taken from, in the frame of the mesh."""
+        example = self._examples.get(shape.folder)
+        if example is not None:
+            return Camera(**example.cameras[0])
         record = self._load(shape.folder)
         return record.cameras[0].turned(-record.front_deg) if record.cameras else Camera(elevation_deg=20.0)
 
@@ -151,23 +158,41 @@ class Shapes:
         from wavemesh.geometry.mesh import facing
         from wavemesh.geometry.repair import repair, simplified_solid, with_colours_of
 
-        record = self._load(shape.folder)
-        mesh, summary = record.mesh, ""
+        original, sdf, front_deg = self._left(shape.folder)
+        mesh, summary = original, ""
         if shape.level:
-            mesh = sdf_to_mesh(record.sdf, shape.level)
+            if sdf is None:
+                raise InputError("Of an example only the mesh is kept; another level needs its run: press Generate.")
+            mesh = sdf_to_mesh(sdf, shape.level)
         if shape.repaired:
             repaired = repair(mesh)
             mesh, summary = repaired.mesh, repaired.summary
         if shape.max_faces and len(mesh.faces) > shape.max_faces:
             mesh = (simplified_solid if shape.repaired else simplify)(mesh, shape.max_faces)
-        if mesh is not record.mesh:
-            mesh = with_colours_of(mesh, record.mesh)  # last, so that no colour is guessed from a guess
-        return facing(mesh, record.front_deg), summary
+        if mesh is not original:
+            mesh = with_colours_of(mesh, original)  # last, so that no colour is guessed from a guess
+        return facing(mesh, front_deg), summary
+
+    def _left(self, folder: str) -> tuple[trimesh.Trimesh, np.ndarray | None, float]:
+        """The mesh that was left, its field (None where only the mesh is kept), and the azimuth of its front."""
+        example = self._examples.get(folder)
+        if example is None:
+            record = self._load(folder)
+            return record.mesh, record.sdf, record.front_deg
+        from wavemesh.geometry.mesh import load_mesh
+
+        assert example.result is not None
+        return load_mesh(example.result.mesh), None, 0.0
 
     def _health(self, shape: Shape) -> MeshHealth:
         from wavemesh.geometry.health import mesh_health
 
         return mesh_health(self.mesh(shape))
+
+
+def example_folder(example: Example | None) -> str | None:
+    """What stands for the folder of a run where the mesh of an example is meant; None where none was made earlier."""
+    return None if example is None or example.result is None else f"example {example.key}"
 
 
 def thickness_legend() -> str:

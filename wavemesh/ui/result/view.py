@@ -8,27 +8,31 @@ from typing import Any
 import gradio as gr
 
 from wavemesh.geometry.export import MESH_SUFFIXES, mesh_bytes
-from wavemesh.ui.pictures import Number
-from wavemesh.ui.result.content import MAX_LEVEL, MIN_FACES, Shape, Shapes, thickness_legend
+from wavemesh.ui.pictures import Number, example_of
+from wavemesh.ui.result.content import MAX_LEVEL, MIN_FACES, Shape, Shapes, example_folder, thickness_legend
 from wavemesh.ui.result.health import health_card
 from wavemesh.ui.studio import Studio
 from wavemesh.ui.viewer.component import build_viewer, seen
 from wavemesh.ui.widgets.busy import click_shown
 from wavemesh.ui.widgets.downloads import download_on_demand
 from wavemesh.ui.widgets.events import PRIVATE, TOOLS, Updates, Values
-from wavemesh.ui.widgets.finished import let_go, nothing_to_inspect
+from wavemesh.ui.widgets.finished import nothing_to_inspect
 from wavemesh.ui.widgets.notices import explained
+from wavemesh.ui.widgets.subject import Subject, looks_at
 from wavemesh.ui.workspace import KEPT_S, new_result_folder
 
 _MOST_FACES = 100_000
 _DEFAULT_MM = 100
+_NAME = "Result"
+_LEVEL = "Which value of the distance field is the surface: above 0 the shape grows, below it shrinks."
+_NO_LEVEL = "Of an example only the mesh is kept: another level needs its run, so press Generate first."
 _EMPTY = nothing_to_inspect("Here it can be looked at, repaired and saved.")
 
 
-def result_tab(studio: Studio, finished_run: gr.State) -> None:
-    """Build the tab inside the current Tabs and wire it; finished_run holds the folder of the last run's record."""
-    with gr.Tab("Result", id="result") as tab:
-        _ResultTab(studio, finished_run).wire(tab)
+def result_tab(studio: Studio, subject: Subject) -> None:
+    """Build the tab inside the current Tabs and wire it."""
+    with gr.Tab(_NAME, id="result"):
+        _ResultTab(studio, subject).wire()
 
 
 class _ResultTab:
@@ -37,8 +41,9 @@ class _ResultTab:
     wanted: the `Shape` that the controls describe. drawn: the one that the viewer shows.
     """
 
-    def __init__(self, studio: Studio, finished_run: gr.State) -> None:
-        self.studio, self.finished_run, self.shapes = studio, finished_run, Shapes(studio.record)
+    def __init__(self, studio: Studio, subject: Subject) -> None:
+        self.studio, self.subject = studio, subject
+        self.shapes = Shapes(studio.record, studio.examples)
         self.wanted, self.drawn = gr.State(None, time_to_live=KEPT_S), gr.State(None, time_to_live=KEPT_S)
         self.empty = gr.HTML(_EMPTY)
         with gr.Column(visible=False) as self.body, gr.Row():
@@ -58,7 +63,7 @@ class _ResultTab:
         with gr.Group():
             self.level = gr.Slider(
                 -MAX_LEVEL, MAX_LEVEL, 0.0, step=0.002, label="Iso-level", buttons=[], elem_id="iso-level",
-                info="Which value of the distance field is the surface: above 0 the shape grows, below it shrinks.",
+                info=_LEVEL,
             )  # fmt: skip
             self.faces = gr.Slider(
                 MIN_FACES, _MOST_FACES, _MOST_FACES, step=500, label="Face budget", buttons=[], elem_id="face-budget",
@@ -114,18 +119,21 @@ class _ResultTab:
         video = gr.Video(label="Turntable (MP4)", autoplay=True, loop=True, elem_id="mp4", **common)
         self.films: dict[str, Any] = {".gif": image, ".mp4": video}
 
-    def wire(self, tab: gr.Tab) -> None:
+    def wire(self) -> None:
         """Let the components act."""
         surface = [self.level, self.faces, self.repaired]
         views = [self.viewer, self.legend]
         looks = {self.wanted, self.paint}
-        forget, gone = let_go(self.empty, self.body, self.wanted, _EMPTY)
-        self.finished_run.change(forget, self.finished_run, gone, **PRIVATE)
-        # In two events: the health is there sooner than the mesh.
-        opening = [self.empty, self.body, *surface, self.wanted, self.health, *self.films.values()]
-        tab.select(self.open_run, {self.finished_run, self.wanted, self.size_mm}, opening, **TOOLS).then(
-            forget, self.finished_run, gone, **PRIVATE
-        ).then(self.draw, {*looks, self.drawn}, [self.drawn, *views], **TOOLS)
+        opening: dict[str, Any] = {
+            "fn": self.open_run,
+            "inputs": {*self.subject, self.wanted, self.size_mm},
+            "outputs": [self.empty, self.body, *surface, self.wanted, self.health, *self.films.values()],
+            **TOOLS,
+        }
+        # The health is there sooner than the mesh. Opened again, as another run may have taken this one's place.
+        gr.on(self.subject.changes, **opening).then(**opening).then(
+            self.draw, {*looks, self.drawn}, [self.drawn, *views], **TOOLS
+        )
         reshaping: dict[str, Any] = {
             "inputs": {*looks, *surface, self.size_mm},
             "outputs": [self.wanted, self.drawn, *views, self.health, *self.films.values()],
@@ -146,15 +154,20 @@ class _ResultTab:
 
     @explained
     def open_run(self, values: Values) -> Updates:
-        """A run that is not open yet, as it was left."""
-        folder, wanted = values[self.finished_run], values[self.wanted]
-        if folder is None or (wanted is not None and wanted.folder == folder):
+        """A run that is not open yet, as it was left, or the mesh of an example; nothing to do where nobody looks."""
+        example = example_of(values[self.subject.pictures], self.studio.examples)
+        run, wanted = values[self.subject.finished_run], values[self.wanted]
+        folder = run or example_folder(example)
+        if folder is None:
+            return {self.wanted: None, self.empty: gr.update(visible=True), self.body: gr.update(visible=False)}
+        if (wanted is not None and wanted.folder == folder) or not looks_at(values[self.subject.place], _NAME):
             return gr.skip()
         shape = Shape(folder)
         return {
             self.empty: gr.update(visible=False),
             self.body: gr.update(visible=True),
             **self.neutral(),
+            self.level: gr.update(value=0.0, interactive=run is not None, info=_LEVEL if run else _NO_LEVEL),
             self.wanted: shape,
             self.health: self._card(shape, values[self.size_mm]),
             **self._no_film(),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import gradio as gr
 
 from wavemesh.geometry.export import mesh_bytes
@@ -15,13 +17,16 @@ from wavemesh.ui.triplane.content import (
     plane_pictures,
 )
 from wavemesh.ui.triplane.decoder import COARSE_SIDE, FINE_SIDE, PlaneDecoder
+from wavemesh.ui.triplane.own import OwnRun
 from wavemesh.ui.widgets.downloads import download_on_demand
 from wavemesh.ui.widgets.events import PRIVATE, TOOLS, Updates, Values
-from wavemesh.ui.widgets.finished import let_go, nothing_to_inspect
+from wavemesh.ui.widgets.finished import nothing_to_inspect
 from wavemesh.ui.widgets.notices import explained
 from wavemesh.ui.widgets.slices import limit_legend
+from wavemesh.ui.widgets.subject import Subject, looks_at
 from wavemesh.ui.workspace import KEPT_S, new_result_folder
 
+_NAME = "Triplane"
 _WORDS = "With the method Triplane, its planes can be seen and changed here."
 _EMPTY = nothing_to_inspect(_WORDS)
 _OTHER_METHOD = nothing_to_inspect(_WORDS, reason="The last run was one of WaveMesh-Diff, without a triplane.")
@@ -63,20 +68,22 @@ _DRAG = """() => {
 }"""
 
 
-def triplane_tab(studio: Studio, finished_run: gr.State) -> None:
-    """Build the tab inside the current Tabs and wire it; finished_run holds the folder of the last run's record."""
-    with gr.Tab("Triplane", id="triplane") as tab:
-        _TriplaneTab(studio, finished_run).wire(tab)
+def triplane_tab(studio: Studio, subject: Subject) -> None:
+    """Build the tab inside the current Tabs and wire it."""
+    with gr.Tab(_NAME, id="triplane"):
+        _TriplaneTab(studio, subject).wire()
 
 
 class _TriplaneTab:
     """The components, and what happens when a person uses them."""
 
-    def __init__(self, studio: Studio, finished_run: gr.State) -> None:
-        self.studio, self.finished_run = studio, finished_run
+    def __init__(self, studio: Studio, subject: Subject) -> None:
+        self.studio, self.subject = studio, subject
+        self.own = OwnRun(studio, subject)
         self.editor = TriplaneEditor(studio.record, PlaneDecoder(studio.factories["triplane"], studio.accelerator))
         self.opened = gr.State(None, time_to_live=KEPT_S)  # the folder of the run that is shown
         self.empty = gr.HTML(_EMPTY)
+        self.own.build()
         with gr.Column(visible=False) as self.body:
             gr.Markdown(_HELP, elem_classes="wm-note")
             with gr.Row():
@@ -142,18 +149,23 @@ class _TriplaneTab:
         gr.Markdown("A plane's first axis runs to the right, its second one up.", elem_classes="wm-note")
         self.legend = gr.HTML(elem_id="plane-legend")
 
-    def wire(self, tab: gr.Tab) -> None:
+    def wire(self) -> None:
         """Let the components act."""
         camera, choices = (self.azimuth, self.elevation), (self.band, self.colours, self.channel)
         edit, pictures = {self.opened, *self.gains}, [self.volume, self.smooth_volume]
         coarse = {"fn": self.render_coarse, "inputs": edit | {*camera}, "outputs": pictures, **TOOLS}
         fine = {**coarse, "fn": self.render_fine}
         look = {"fn": self.show_planes, "inputs": edit | {*choices}, "outputs": [*self.planes, self.legend], **TOOLS}
-        forget, gone = let_go(self.empty, self.body, self.opened, _EMPTY)
-        self.finished_run.change(forget, self.finished_run, gone, **PRIVATE)
-        shown = [self.opened, self.empty, self.body, *self.gains, self.channel]
-        opened = tab.select(self.open_run, {self.finished_run, self.opened}, shown, **PRIVATE)
-        opened = opened.then(forget, self.finished_run, gone, **PRIVATE).then(None, js=_DRAG, api_visibility="private")
+        opening: dict[str, Any] = {
+            "fn": self.open_run,
+            "inputs": {*self.subject, self.opened},
+            "outputs": [self.opened, self.empty, self.body, self.own.start, *self.gains, self.channel],
+            **PRIVATE,
+        }
+        self.own.wire()
+        # Again, as another run may have taken this one's place meanwhile.
+        opened = gr.on([*self.subject.changes, self.own.made.change], **opening).then(**opening)
+        opened = opened.then(None, js=_DRAG, api_visibility="private")
         undone = self.reset.click(self.neutral_gains, None, self.gains, **PRIVATE)
         # A rough picture at once, then the planes and the fine one.
         for rough in (opened.then(**coarse), undone.then(**coarse), *(gain.input(**coarse) for gain in self.gains)):
@@ -166,17 +178,29 @@ class _TriplaneTab:
 
     @explained
     def open_run(self, values: Values) -> Updates:
-        """Show another run, unedited; nothing to do where it is open already."""
-        folder = values[self.finished_run]
-        if folder is None or folder == values[self.opened]:
-            return gr.skip()
-        triplane = self.studio.record(folder).triplane
+        """Show another run, unedited; nothing to do where it is open already, or nobody looks.
+
+        Where the run was of another method, it is the triplane's own run of the same pictures, once there is one.
+        """
+        folder = values[self.subject.finished_run]
+        triplane = None if folder is None else self.studio.record(folder).triplane
         if triplane is None:
-            notice = gr.update(value=_OTHER_METHOD, visible=True)
-            return {self.opened: None, self.empty: notice, self.body: gr.update(visible=False)}
+            words = _EMPTY if folder is None else _OTHER_METHOD
+            folder = self.own.folder(values)
+            if folder is None:
+                return {
+                    self.opened: None,
+                    self.empty: gr.update(value=words, visible=True),
+                    self.body: gr.update(visible=False),
+                    self.own.start: gr.update(visible=bool(values[self.subject.pictures])),
+                }
+            triplane = self.studio.record(folder).triplane
+        if folder == values[self.opened] or triplane is None or not looks_at(values[self.subject.place], _NAME):
+            return gr.skip()
         return {
             self.opened: folder,
             self.empty: gr.update(visible=False),
+            self.own.start: gr.update(visible=False),
             self.body: gr.update(visible=True),
             self.channel: gr.update(maximum=triplane.ll.shape[1] - 1, value=0),
             **self.neutral_gains(),

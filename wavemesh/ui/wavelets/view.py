@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import gradio as gr
 
@@ -20,16 +20,18 @@ from wavemesh.ui.wavelets.layout import BandSlices, EditControls, EditPictures, 
 from wavemesh.ui.widgets.colours import legend
 from wavemesh.ui.widgets.downloads import download_on_demand
 from wavemesh.ui.widgets.events import PRIVATE, TOOLS, Updates, Values
-from wavemesh.ui.widgets.finished import let_go, nothing_to_inspect
+from wavemesh.ui.widgets.finished import nothing_to_inspect
 from wavemesh.ui.widgets.notices import explained
 from wavemesh.ui.widgets.plots import points_plot
 from wavemesh.ui.widgets.slices import limit_legend
+from wavemesh.ui.widgets.subject import Subject, looks_at
 from wavemesh.ui.workspace import KEPT_S, new_result_folder
 
 _HELP = """A run ends with the **wavelet coefficients** of a signed distance field: an approximation at 32³, and the
 details that turn it into 64³ (level 2) and then into 128³ (level 1, kept only at the sites near the surface). A band's
 name says what it holds along x, y and z: **a** is the smooth part, **d** the detail. So *dad* changes along x and z
 and is smooth along y."""
+_NAME = "Wavelets"
 _WORDS = "Its wavelet coefficients can be seen and changed here."
 _EMPTY = nothing_to_inspect(_WORDS)
 _OTHER_METHOD = nothing_to_inspect(_WORDS, reason="The last run was one of the triplane.")
@@ -43,17 +45,17 @@ class _Opened(NamedTuple):
     other: str | None = None
 
 
-def wavelet_tab(studio: Studio, finished_run: gr.State) -> None:
-    """Build the tab inside the current Tabs and wire it; finished_run holds the folder of the last run's record."""
-    with gr.Tab("Wavelets", id="wavelets") as tab:
-        _WaveletTab(studio, finished_run).wire(tab)
+def wavelet_tab(studio: Studio, subject: Subject) -> None:
+    """Build the tab inside the current Tabs and wire it."""
+    with gr.Tab(_NAME, id="wavelets"):
+        _WaveletTab(studio, subject).wire()
 
 
 class _WaveletTab:
     """The components, and what happens when a person uses them."""
 
-    def __init__(self, studio: Studio, finished_run: gr.State) -> None:
-        self.studio, self.finished_run = studio, finished_run
+    def __init__(self, studio: Studio, subject: Subject) -> None:
+        self.studio, self.subject, self.finished_run = studio, subject, subject.finished_run
         self.editor = WaveletEditor(studio.record)
         self.opened = gr.State(None, time_to_live=KEPT_S)
         self.runs = gr.State([], time_to_live=KEPT_S)  # those of the visit, as choices
@@ -84,17 +86,19 @@ class _WaveletTab:
                     )
                     self.sites = gr.Plot(show_label=False, label="Sites with fine details", elem_id="sites")
 
-    def wire(self, tab: gr.Tab) -> None:
+    def wire(self) -> None:
         """Let the components act."""
         controls, edited, slices = self.controls, self.edited, self.slices
         seen = {self.opened} | edited.camera | slices.pickers
         shown = {self.opened, self.energy, self.sites} | edited.shown | slices.shown
-        forget, gone = let_go(self.empty, self.body, self.opened, _EMPTY)
-        self.finished_run.change(forget, self.finished_run, gone, **PRIVATE)
-        tab.select(
-            self.open_run, seen | {self.finished_run, self.runs},
-            shown | controls.components | {self.runs, self.empty, self.body}, **PRIVATE,
-        ).then(forget, self.finished_run, gone, **PRIVATE)  # fmt: skip
+        opening: dict[str, Any] = {
+            "fn": self.open_run,
+            "inputs": seen | {self.finished_run, self.subject.place, self.runs},
+            "outputs": shown | controls.components | {self.runs, self.empty, self.body},
+            **PRIVATE,
+        }
+        # Again, as another run may have taken this one's place meanwhile.
+        gr.on(self.subject.changes, **opening).then(**opening)
         # While a slider moves as well: what comes while a shape is decoded waits, and only its last is done.
         for control in controls.components:
             control.input(self.show_edit, seen | controls.components, shown, **TOOLS)
@@ -110,13 +114,14 @@ class _WaveletTab:
 
     @explained
     def open_run(self, values: Values) -> Updates:
-        """Show another run, unedited; nothing to do where it is open already."""
+        """Show another run, unedited; nothing to do where it is open already, or nobody looks."""
         folder, now = values[self.finished_run], values[self.opened]
-        if folder is None or (now is not None and now.folder == folder):
+        if folder is None:
+            return self._nothing(_EMPTY)
+        if (now is not None and now.folder == folder) or not looks_at(values[self.subject.place], _NAME):
             return gr.skip()
         if self.studio.record(folder).coefficients is None:
-            notice = gr.update(value=_OTHER_METHOD, visible=True)
-            return {self.opened: None, self.empty: notice, self.body: gr.update(visible=False)}
+            return self._nothing(_OTHER_METHOD)
         runs = self._with_run(values[self.runs], folder)
         return {
             self.runs: runs,
@@ -188,6 +193,11 @@ class _WaveletTab:
             self.energy: energy_html(before, after if now.edit != Edit() else None),
             self.sites: points_plot(*strongest_sites(after), "strength"),
         }
+
+    def _nothing(self, words: str) -> Updates:
+        """There is no run, or none that can be shown."""
+        notice = gr.update(value=words, visible=True)
+        return {self.opened: None, self.empty: notice, self.body: gr.update(visible=False)}
 
     def _pictures(self, values: Values, rough: bool) -> Updates:
         now = values[self.opened]
