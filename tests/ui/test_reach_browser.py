@@ -167,6 +167,19 @@ def test_the_runs_of_a_visit_lead_back_to_each_with_its_settings(
     assert len(pipeline.calls) == 2
 
 
+def test_four_variants_are_made_at_once_and_each_has_its_seed(page: Any, pictures: list[Path], pipeline: Any) -> None:
+    page.locator("#upload input[type=file]").first.set_input_files([str(pictures[0])])
+    page.wait_for_selector("#card-0 img")
+    page.locator("#advanced button").first.click()
+    page.locator("#variants label", has_text="4").click()
+    page.locator("#generate-button").dispatch_event("click")
+    expect(page.locator("#facts")).to_contain_text("seed 0")
+    expect(page.locator("#runs a")).to_have_count(4)
+    assert [call["seed"] for call in pipeline.calls] == [0, 1, 2, 3]
+    page.locator("#runs a").nth(2).click()
+    expect(page.locator("#facts")).to_contain_text("seed 2")
+
+
 def test_a_reload_in_the_middle_comes_back_to_the_running_run(page: Any, pictures: list[Path], pipeline: Any) -> None:
     pipeline.pause_s = 1.5
     page.locator("#upload input[type=file]").first.set_input_files([str(pictures[0])])

@@ -85,3 +85,33 @@ def test_only_so_many_run_and_are_kept(
             time.sleep(0.02)
     assert studio.runs.find(both[0].id) is None
     assert studio.runs.find(last.id) is last
+
+
+def test_variants_are_one_job_with_a_run_for_each_seed(
+    studio: Studio, pipeline: Any, pictures: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "MAX_RUNNING", 2)
+    run = studio.runs.begin(job_of(pictures, seed=5), [], True, variants=4)
+    followed = [each for each, _ in run.follow_all()]
+    assert list(dict.fromkeys(followed)) == run.variants
+    assert [each.result.seed for each in run.variants if each.result] == [5, 6, 7, 8]
+    assert [call["seed"] for call in pipeline.calls] == [5, 6, 7, 8]
+    assert all(studio.runs.find(each.id) is each for each in run.variants)
+    assert [len(each.watch.steps) for each in run.variants] == [6] * 4
+    while not run.variants[-1].ended:
+        time.sleep(0.02)
+    # They have one place in the queue, and whichever is stopped, all are; what is finished is kept.
+    job, pipeline.pause_s = job_of(pictures), 0.3
+    run = studio.runs.begin(job, [], True, variants=4)
+    list(run.follow())
+    other = studio.runs.begin(job, [], True)
+    with pytest.raises(InputError, match="2 runs are waiting already"):
+        studio.runs.begin(job, [], True)
+    studio.runs.stop(run.variants[2].id)
+    list(run.follow_all())
+    first, *_, last = (each.result for each in run.variants)
+    assert first is not None
+    assert not first.stopped
+    assert last is None
+    *_, update = other.follow()
+    assert update.result is not None

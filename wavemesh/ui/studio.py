@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, replace
 from functools import partial
@@ -52,7 +52,7 @@ class Studio:
         self._asked: set[str] = set()  # sessions whose runs wait or go on
         self._records = functools.lru_cache(maxsize=KEPT_RECORDS)(load_record)
         self._unwritten: dict[Path, threading.Event] = {}  # folders of results whose record is still being written
-        self.runs = Runs(partial(self.generate, at_once=True), self.stop_flag)
+        self.runs = Runs(partial(self.generate_all, at_once=True), self.stop_flag)
 
     @property
     def methods(self) -> list[str]:
@@ -98,7 +98,17 @@ class Studio:
         Ends without a result if the session asks to stop while it waits for its turn. at_once: whether the result comes
         as soon as its mesh is written; else its record is there too.
         """
-        job = replace(job, settings=self.filled(job.settings))
+        with closing(self.generate_all([job], session, at_once)) as updates:
+            yield from (update for _, update in updates)
+
+    def generate_all(
+        self, jobs: Sequence[Job], session: str, at_once: bool = False
+    ) -> Generator[tuple[int, Update], None, None]:
+        """As `generate`, of several runs in one turn: updates, each with the number of its run, from 0.
+
+        A request to stop ends the run that goes on and all after it.
+        """
+        jobs = [replace(job, settings=self.filled(job.settings)) for job in jobs]
         stop = self.stop_flag(session)
         stop.clear()
         self._asked.add(session)
@@ -107,9 +117,13 @@ class Studio:
                 for _ in waiting:
                     if stop.is_set():
                         return
-                    yield Update(Progress("Waiting for another run to end"))
-                with closing(self._runs[job.settings.method](job, self.workspace, stop, self._pace)) as updates:
-                    yield from self._noted(updates) if at_once else _result_last(self._noted(updates))
+                    yield 0, Update(Progress("Waiting for another run to end"))
+                for number, job in enumerate(jobs):
+                    with closing(self._runs[job.settings.method](job, self.workspace, stop, self._pace)) as updates:
+                        noted = self._noted(updates)
+                        yield from ((number, update) for update in (noted if at_once else _result_last(noted)))
+                    if stop.is_set():
+                        return
         finally:
             self._asked.discard(session)
             stop.clear()

@@ -79,10 +79,11 @@ def agreeing_preset(shipped: Settings, values: Mapping[str, Any]) -> str | None:
     return None
 
 
-def estimate_line(studio: Studio, method: str, values: Mapping[str, Any]) -> str:
-    """How long a run with these values of the controls will take, or what is wrong with them."""
+def estimate_line(studio: Studio, method: str, values: Mapping[str, Any], variants: int = 1) -> str:
+    """How long so many runs with these values of the controls will take, or what is wrong with them."""
     try:
-        return estimate_text(studio.estimate(chosen_settings(method, values)))
+        seconds = studio.estimate(chosen_settings(method, values))
+        return estimate_text(None if seconds is None else variants * seconds)
     except InputError as error:
         return str(error)
 

@@ -26,18 +26,22 @@ _AT_ONCE: dict[str, Any] = {**PRIVATE, "queue": False}
 
 @dataclass(frozen=True)
 class Controls:
-    """The controls of a run. shipped: what each method's weights came with. settings: by field name."""
+    """The controls of a run. shipped: what each method's weights came with. settings: by field name.
+
+    variants: how many runs are made, each with another seed.
+    """
 
     shipped: Mapping[str, Settings]
     method: gr.Dropdown
     preset: gr.Radio
     settings: dict[str, Any]
     estimate: gr.HTML
+    variants: gr.Radio
 
     @property
     def inputs(self) -> set[Any]:
-        """What `chosen` needs the values of."""
-        return {self.method, *self.settings.values()}
+        """What `chosen` needs the values of, and the variants."""
+        return {self.method, self.variants, *self.settings.values()}
 
     @property
     def outputs(self) -> set[Any]:
@@ -103,20 +107,26 @@ def build_controls(studio: Studio) -> Controls:
     estimate = gr.HTML(_note(estimate_text(None)), elem_id="estimate-time")
     with gr.Accordion("Advanced", open=False, elem_id="advanced"):
         method = _method(studio, first)
+        variants = gr.Radio(
+            [("1", 1), ("4", 4)], value=1, label="Variants", elem_id="variants",
+            info="Four runs in one go, with this seed and the next three. The shipped weights make them differ little.",
+        )  # fmt: skip
         for row in _ROWS:
             with gr.Row():
                 place(*row)
         place(*(name for name in known if name not in settings))
     throw = f"() => Math.floor(Math.random() * {known['seed'][0].limit})"
     dice.click(None, outputs=settings["seed"], js=throw, api_visibility="private")
-    controls = Controls(studio.shipped, method, preset, settings, estimate)
+    controls = Controls(studio.shipped, method, preset, settings, estimate, variants)
     _wire(studio, controls)
     return controls
 
 
 def estimate_time(studio: Studio, controls: Controls) -> Callable[[Values], str]:
     """A handler of the controls' values that says how long such a run will take."""
-    return lambda given: _note(estimate_line(studio, given[controls.method], controls.values(given)))
+    return lambda given: _note(
+        estimate_line(studio, given[controls.method], controls.values(given), given[controls.variants])
+    )
 
 
 def _wire(studio: Studio, controls: Controls) -> None:
@@ -156,7 +166,7 @@ def _wire(studio: Studio, controls: Controls) -> None:
     for control in moved:
         # A slider that is dragged says many numbers, and only the last one counts.
         control.input(own_choice, controls.inputs, preset, trigger_mode="always_last", **_AT_ONCE)
-    changes = [control.change for control in (method, *controls.settings.values())]
+    changes = [control.change for control in (method, controls.variants, *controls.settings.values())]
     tell = estimate_time(studio, controls)
     gr.on(changes, tell, controls.inputs, controls.estimate, trigger_mode="always_last", **_AT_ONCE)
 

@@ -17,7 +17,7 @@ from wavemesh.ui.generate.cutout_editor import build_cutout_editor, wire_cutout_
 from wavemesh.ui.generate.saved import open_saved
 from wavemesh.ui.generate.sources import build_renderer, build_sources, wire_renderer, wire_sources
 from wavemesh.ui.generate.stage import Ended, Stage, build_stage
-from wavemesh.ui.generate.visit import TELL_RUN, build_visit
+from wavemesh.ui.generate.visit import TELL_RUNS, build_visit, listed
 from wavemesh.ui.pictures import example_of
 from wavemesh.ui.runs import MAX_RUNNING
 from wavemesh.ui.studio import Studio
@@ -112,7 +112,7 @@ class _RunEvents:
         self.studio, self.table, self.controls, self.stage = studio, table, controls, stage
         self.place, self.finished_run, self.unasked = subject.place, subject.finished_run, subject.unasked
         self.finished, self.credit = stage.finished, credit
-        self.run_id = gr.Textbox("", visible=False)
+        self.run_id, self.told = gr.Textbox("", visible=False), gr.Textbox("", visible=False)
 
     def wire(self, saved: gr.UploadButton) -> None:
         """Let the components act. saved: takes the bundle of a run."""
@@ -154,8 +154,8 @@ class _RunEvents:
             ).then(None, js=_TAB if event is opened else _BACK, api_visibility="private").then(
                 estimate_time(self.studio, self.controls), self.controls.inputs, self.controls.estimate, **PRIVATE
             ).then(self.tell_steps, [self.finished, self.finished_run], {stage.watch, stage.mesh}, **PRIVATE).then(
-                None, self.run_id, js=TELL_RUN, api_visibility="private"
-            )
+                self.tell_runs, self.run_id, self.told, **PRIVATE
+            ).then(None, self.told, js=TELL_RUNS, api_visibility="private")
         # Another object took the run's place.
         self.finished_run.change(
             lambda folder, run_id: gr.skip() if folder else "", [self.finished_run, self.run_id], self.run_id, **PRIVATE
@@ -168,7 +168,8 @@ class _RunEvents:
         try:
             estimate = given[self.table.estimate]
             job = make_job(self.table.placed(given), estimate, self.controls.chosen(given))
-            run = self.studio.runs.begin(job, given[self.table.pictures], estimate)
+            variants = 4 if given[self.controls.variants] == 4 else 1
+            run = self.studio.runs.begin(job, given[self.table.pictures], estimate, variants)
         except InputError as error:
             gr.Warning(str(error), title="This did not work")
             return {self.run_id: "", self.finished: None}
@@ -231,10 +232,12 @@ class _RunEvents:
         if run is None:
             yield gr.skip()
             return
-        for update in run.follow():
-            yield self.stage.during(update, run.watch)
-        if run.problem is not None:
-            gr.Warning(run.problem, title="This did not work")
+        for each, update in run.follow_all():
+            yield self.stage.during(update, each.watch)
+        problem = next((each.problem for each in run.variants if each.problem), None)
+        if problem is not None:
+            gr.Warning(problem, title="This did not work")
+        # The first is shown; the others stand among the runs of this visit.
         ended: Ended = None if run.result is None else (run.result, run.pictures)
         example = example_of(run.pictures, self.studio.examples)
         offered = ended is None and example is not None
@@ -263,6 +266,12 @@ class _RunEvents:
         if ended is None or ended[0].folder != shown_run:
             return gr.skip()
         return self.stage.told(ended[0], self.studio.record(shown_run))
+
+    def tell_runs(self, run_id: str) -> str:
+        """The run and its variants for the list of this visit, as JSON; empty for those that left nothing."""
+        run = self.studio.runs.find(run_id)
+        left = [] if run is None else [each for each in run.variants if each.result is not None]
+        return listed([(each.id, each.result, self.studio.record(each.result.folder)) for each in left if each.result])
 
     def stop(self, run_id: str) -> Updates:
         """Ask the run to end after its current step."""

@@ -5,10 +5,22 @@ What names a run is its address, so nobody sees the runs of others.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import gradio as gr
 
+from wavemesh.geometry.frame import beside
+from wavemesh.ui.generate.content import caption
+from wavemesh.ui.runner import Result
 from wavemesh.ui.runs import MAX_KEPT
+from wavemesh.ui.widgets.painting import paint_mesh
+from wavemesh.ui.widgets.strip import FRAME_SIDE, data_uri
 from wavemesh.ui.workspace import KEPT_S
+
+if TYPE_CHECKING:
+    from wavemesh.pipelines.record import RunRecord
 
 _LIST = f"""
 const NAME = 'wavemesh-runs', MOST = {MAX_KEPT}, KEPT_MS = {1000 * KEPT_S};
@@ -32,18 +44,28 @@ const show = (runs) => {{
   }}));
   element.querySelector('.wm-runs').hidden = runs.length < 2;
 }};
-window.addEventListener('wavemesh-run', ({{detail: id}}) => {{
-  const picture = document.querySelector('#watch .wm-film button:last-child img')?.src;
-  const words = document.querySelector('#facts')?.textContent.trim();
-  if (!id || !picture) return;
-  const runs = [{{id, picture, words, at: Date.now()}}, ...kept().filter((each) => each.id !== id)].slice(0, MOST);
+window.addEventListener('wavemesh-runs', ({{detail: told}}) => {{
+  const made = told.map((run) => ({{...run, at: Date.now()}})), ids = told.map(({{id}}) => id);
+  const runs = [...made, ...kept().filter(({{id}}) => !ids.includes(id))].slice(0, MOST);
   try {{ localStorage.setItem(NAME, JSON.stringify(runs)); }} catch {{ /* a browser that keeps nothing */ }}
   show(runs);
 }});
 show(kept());
 """
-# Of an event: the run with this id has ended, and its strip is on the page, or will be in a moment.
-TELL_RUN = "(id) => { setTimeout(() => window.dispatchEvent(new CustomEvent('wavemesh-run', {detail: id})), 500); }"
+# Of an event: these runs have ended, told as `listed` does.
+TELL_RUNS = """(told) => {
+  if (told) window.dispatchEvent(new CustomEvent('wavemesh-runs', {detail: JSON.parse(told)}));
+}"""
+
+
+def listed(runs: Sequence[tuple[str, Result, RunRecord]]) -> str:
+    """Runs as JSON for the list: the id of each, a small picture of its mesh, and words; empty without any."""
+    told = []
+    for run_id, result, record in runs:
+        look = beside(record.cameras[0].azimuth_deg, record.cameras[0].elevation_deg)
+        picture = data_uri(paint_mesh(record.mesh, *look, FRAME_SIDE, in_clay=False))
+        told.append({"id": run_id, "picture": picture, "words": caption(result)})
+    return json.dumps(told) if told else ""
 
 
 def build_visit() -> gr.HTML:
