@@ -31,7 +31,7 @@ def test_axe_finds_nothing_critical_or_serious(
         page.wait_for_selector("#card-0 img")
         page.locator("#generate-button").dispatch_event("click")
         page.wait_for_selector("#mesh .wm-viewer[data-state=ready]")
-        expect(page.locator("#watch .wm-film img")).to_have_count(6)
+        expect(page.locator("#watch .wm-film button img")).to_have_count(6)
         found["a finished run"] = page.evaluate(_FINDINGS)
         for name, content in (
             ("Result", "#health table"),

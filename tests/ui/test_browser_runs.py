@@ -71,7 +71,7 @@ def test_a_mesh_is_rendered_generated_walked_through_and_compared(page: Any, pip
     page.locator("#generate-button").dispatch_event("click")
     page.wait_for_selector("#facts", state="visible")
     # In the end the strip has every step, and the curves a line for each stage.
-    expect(page.locator("#watch .wm-film img")).to_have_count(6)
+    expect(page.locator("#watch .wm-film button img")).to_have_count(6)
     expect(page.locator("#watch polyline")).to_have_count(4)
     expect(page.locator("#watch")).to_contain_text("7 active sites")
     with page.expect_download() as download:
@@ -109,7 +109,7 @@ def test_a_mesh_is_rendered_generated_walked_through_and_compared(page: Any, pip
     page.get_by_test_id("Open a saved run-upload-button").set_input_files(tmp_path / "run.zip")
     expect(page.locator("#facts")).to_contain_text("triangles", timeout=20_000)
     expect(page.locator("#card-3 img")).to_be_visible()
-    expect(page.locator("#watch .wm-film img")).to_have_count(6)
+    expect(page.locator("#watch .wm-film button img")).to_have_count(6)
     page.wait_for_function("new URL(location).searchParams.get('run')")
 
 
@@ -123,7 +123,7 @@ def test_a_distant_visitor_sees_the_whole_run_and_its_comparison(page: Any) -> N
     page.wait_for_selector("#card-1 img")
     page.locator("#generate-button").dispatch_event("click")
     page.wait_for_selector("#facts >> text=seed 0")
-    expect(page.locator("#watch .wm-film img")).to_have_count(6)
+    expect(page.locator("#watch .wm-film button img")).to_have_count(6)
     expect(page.locator("#generate-button")).to_be_visible()
     open_tab(page, "Compare")
     page.locator("#leave-button").click()

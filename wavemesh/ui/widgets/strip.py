@@ -17,13 +17,15 @@ from PIL import Image
 
 from wavemesh.geometry.frame import beside
 from wavemesh.ui.widgets.line_plot import line_plot
-from wavemesh.ui.widgets.painting import paint_field
+from wavemesh.ui.widgets.painting import paint_field, paint_mesh
+from wavemesh.ui.widgets.slices import cells_picture, upright
 
 if TYPE_CHECKING:
     from wavemesh.pipelines.record import RunRecord, StepRecord
 
 FRAME_SIDE = 96
 MAX_FRAMES = 12
+_NOISE_LIMIT = 3.0  # standard deviations, where its colours end
 _LEAST_OF_A_CURVE = 4  # steps of a stage; fewer are points
 _STAGE_WORDS = {"coarse": "coarse", "detail": "detail", "triplane": "planes"}
 
@@ -36,12 +38,20 @@ class Frame(NamedTuple):
     step: int
 
 
+class Ends(NamedTuple):
+    """What stands before the first step and after the last, as URIs: noise ("" where the method has none), the mesh."""
+
+    noise: str
+    mesh: str
+
+
 class Watch:
     """Collects a run's steps, and tells them as HTML; in the end with the shape after each."""
 
     def __init__(self) -> None:
         self.steps: list[StepRecord] = []
         self._frames: list[Frame] = []
+        self._ends: Ends | None = None
 
     @classmethod
     def of_record(cls, record: RunRecord) -> Watch:
@@ -53,6 +63,9 @@ class Watch:
             picture = paint_field(record.field(index), *look, FRAME_SIDE)
             if picture is not None:
                 watch._frames.append(Frame(step_name(record.steps[index]), data_uri(picture), index))
+        noise = noise_picture(record)
+        mesh = paint_mesh(record.mesh, *look, FRAME_SIDE, in_clay=False)
+        watch._ends = Ends("" if noise is None else data_uri(noise), data_uri(mesh))
         return watch
 
     def add(self, step: StepRecord | None) -> None:
@@ -64,7 +77,8 @@ class Watch:
         """The strip, the curves and the counts of the newest step; empty before the first."""
         if not self.steps:
             return ""
-        return f'<div class="wm-watch">{filmstrip(self._frames)}{curves(self.steps)}{counts(self.steps[-1])}</div>'
+        strip = filmstrip(self._frames, self._ends)
+        return f'<div class="wm-watch">{strip}{curves(self.steps)}{counts(self.steps[-1])}</div>'
 
 
 def shown_steps(record: RunRecord) -> list[int]:
@@ -87,8 +101,27 @@ def data_uri(picture: np.ndarray, side: int = FRAME_SIDE) -> str:
     return f"data:image/webp;base64,{base64.b64encode(content.getvalue()).decode()}"
 
 
-def filmstrip(frames: Sequence[Frame]) -> str:
-    """A row of named pictures, each a button that lets the viewer show its shape; empty without any."""
+def noise_picture(record: RunRecord) -> np.ndarray | None:
+    """A cut (s, s, 3) uint8 from the front through the noise in which the run found its smooth band; zero grey.
+
+    Of several frames it is that of the first; what deviation the weights give it is left out. Noise has no surface to
+    show. None for a run without coefficients.
+    """
+    import torch
+
+    if record.coefficients is None:
+        return None
+    side = record.coefficients.approximation.shape[-1]
+    # As the pipeline draws it, whose first band is this one.
+    noise = torch.randn((8, side, side, side), generator=torch.Generator().manual_seed(record.settings.seed or 0))[0]
+    return cells_picture(upright(noise[:, :, side // 2].numpy(), 2), _NOISE_LIMIT)
+
+
+def filmstrip(frames: Sequence[Frame], ends: Ends | None = None) -> str:
+    """A row of named pictures, each a button that lets the viewer show its shape; empty without any.
+
+    ends: pictures before and behind them, which are no buttons.
+    """
     if not frames:
         return ""
     figures = "".join(
@@ -97,7 +130,13 @@ def filmstrip(frames: Sequence[Frame]) -> str:
         f"<span>{html.escape(frame.name)}</span></button>"
         for frame in frames
     )
-    return f'<div class="wm-film" role="group" aria-label="The shape after each step">{figures}</div>'
+    noise = _end(ends.noise, "noise", "A cut through the noise that the run began with") if ends and ends.noise else ""
+    mesh = _end(ends.mesh, "finished", "The finished mesh") if ends else ""
+    return f'<div class="wm-film" role="group" aria-label="The shape after each step">{noise}{figures}{mesh}</div>'
+
+
+def _end(uri: str, name: str, words: str) -> str:
+    return f'<figure title="{words}"><img src="{uri}" alt="{words}"><span>{name}</span></figure>'
 
 
 def curves(steps: Sequence[StepRecord], marked: int | None = None, more: str = "") -> str:
