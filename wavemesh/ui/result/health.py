@@ -19,7 +19,7 @@ def health_card(health: MeshHealth, size_mm: float, repair: str = "") -> str:
     thinnest_mm = None if health.thinnest is None else health.thinnest / health.extent * size_mm
     rows = [
         ("Watertight", _yes(health.watertight), health.watertight, _edges(health)),
-        ("Faces look outwards", _yes(health.printable), health.printable, "needed for an inside and an outside"),
+        ("Triangles look outwards", _yes(health.printable), health.printable, "needed for an inside and an outside"),
         ("Components", f"{health.components:,}", health.components == 1, "connected pieces"),
         ("Euler number", f"{health.euler:,}", None, "2 for each piece, 2 less for each hole through it"),
         ("Volume", "–" if health.volume is None else f"{health.volume:.4f}", None, _volume_mm(health, size_mm)),
@@ -29,7 +29,7 @@ def health_card(health: MeshHealth, size_mm: float, repair: str = "") -> str:
             None if thinnest_mm is None else thinnest_mm >= LEAST_WALL_MM,
             f"wall thickness that 1% of the surface undercuts, printed {size_mm:g} mm long; below 1 mm often breaks",
         ),
-        ("Faces", f"{health.faces:,}", None, f"{health.vertices:,} vertices"),
+        ("Triangles", f"{health.faces:,}", None, f"{health.vertices:,} vertices"),
     ]
     marks = {None: ("plain", ""), True: ("ok", "✓ "), False: ("bad", "! ")}
     lines = [
@@ -58,8 +58,8 @@ def _yes(fact: bool) -> str:
 
 def _edges(health: MeshHealth) -> str:
     if health.watertight:
-        return "every edge has two faces"
-    return f"{health.open_edges:,} open edges, {health.crowded_edges:,} with more than two faces"
+        return "every edge has two triangles"
+    return f"{health.open_edges:,} open edges, {health.crowded_edges:,} with more than two triangles"
 
 
 def _volume_mm(health: MeshHealth, size_mm: float) -> str:

@@ -66,8 +66,8 @@ class _ResultTab:
                 info=_LEVEL,
             )  # fmt: skip
             self.faces = gr.Slider(
-                MIN_FACES, _MOST_FACES, _MOST_FACES, step=500, label="Face budget", buttons=[], elem_id="face-budget",
-                info="The most triangles; at the right end all are kept.",
+                MIN_FACES, _MOST_FACES, _MOST_FACES, step=500, label="Triangle budget", buttons=[],
+                elem_id="face-budget", info="The most triangles; at the right end all are kept.",
             )  # fmt: skip
             self.repaired = gr.Checkbox(
                 value=False, label="Repair for printing", elem_id="repair",

@@ -121,7 +121,10 @@ class _TriplaneTab:
         with gr.Row():
             self.azimuth, self.elevation = (
                 gr.Slider(-limit, limit, at, step=1, label=label, buttons=[], elem_id=f"orbit-{name}", min_width=150)
-                for limit, at, label, name in ((180, 30, "Turn (°)", "azimuth"), (90, 20, "Tilt (°)", "elevation"))
+                for limit, at, label, name in (
+                    (180, 30, "Azimuth (°)", "azimuth"),
+                    (90, 20, "Elevation (°)", "elevation"),
+                )
             )
 
     def _build_planes(self) -> None:

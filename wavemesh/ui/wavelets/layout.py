@@ -96,7 +96,10 @@ class EditPictures:
         with gr.Row():
             self.azimuth, self.elevation = (
                 gr.Slider(-limit, limit, at, step=1, label=label, buttons=[], elem_id=f"edit-{name}", min_width=150)
-                for limit, at, label, name in ((180, 30, "Turn (°)", "azimuth"), (90, 20, "Tilt (°)", "elevation"))
+                for limit, at, label, name in (
+                    (180, 30, "Azimuth (°)", "azimuth"),
+                    (90, 20, "Elevation (°)", "elevation"),
+                )
             )
 
     @property
