@@ -211,7 +211,7 @@ def test_a_run_forms_where_its_mesh_will_stand_and_its_steps_come_back(
         second.click()
         page.wait_for_selector(f"{VIEWER}[data-step='1']")
         assert int(page.locator(VIEWER).get_attribute("data-triangles")) < int(final)
-        slider = page.locator(f"{VIEWER} input[type=range]")
+        slider = page.locator(f"{VIEWER} .wm-viewer-steps input")
         assert slider.get_attribute("aria-valuetext") == "coarse 2"
         slider.focus()
         page.keyboard.press("End")

@@ -8,13 +8,17 @@ from __future__ import annotations
 import io
 import re
 import zipfile
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from wavemesh.errors import InputError
 from wavemesh.geometry.colour import to_linear
 
 if TYPE_CHECKING:
+    import numpy as np
     import trimesh
+    from jaxtyping import Float
 
 MESH_SUFFIXES = (".glb", ".obj", ".ply", ".stl", ".3mf", ".usdz")
 WRITTEN_SUFFIXES = (*MESH_SUFFIXES, ".zip")  # the last one: an .obj with its material and picture
@@ -106,7 +110,15 @@ def mesh_bytes(mesh: trimesh.Trimesh, suffix: str, name: str = "mesh", size_mm: 
     return content.encode() if isinstance(content, str) else content
 
 
-def _glb(mesh: trimesh.Trimesh, name: str) -> bytes:
+def measured_glb(mesh: trimesh.Trimesh, measures: Mapping[str, Float[np.ndarray, "v"]]) -> bytes:
+    """The content of a .glb for the page's viewer, with numbers at the vertices: those called "error" as `_ERROR`.
+
+    glTF leaves names with an underscore to programs. Files that are saved never have them: `mesh_bytes` writes none.
+    """
+    return _glb(mesh, "mesh", measures)
+
+
+def _glb(mesh: trimesh.Trimesh, name: str, measures: Mapping[str, np.ndarray] = MappingProxyType({})) -> bytes:
     import numpy as np
     import trimesh
 
@@ -120,6 +132,8 @@ def _glb(mesh: trimesh.Trimesh, name: str) -> bytes:
     fit = trimesh.Trimesh(
         mesh.vertices, mesh.faces, vertex_normals=normals, visual=visual, process=False, validate=False
     )
+    for key, values in measures.items():
+        fit.vertex_attributes[f"_{key.upper()}"] = np.asarray(values, dtype=np.float32)
     scene = trimesh.Scene()
     scene.add_geometry(fit, node_name=name, geom_name=name)
     return scene.export(

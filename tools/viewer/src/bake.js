@@ -69,14 +69,11 @@ export class Bake {
       uniforms: {...uniforms, ground: {value: 0}, centre: {value: new Vector3()}}});
     this.uniforms = uniforms;
     this.sheet = new Mesh(new PlaneGeometry(1, 1), this.onGround);
-    this.shadow = new WebGLRenderTarget(GROUND_SIDE, GROUND_SIDE, {depthBuffer: false});
-    this.ground = new Mesh(new PlaneGeometry(2 * GROUND_HALF, 2 * GROUND_HALF), new MeshBasicMaterial(
-      {map: this.shadow.texture, transparent: true, depthWrite: false, toneMapped: false}));
-    this.ground.rotation.x = -Math.PI / 2;
+    this.floor = new PlaneGeometry(2 * GROUND_HALF, 2 * GROUND_HALF);
   }
 
   // Bake for the meshes in this group, lit for a first view from this azimuth: for each mesh a target whose texture has a
-  // pixel for every vertex, and the ground under them.
+  // pixel for every vertex, and the ground under them with the target of its shadow. Both are the caller's to dispose of.
   update(renderer, group, bounds, azimuth) {
     const centre = bounds.getCenter(new Vector3()), radius = bounds.getSize(new Vector3()).length() / 2 * 1.05 || 1;
     const around = [[4, 0], [-3, 4], [-3, -4], [0, 0], [0, 6], [0, -6]].slice(0, this.lamps);
@@ -100,13 +97,17 @@ export class Bake {
       return new Matrix4().multiplyMatrices(this.camera.projectionMatrix, this.camera.matrixWorldInverse);
     });
     const baked = group.children.map(({geometry}) => this._vertices(renderer, geometry));
-    this.ground.position.set(centre.x, bounds.min.y - 0.002, centre.z);
+    const shadow = new WebGLRenderTarget(GROUND_SIDE, GROUND_SIDE, {depthBuffer: false});
+    const ground = new Mesh(this.floor, new MeshBasicMaterial(
+      {map: shadow.texture, transparent: true, depthWrite: false, toneMapped: false}));
+    ground.rotation.x = -Math.PI / 2;
+    ground.position.set(centre.x, bounds.min.y - 0.002, centre.z);
     this.onGround.uniforms.ground.value = bounds.min.y;
     this.onGround.uniforms.centre.value = centre;
-    renderer.setRenderTarget(this.shadow);
+    renderer.setRenderTarget(shadow);
     renderer.render(this.sheet, this.camera);
     renderer.setRenderTarget(null);
-    return baked;
+    return {targets: [...baked, shadow], ground};
   }
 
   _vertices(renderer, geometry) {

@@ -1,5 +1,6 @@
-// Reads the binary glTF files that the server writes: triangles with normals and colours at their vertices, or none of
-// them, and no transforms. A general loader would be a third of the bundle.
+// Reads the binary glTF files that the server writes: triangles with normals, colours and measures at their vertices, or
+// none of them, and no transforms. A general loader would be a third of the bundle. A measure is a number with a name of
+// its own, such as _THICKNESS, which becomes the attribute `_thickness`.
 import {BufferAttribute, BufferGeometry} from 'three';
 
 const ARRAYS = {5120: Int8Array, 5121: Uint8Array, 5122: Int16Array, 5123: Uint16Array, 5125: Uint32Array, 5126: Float32Array};
@@ -24,7 +25,7 @@ export function readGlb(content) {
   return tree.meshes.flatMap((mesh) => mesh.primitives).map((primitive) => {
     const geometry = new BufferGeometry();
     for (const [name, index] of Object.entries(primitive.attributes))
-      if (name in NAMES) geometry.setAttribute(NAMES[name], read(index));
+      if (name in NAMES || name[0] === '_') geometry.setAttribute(NAMES[name] ?? name.toLowerCase(), read(index));
     if (primitive.indices !== undefined) geometry.setIndex(read(primitive.indices));
     if (!geometry.attributes.normal) geometry.computeVertexNormals();
     return geometry;

@@ -1,50 +1,14 @@
-// What is drawn: one mesh under the studio's light, in one of four looks, from a view that fits it.
-import {
-  Box3, DoubleSide, GLSL3, Group, Mesh, MeshBasicMaterial, NeutralToneMapping, PerspectiveCamera, Scene, ShaderMaterial,
-  Vector2, Vector3, WebGLRenderer,
-} from 'three';
+// What is drawn: a mesh under the studio's light, in one of its looks, from a view that fits it or from a picture's
+// camera; beside it, left of a divider, the shape that it was before.
+import {NeutralToneMapping, PerspectiveCamera, Scene, Vector2, Vector3, WebGLRenderer} from 'three';
 import {Bake} from './bake.js';
+import {STOPS, Shape} from './shape.js';
 import {LAMP, axes, roomLight, towards} from './studio.js';
 
 export const MODES = ['shaded', 'clay', 'normals', 'wireframe'];
-const FOV = 30, MARGIN = 0.97, SAMPLES = 4000;
+const FOV = 30, MARGIN = 0.97;
 const SOFTWARE = /swiftshader|llvmpipe|softpipe|software|basic render/i;
 const tangent = Math.tan(FOV / 2 * Math.PI / 180);
-
-const VERTEX = `
-uniform sampler2D baked; uniform float room[9]; uniform vec3 lamp; uniform int look; uniform vec3 plain;
-#ifdef COLOURED
-in vec4 color;
-#endif
-out vec3 shown;
-float irradiance(vec3 n) {
-  return room[0] * 0.282095 + 0.488603 * (room[1] * n.y + room[2] * n.z + room[3] * n.x)
-    + 1.092548 * (room[4] * n.x * n.y + room[5] * n.y * n.z + room[7] * n.x * n.z)
-    + room[6] * 0.315392 * (3.0 * n.z * n.z - 1.0) + room[8] * 0.546274 * (n.x * n.x - n.y * n.y);
-}
-void main() {
-  vec2 seen = texelFetch(baked, ivec2(gl_VertexID % 256, gl_VertexID / 256), 0).rg;
-  vec3 n = normalize(normal), eye = normalize(cameraPosition - position);
-  if (dot(n, eye) < -0.3) n = -n;
-  vec3 paint = plain;
-#ifdef COLOURED
-  if (look == 0) paint = color.rgb;
-#endif
-  float edge = pow(1.0 - max(0.0, dot(n, eye)), 4.0);
-  float sky = irradiance(n) * mix(0.28, 1.0, seen.y) + 0.22 * edge * seen.y;
-  vec3 light = vec3(0.97, 0.99, 1.03) * sky + vec3(1.03, 1.0, 0.95) * ${LAMP.strength.toFixed(2)} * max(0.0, dot(n, lamp)) * seen.x;
-  shown = look == 2 ? n * 0.5 + 0.5 : paint * light;
-  gl_Position = projectionMatrix * modelViewMatrix * vec4(position, 1.0);
-}`;
-const FRAGMENT = `
-in vec3 shown; uniform int look; out vec4 pixel;
-#define gl_FragColor pixel
-void main() {
-  pixel = vec4(shown, 1.0);
-  if (look == 2) return;
-  #include <tonemapping_fragment>
-  #include <colorspace_fragment>
-}`;
 
 // Whether the processor draws, and no graphics card: then less is drawn while the view moves.
 function drawnBySoftware() {
@@ -61,58 +25,59 @@ export class MeshScene {
     this.renderer = new WebGLRenderer({canvas, antialias: !this.slow, alpha: true});
     this.renderer.toneMapping = NeutralToneMapping;
     this.camera = new PerspectiveCamera(FOV, 1, 0.05, 60);
+    this.size = new Vector2(1, 1);
     this.bake = new Bake(this.slow);
     this.scene = new Scene();
-    this.surface = new Group();
-    this.wires = new Group();
-    this.scene.add(this.surface, this.bake.ground, this.wires);
-    this.wire = new MeshBasicMaterial({color: 0x0b1a2e, wireframe: true, transparent: true, opacity: 0.42, toneMapped: false});
+    this.shape = this.before = null;
     this.shared = {room: {value: roomLight(0)}, lamp: {value: new Vector3(0, 1, 0)}, look: {value: 0},
-      plain: {value: new Vector3(0.42, 0.36, 0.3)}};
+      plain: {value: new Vector3(0.42, 0.36, 0.3)}, range: {value: new Vector2(0, 1)}, last: {value: 1},
+      stops: {value: Array.from({length: STOPS}, () => new Vector3())}};
     this.centre = new Vector3();
     this.placed = {distance: 5, aim: new Vector2(), turned: 1};
     this.mode = MODES[0];
   }
 
-  // Show these geometries in place of what was there, lit for a first view; the number of triangles comes back.
+  // Show these geometries in place of what was there, lit for a first view.
   show(geometries, first) {
-    this.clear();
-    const bounds = new Box3();
-    for (const geometry of geometries) {
-      geometry.computeBoundingBox();
-      bounds.union(geometry.boundingBox);
-      this.surface.add(new Mesh(geometry));
-      this.wires.add(new Mesh(geometry, this.wire));
-    }
-    bounds.getCenter(this.centre);
-    this.targets = this.bake.update(this.renderer, this.surface, bounds, first.azimuth);
-    this.shared.lamp.value = towards(first.azimuth + LAMP.azimuth, LAMP.elevation);
-    this.surface.children.forEach((mesh, index) => {
-      mesh.material = new ShaderMaterial({
-        glslVersion: GLSL3, vertexShader: VERTEX, fragmentShader: FRAGMENT, side: DoubleSide,
-        defines: mesh.geometry.attributes.color ? {COLOURED: ''} : {},
-        uniforms: {...this.shared, baked: {value: this.targets[index].texture}},
-        polygonOffset: true, polygonOffsetFactor: 1, polygonOffsetUnits: 1,
-      });
-    });
+    this.shape?.dispose();
+    this.shape = this._lit(geometries, first);
     this.look(this.mode);
-    return geometries.reduce((sum, {index, attributes}) => sum + (index ?? attributes.position).count / 3, 0);
+  }
+
+  // Hold these as the shape before; null for none.
+  hold(geometries, first) {
+    this.before?.dispose();
+    this.before = geometries && this._lit(geometries, first);
+    this.look(this.mode);
   }
 
   clear() {
-    for (const target of this.targets ?? []) target.dispose();
-    for (const {geometry, material} of this.surface.children) {
-      geometry.dispose();
-      material.dispose();
-    }
-    this.surface.clear();
-    this.wires.clear();
+    this.shape?.dispose();
+    this.before?.dispose();
+    this.shape = this.before = null;
   }
 
-  look(mode) {
-    this.mode = mode;
-    this.shared.look.value = {clay: 1, normals: 2}[mode] ?? 0;
-    this.wires.visible = mode === 'wireframe';
+  _lit(geometries, first) {
+    this.shared.lamp.value = towards(first.azimuth + LAMP.azimuth, LAMP.elevation);
+    const shape = new Shape(geometries, this.shared, this.bake, this.renderer, first.azimuth);
+    this.scene.add(shape);
+    return shape;
+  }
+
+  // measure: {key, low, high, stops} for a mode that shows the numbers at the vertices; stops are sRGB, 0 to 255.
+  look(mode, measure = this.measure) {
+    Object.assign(this, {mode, measure});
+    const measured = measure?.key === mode;
+    this.shared.look.value = measured ? 3 : {clay: 1, normals: 2}[mode] ?? 0;
+    if (measured) {
+      this.shared.range.value.set(measure.low, measure.high);
+      this.shared.last.value = measure.stops.length - 1;
+      measure.stops.forEach((stop, index) => this.shared.stops.value[index].fromArray(stop).divideScalar(255));
+    }
+    for (const shape of [this.shape, this.before].filter(Boolean)) {
+      shape.wires.visible = mode === 'wireframe';
+      if (measured) shape.measure(mode);
+    }
   }
 
   // Draw the wires once, so that the first look at them waits for nothing.
@@ -127,13 +92,15 @@ export class MeshScene {
   resize(width, height, fine) {
     this.renderer.setPixelRatio(this.slow ? (fine ? Math.max(2, devicePixelRatio) : 1) : Math.min(2, devicePixelRatio));
     this.renderer.setSize(width, height, false);
+    this.size.set(width, height);
     this.camera.aspect = width / height;
-    this.camera.updateProjectionMatrix();
   }
 
   // Stand so that this first view is filled, and know how much farther away every other azimuth fits.
   fit(view) {
-    const points = this._points(), {placed} = this;
+    if (!this.shape) return;
+    this.shape.bounds.getCenter(this.centre);
+    const points = this.shape.points(this.centre), {placed} = this;
     placed.aim.set(0, 0);
     for (let round = 0; round < 4; round++) {
       placed.distance = this._needed(points, view.azimuth, view.elevation, MARGIN) || 5;
@@ -143,14 +110,6 @@ export class MeshScene {
     let most = placed.distance;
     for (let azimuth = 0; azimuth < 360; azimuth += 15) most = Math.max(most, this._needed(points, azimuth, view.elevation, 1));
     placed.turned = most / placed.distance;
-  }
-
-  _points() {
-    return this.surface.children.flatMap(({geometry: {attributes: {position}}}) => {
-      const step = Math.max(1, Math.floor(position.count / SAMPLES));
-      return Array.from({length: Math.floor(position.count / step)}, (_, index) =>
-        new Vector3().fromBufferAttribute(position, index * step).sub(this.centre));
-    });
   }
 
   _needed(points, azimuth, elevation, margin) {
@@ -172,15 +131,54 @@ export class MeshScene {
     if (points.length) aim.addScaledVector(low.add(high), distance / 2);
   }
 
-  draw(view) {
+  // lens: the camera of a picture to look through instead, {azimuth, elevation, distance, focal, offset}, or null. split:
+  // the share of the width, from the left, that is left to the shape before, or to nothing where there is none.
+  draw(view, lens = null, split = 0) {
+    if (lens) this._through(lens);
+    else this._from(view);
+    this.shared.room.value = roomLight(view.azimuth);
+    this.renderer.setClearColor(0, 0);
+    const at = Math.round(split * this.size.x);
+    this._pass(lens ? null : this.before, 0, at, lens);
+    this._pass(this.shape, at, this.size.x - at, lens);
+  }
+
+  _pass(shape, left, width, lens) {
+    if (width <= 0) return;
+    for (const each of this.scene.children) each.visible = each === shape;
+    if (shape) shape.ground.visible = !lens;
+    this.renderer.setScissor(left, 0, width, this.size.y);
+    this.renderer.setScissorTest(true);
+    this.renderer.render(this.scene, this.camera);
+    this.renderer.setScissorTest(false);
+  }
+
+  _from(view) {
     const [right, up, back] = axes(view.azimuth, view.elevation), {distance, aim} = this.placed;
     const frame = 2 * tangent * distance;
     const target = this.centre.clone().addScaledVector(right, aim.x - view.shift[0] * frame)
       .addScaledVector(up, aim.y + view.shift[1] * frame);
-    this.camera.position.copy(target).addScaledVector(back, distance * view.zoom);
+    this._stand(target, up, back, distance * view.zoom);
+    this.camera.updateProjectionMatrix();
+  }
+
+  // The picture is the largest square in the middle of the canvas.
+  _through({azimuth, elevation, distance, focal, offset}) {
+    const [, up, back] = axes(azimuth, elevation), side = Math.min(this.size.x, this.size.y);
+    const [wide, tall] = [side / this.size.x, side / this.size.y];
+    const near = Math.max(0.02, distance - 2), far = distance + 2;  // all of it lies less than 2 from the middle
+    this._stand(new Vector3(), up, back, distance);
+    this.camera.projectionMatrix.set(
+      focal * wide, 0, -offset[0] * wide, 0,
+      0, focal * tall, -offset[1] * tall, 0,
+      0, 0, (far + near) / (near - far), 2 * far * near / (near - far),
+      0, 0, -1, 0);
+    this.camera.projectionMatrixInverse.copy(this.camera.projectionMatrix).invert();
+  }
+
+  _stand(target, up, back, distance) {
+    this.camera.position.copy(target).addScaledVector(back, distance);
+    this.camera.up.copy(up);
     this.camera.lookAt(target);
-    this.shared.room.value = roomLight(view.azimuth);
-    this.renderer.setClearColor(0, 0);
-    this.renderer.render(this.scene, this.camera);
   }
 }

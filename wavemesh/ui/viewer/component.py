@@ -7,7 +7,8 @@ a browser may keep it for good.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import gradio as gr
 
 from wavemesh.geometry.camera import Camera
+from wavemesh.ui.viewer.measure import Measure
 
 BUNDLE = Path(__file__).with_name("viewer.js.gz")
 VIEWER_CSS = Path(__file__).with_name("viewer.css")
@@ -25,8 +27,9 @@ const address = `${window.gradio_config?.root ?? ''}ADDRESS`;
 let viewer = null;
 const show = async () => {
   const {value} = props;
-  const steps = value?.steps?.map((step) => ({...step, url: step.mesh.url}));
-  const wanted = value?.mesh ? {...value, url: value.mesh.url, steps} : null;
+  const found = (part) => part && {...part, url: part.file.url};
+  const wanted = value?.file ? {...found(value), steps: value.steps.map(found), picture: found(value.picture),
+    before: found(value.before)} : null;
   if (!viewer && !wanted) return;
   viewer ??= import(address).then(({mount}) => mount(element.querySelector('.wm-viewer-place'), props.label));
   (await viewer).show(wanted);
@@ -34,6 +37,15 @@ const show = async () => {
 watch('value', show);
 show();
 """
+
+
+@dataclass(frozen=True)
+class Before:
+    """Another file in the same frame, to compare with. what: in "Compare with ..."; names: of both sides."""
+
+    mesh: str | Path
+    what: str = "the shape before"
+    names: tuple[str, str] = ("Before", "After")
 
 
 def build_viewer(label: str, elem_id: str, visible: Any = True) -> gr.HTML:
@@ -56,21 +68,45 @@ def seen(
     subject: str,
     forming: bool = False,
     steps: Mapping[int, tuple[str, str]] | None = None,
+    *,
+    picture: str | Path | None = None,
+    before: Before | None = None,
+    measures: Sequence[Measure] = (),
+    look: str | None = None,
 ) -> dict[str, Any]:
-    """The value of a viewer that shows this .glb file, which must lie in the workspace, as those of all steps.
+    """The value of a viewer that shows this .glb file, which must lie in the workspace, as all other files.
 
     first: where the view begins. subject: what is shown; the view that a person has chosen stays as long as it does.
     forming: the mesh will give way to a better one soon. steps: names and files of the shapes on the way to this one.
+    picture: the square picture that the camera `first` took of the object. before: what the mesh can be compared with.
+    measures: of the numbers at its vertices, those that can be shown. look: the key of one that a new subject begins
+    with.
     """
     path = Path(mesh)
     return {
-        "mesh": _file(path),
+        "file": _file(path),
         "name": path.stem,
         "azimuth": first.azimuth_deg,
         "elevation": first.elevation_deg,
         "subject": subject,
         "forming": forming,
-        "steps": [{"index": i, "name": name, "mesh": _file(path)} for i, (name, path) in (steps or {}).items()],
+        "steps": [{"index": i, "name": name, "file": _file(path)} for i, (name, path) in (steps or {}).items()],
+        "picture": None if picture is None else {"file": _file(picture), **_lens(first)},
+        "before": None
+        if before is None
+        else {"file": _file(before.mesh), "what": before.what, "names": list(before.names)},
+        "look": look,
+        "measures": [measure.to_dict() for measure in measures],
+    }
+
+
+def _lens(camera: Camera) -> dict[str, Any]:
+    return {
+        "azimuth": camera.azimuth_deg,
+        "elevation": camera.elevation_deg,
+        "distance": camera.distance,
+        "focal": camera.focal,
+        "offset": list(camera.offset),
     }
 
 

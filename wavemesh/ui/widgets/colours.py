@@ -38,6 +38,11 @@ def legend(title: str, low: str, middle: str, high: str, scale: str = "diverging
     )
 
 
+def stops(scale: str = "sequential") -> list[list[int]]:
+    """The colours of a scale from its low end to its high one, evenly spaced, sRGB from 0 to 255."""
+    return [[int(channel) for channel in stop] for stop in (_DIVERGING if scale == "diverging" else _SEQUENTIAL)]
+
+
 def plotly_scale(scale: str = "sequential") -> list[list[float | str]]:
     """The scale as plotly takes it."""
     table = _DIVERGING if scale == "diverging" else _SEQUENTIAL
