@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,9 @@ def test_sides_and_the_front_survive_the_disk(
     assert again.front_deg == 0.0
     alone = recorder.record(tiny_pipeline([ellipse], 1))
     assert RunRecord.load(alone.save(tmp_path / "alone")).front_deg == alone.cameras[0].azimuth_deg
+    # The mesh is turned so that the picture is its front, and the camera along with it.
+    assert alone.first_view == replace(alone.cameras[0], azimuth_deg=0.0)
+    assert sided.first_view == sided.cameras[0]
 
     facts = alone.facts()
     older = {name: value for name, value in facts.items() if name not in ("sides", "front_deg")}

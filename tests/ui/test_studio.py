@@ -51,7 +51,7 @@ def test_a_run_reports_every_step_and_leaves_files_when_asked(
     result = updates[-1].result
     assert result is not None
     assert not result.stopped
-    assert {Path(path).name for path in result.files.values()} == {"disc-0-mesh.glb", "run.zip"}
+    assert {Path(path).name for path in result.files.values()} == {"disc-0-mesh.glb", "run.zip", "picture.webp"}
     for suffix in (".glb", ".obj", ".ply", ".stl"):
         path = Path(result.folder) / f"disc-0-mesh{suffix}"
         assert path.exists() == (suffix == ".glb")  # the others only cost time before they are wanted

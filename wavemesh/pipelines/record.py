@@ -97,6 +97,11 @@ class RunRecord:
         """The method that made it, by its name in `settings.METHODS`."""
         return self.settings.method
 
+    @property
+    def first_view(self) -> Camera:
+        """The camera of the first picture, in the frame of what is shown and written."""
+        return self.cameras[0].turned(-self.front_deg) if self.cameras else Camera(elevation_deg=20.0)
+
     def field(self, index: int) -> np.ndarray:
         """The (n, n, n) float32 field that step `index` predicted: half the resolution in the coarse stage.
 

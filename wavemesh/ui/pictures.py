@@ -26,6 +26,7 @@ Number = int | float  # gradio's sliders and numbers give either
 
 MAX_VIEWS = 8
 KEPT_SIDE = 768  # the network sees far fewer pixels; what a session holds stays small
+VIEWER_SIDE = 512  # of the picture that the viewer lays beside the mesh
 SHOWN_SIDE = 320
 _UNKNOWN = Camera(elevation_deg=15.0)  # where the sliders of a picture without a camera begin
 _TOP_ELEVATION_DEG = 80.0
@@ -106,6 +107,15 @@ def cut_out(
     cut = imaging.cut_out(picture, background, name, given, size)
     untouched = ImageChops.difference(picture.getchannel("A"), cut.picture.getchannel("A")).getbbox() is None
     return Picture(name, cut.picture, camera, whole=None if untouched else picture, cut_by=cut.method, notes=cut.notes)
+
+
+def write_picture(picture: Image.Image, folder: Path) -> str:
+    """The path of a small copy of a picture as it went to a network, for the viewer; written into the folder."""
+    small = picture.copy()
+    small.thumbnail((VIEWER_SIDE, VIEWER_SIDE))
+    path = folder / "picture.webp"
+    small.save(path, quality=85, method=2)
+    return str(path)
 
 
 def _kept_size(picture: Image.Image) -> Image.Image:

@@ -24,6 +24,7 @@ from wavemesh.geometry.camera import Camera
 from wavemesh.geometry.export import mesh_bytes
 from wavemesh.geometry.frame import Side
 from wavemesh.settings import Settings, WaveMeshSettings, declared
+from wavemesh.ui.pictures import write_picture
 from wavemesh.ui.progress import Pace, Progress
 from wavemesh.ui.widgets.forming import Forming, write_forming
 from wavemesh.ui.workspace import new_result_folder
@@ -69,7 +70,9 @@ class Job:
 
 @dataclass(frozen=True)
 class Result:
-    """What a run leaves: the mesh (.glb) and the bundle (.zip, written last), numbers for the caption, and cameras.
+    """What a run leaves: files, numbers for the caption, and cameras.
+
+    files: the mesh (.glb), the bundle (.zip, written last) and the first picture as it was cropped (.webp).
 
     found: for each view the crop and its camera, None where the camera was given; in the frame of the written mesh.
     front_deg: how far that frame is turned against the network's. folder: holds the files and the record of the run.
@@ -266,12 +269,13 @@ def _result(record: RunRecord, output: Any, job: Job, folder: Path, seconds: flo
     mesh.write_bytes(mesh_bytes(facing(output.mesh, record.front_deg), ".glb"))
     if job.origin is not None:
         shutil.copyfile(Path(job.origin) / TRUTH_FILE, folder / TRUTH_FILE)
+    first = output.views[0].crop.apply(output.views[0].full)
     found = tuple(
         (view.crop.apply(view.full), view.camera.turned(-record.front_deg)) if view.estimated else None
         for view in output.views
     )
     return Result(
-        files={".glb": str(mesh), ".zip": str(folder / FILE)},
+        files={".glb": str(mesh), ".zip": str(folder / FILE), ".webp": write_picture(first, folder)},
         vertices=len(output.mesh.vertices),
         faces=len(output.mesh.faces),
         seconds=seconds,
@@ -283,5 +287,5 @@ def _result(record: RunRecord, output: Any, job: Job, folder: Path, seconds: flo
         cut_by=tuple(record.cut_by),
         notes=tuple(tuple(notes) for notes in record.notes),
         front_deg=record.front_deg,
-        first=record.cameras[0].turned(-record.front_deg),
+        first=record.first_view,
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from wavemesh.errors import InputError
 from wavemesh.settings import Settings
-from wavemesh.ui.pictures import Picture
+from wavemesh.ui.pictures import Picture, write_picture
 from wavemesh.ui.runner import Result
 from wavemesh.ui.workspace import new_result_folder
 
@@ -48,7 +48,11 @@ def open_saved(path: Path, workspace: Path) -> tuple[Result, list[Picture], bool
         )
     ]
     result = Result(
-        files={".glb": str(mesh), ".zip": str(folder / FILE)},
+        files={
+            ".glb": str(mesh),
+            ".zip": str(folder / FILE),
+            ".webp": write_picture(record.pictures[0], folder),
+        },
         vertices=len(record.mesh.vertices),
         faces=len(record.mesh.faces),
         seconds=sum(record.timings.values()),
@@ -60,6 +64,6 @@ def open_saved(path: Path, workspace: Path) -> tuple[Result, list[Picture], bool
         cut_by=tuple(record.cut_by),
         notes=tuple(tuple(notes) for notes in record.notes),
         front_deg=record.front_deg,
-        first=cameras[0],
+        first=record.first_view,
     )
     return result, pictures, any(record.estimated), record.settings

@@ -9,6 +9,7 @@ from __future__ import annotations
 import html
 import shutil
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
@@ -104,7 +105,7 @@ class Stage:
         """The result of a run."""
         return {
             **_hidden(self.empty, self.here.run),
-            self.mesh: gr.update(value=seen(result.files[".glb"], result.first, result.folder), visible=True),
+            self.mesh: gr.update(value=_seen(result), visible=True),
             self.facts: gr.update(value=caption(result), visible=True),
             self.watch: gr.update(visible=True),
             self.downloads: gr.update(visible=True),
@@ -115,8 +116,7 @@ class Stage:
         """The steps of a run that has ended: their strip, and their shapes for the viewer."""
         paths = write_steps(record, shown_steps(record), Path(result.folder) / "steps")
         steps = {index: (step_name(record.steps[index]), path) for index, path in paths.items()}
-        value = seen(result.files[".glb"], result.first, result.folder, steps=steps)
-        return {self.watch: Watch.of_record(record).html(), self.mesh: gr.update(value=value)}
+        return {self.watch: Watch.of_record(record).html(), self.mesh: gr.update(value=_seen(result, steps))}
 
     def before_runs(self, studio: Studio, example: Example | None = None) -> Updates:
         """Nothing was made of these pictures yet: the cached result of their example, else an empty stage."""
@@ -128,15 +128,16 @@ class Stage:
                 self.mesh: gr.update(value=None, visible="hidden"),
             }
         # gradio gives away files of the workspace only.
-        mesh = new_result_folder(studio.workspace) / f"{example.key}-mesh.glb"
-        shutil.copyfile(example.result.mesh, mesh)
+        folder = new_result_folder(studio.workspace)
+        mesh = shutil.copyfile(example.result.mesh, folder / f"{example.key}-mesh.glb")
+        picture = shutil.copyfile(example.pictures[0], folder / "picture.webp")
         faces = example.result.faces
         line = f"An earlier result of the bundled weights, {faces:,} triangles. Press Generate to make it again."
         first = Camera(**example.cameras[0])
         return {
             **_hidden(self.empty, self.watch, self.downloads),
             **self.here.offering(True),
-            self.mesh: gr.update(value=seen(mesh, first, example.key), visible=True),
+            self.mesh: gr.update(value=seen(mesh, first, example.key, picture=picture), visible=True),
             self.facts: gr.update(value=line, visible=True),
         }
 
@@ -158,6 +159,10 @@ def build_stage(studio: Studio) -> Stage:
     watch = gr.HTML(visible=False, elem_id="watch")
     said = gr.HTML(_aloud(""), elem_id="said", elem_classes="wm-said")
     return Stage(generate, stop, progress, empty, mesh, facts, downloads, watch, finished, said, build_here())
+
+
+def _seen(result: Result, steps: Mapping[int, tuple[str, str]] | None = None) -> dict[str, Any]:
+    return seen(result.files[".glb"], result.first, result.folder, steps=steps, picture=result.files[".webp"])
 
 
 def _aloud(words: str) -> str:
