@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import numpy as np
 import pytest
 import trimesh
 
@@ -79,16 +80,39 @@ def test_the_mesh_of_an_example_opens_without_a_run(studio: Studio) -> None:
 def test_a_shape_is_drawn_once_and_keeps_its_view(studio: Studio, folder: str) -> None:
     tab, values = tab_and_values(studio, folder, wanted=Shape(folder))
     drawn = tab.draw(values)
-    assert set(drawn) == {tab.drawn, tab.viewer, tab.legend}
+    assert set(drawn) == {tab.drawn, tab.measured, tab.viewer}
     shown = drawn[tab.viewer]
-    assert len(trimesh.load(shown["mesh"]["path"], force="mesh").faces) > 100
+    assert len(trimesh.load(shown["file"]["path"], force="mesh").faces) > 100
     # The fake pipeline estimates 40 and 25 degrees, and the first picture is the front.
     assert (shown["azimuth"], shown["elevation"]) == (0.0, 25.0)
     assert tab.draw(values | {tab.drawn: Shape(folder)}) == gr.skip()
-    thick = tab.look(values | {tab.paint: "thickness"})
-    assert "Wall thickness" in thick[tab.legend]
+
+
+def test_the_walls_are_measured_once_the_shape_is_there(studio: Studio, folder: str) -> None:
+    tab, values = tab_and_values(studio, folder, wanted=Shape(folder))
+    shown, thick = tab.draw(values)[tab.viewer], tab.measure_walls(values)
+    assert [len(value["measures"]) for value in (shown, thick[tab.viewer])] == [0, 1]
     # The viewer keeps the view as long as the subject is the same.
     assert thick[tab.viewer]["subject"] == shown["subject"] == folder
+    mesh = trimesh.load(thick[tab.viewer]["file"]["path"], force="mesh", process=False)
+    np.testing.assert_allclose(
+        mesh.vertex_attributes["_THICKNESS"][:, 0], tab.shapes.thickness(Shape(folder)), atol=1e-6
+    )
+    assert thick[tab.measured] == Shape(folder)
+    assert tab.measure_walls(values | {tab.measured: Shape(folder)}) == gr.skip()
+    # What is saved has no such numbers.
+    saved = trimesh.load(tab.save(".glb", values), force="mesh", process=False)
+    assert not saved.vertex_attributes
+
+
+def test_a_changed_shape_is_compared_with_the_one_that_the_run_left(studio: Studio, folder: str) -> None:
+    tab, values = tab_and_values(studio, folder, wanted=Shape(folder), level=0.02)
+    changed = tab.reshape(values)
+    assert changed[tab.measured] is None
+    before = changed[tab.viewer]["before"]["file"]["path"]
+    assert trimesh.load(before, force="mesh").volume < trimesh.load(changed[tab.viewer]["file"]["path"]).volume
+    assert tab.reshape(values | {tab.level: 0.03})[tab.viewer]["before"]["file"]["path"] == before
+    assert tab.reshape(values | tab.neutral())[tab.viewer]["before"] is None
 
 
 def test_the_controls_describe_a_shape(studio: Studio, folder: str) -> None:

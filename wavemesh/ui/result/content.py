@@ -1,7 +1,7 @@
 """What can be made of a finished run's mesh without running the model again, without gradio.
 
-The surface at another level of the distance field, with fewer faces, repaired for printing; pictures, films and files
-of it; and its health. Heavy imports stay inside the functions: the page is laid out before they are there.
+The surface at another level of the distance field, with fewer faces, repaired for printing; films and files of it; and
+its health. Heavy imports stay inside the functions: the page is laid out before they are there.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from wavemesh.gallery.format import Example
 from wavemesh.geometry.camera import Camera
 from wavemesh.geometry.export import mesh_files, zipped
 from wavemesh.geometry.frame import TRUNCATION
-from wavemesh.ui.widgets.colours import legend, sequential
+from wavemesh.ui.viewer.measure import Measure
 
 if TYPE_CHECKING:
     import trimesh
@@ -31,8 +31,15 @@ MAX_LEVEL = 0.06
 MIN_FACES = 500
 TEXTURE_FACES = 40_000  # unwrapping takes seconds beyond
 # The walls that matter are thin: twice the truncation of the field is as far as the networks look.
-THICKNESS_RANGE = (0.0, 2.0 * TRUNCATION)
-PAINTS = ("colours", "thickness")
+_THICK = 2.0 * TRUNCATION
+THICKNESS = Measure(
+    "thickness",
+    "Thickness",
+    "Wall thickness (the object is 1.8 long)",
+    0.0,
+    _THICK,
+    ("0", f"{_THICK / 2:.2f}", f"{_THICK:.2f} and more"),
+)
 
 
 @dataclass(frozen=True)
@@ -76,40 +83,20 @@ class Shapes:
         """What the repair did; empty for a shape that was not repaired."""
         return self._made(shape)[1]
 
-    def painted(self, shape: Shape, paint: str) -> trimesh.Trimesh:
-        """The mesh with another meaning of its colours: "colours" (its own) or wall "thickness"."""
-        import trimesh
-
-        mesh = self.mesh(shape)
-        if paint == "colours":
-            return mesh
-        if paint not in PAINTS:
-            raise InputError(f"A mesh is shown in one of {', '.join(PAINTS)}, not {paint!r}.")
-        colours = sequential(self.thickness(shape), *THICKNESS_RANGE)
-        return trimesh.Trimesh(
-            mesh.vertices,
-            mesh.faces,
-            vertex_normals=mesh.vertex_normals,
-            vertex_colors=colours,
-            process=False,
-            validate=False,
-        )
-
     def thickness(self, shape: Shape) -> np.ndarray:
         """Wall thickness behind every vertex, world units, clipped to the range that is shown."""
         from wavemesh.geometry.health import wall_thickness
 
         mesh = self.mesh(shape)
         found = wall_thickness(mesh, np.asarray(mesh.vertices), np.asarray(mesh.vertex_normals))
-        return np.minimum(found, THICKNESS_RANGE[1])
+        return np.minimum(found, THICKNESS.high)
 
     def first_view(self, shape: Shape) -> Camera:
         """Where the first picture was taken from, in the frame of the mesh."""
         example = self._examples.get(shape.folder)
         if example is not None:
             return Camera(**example.cameras[0])
-        record = self._load(shape.folder)
-        return record.cameras[0].turned(-record.front_deg) if record.cameras else Camera(elevation_deg=20.0)
+        return self._load(shape.folder).first_view
 
     def turntable(self, shape: Shape, suffix: str, num_frames: int = 48, size: int = 400) -> bytes:
         """One turn in the mesh's own colours, four seconds long, as ".gif" or ".mp4"."""
@@ -193,10 +180,3 @@ class Shapes:
 def example_folder(example: Example | None) -> str | None:
     """What stands for the folder of a run where the mesh of an example is meant; None where none was made earlier."""
     return None if example is None or example.result is None else f"example {example.key}"
-
-
-def thickness_legend() -> str:
-    """The colours of wall thickness, as HTML."""
-    low, high = THICKNESS_RANGE
-    ends = (f"{low:.2f}", f"{high / 2:.2f}", f"{high:.2f} and more")
-    return legend("Wall thickness (the object is 1.8 long)", *ends, "sequential")

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import lru_cache, partial
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from wavemesh.geometry.export import MESH_SUFFIXES, mesh_bytes
+from wavemesh.geometry.export import MESH_SUFFIXES, measured_glb, mesh_bytes
 from wavemesh.ui.pictures import Number, example_of
-from wavemesh.ui.result.content import MAX_LEVEL, MIN_FACES, Shape, Shapes, example_folder, thickness_legend
+from wavemesh.ui.result.content import MAX_LEVEL, MIN_FACES, THICKNESS, Shape, Shapes, example_folder
 from wavemesh.ui.result.health import health_card
 from wavemesh.ui.studio import Studio
-from wavemesh.ui.viewer.component import build_viewer, seen
+from wavemesh.ui.viewer.component import Before, build_viewer, seen
 from wavemesh.ui.widgets.busy import click_shown
 from wavemesh.ui.widgets.downloads import download_on_demand
 from wavemesh.ui.widgets.events import PRIVATE, TOOLS, Updates, Values
@@ -38,19 +39,21 @@ def result_tab(studio: Studio, subject: Subject) -> None:
 class _ResultTab:
     """The components, and what happens when a person uses them.
 
-    wanted: the `Shape` that the controls describe. drawn: the one that the viewer shows.
+    wanted: the `Shape` that the controls describe. drawn: the one that the viewer shows. measured: that too, once the
+    viewer has the thickness of its walls, which takes a moment more.
     """
 
     def __init__(self, studio: Studio, subject: Subject) -> None:
         self.studio, self.subject = studio, subject
         self.shapes = Shapes(studio.record, studio.examples)
-        self.wanted, self.drawn = gr.State(None, time_to_live=KEPT_S), gr.State(None, time_to_live=KEPT_S)
+        self._left = lru_cache(maxsize=32)(self._write_left)
+        self.wanted, self.drawn, self.measured = (gr.State(None, time_to_live=KEPT_S) for _ in range(3))
         self.empty = gr.HTML(_EMPTY)
         with gr.Column(visible=False) as self.body, gr.Row():
             with gr.Column(scale=5, min_width=330):
                 self._build_controls()
             with gr.Column(scale=7, min_width=330, elem_classes="wm-first"):
-                self._build_viewer()
+                self.viewer = build_viewer("The result", "result-mesh")
                 with gr.Row():
                     with gr.Column(min_width=300):
                         self._build_downloads()
@@ -79,15 +82,6 @@ class _ResultTab:
             _DEFAULT_MM, label="Printed size, longest side (mm)", minimum=1, maximum=2000, elem_id="size-mm"
         )
         self.health = gr.HTML(elem_id="health")
-
-    def _build_viewer(self) -> None:
-        """The mesh in its own colours or in those of its walls."""
-        self.viewer = build_viewer("The result", "result-mesh")
-        self.paint = gr.Radio(
-            [("Of the object", "colours"), ("Wall thickness", "thickness")], value="colours", label="Colours",
-            elem_id="paint", info="As the viewer shows them; what is saved has those of the object.",
-        )  # fmt: skip
-        self.legend = gr.HTML(elem_id="paint-legend")
 
     def _build_downloads(self) -> None:
         """A button for each format."""
@@ -122,8 +116,18 @@ class _ResultTab:
     def wire(self) -> None:
         """Let the components act."""
         surface = [self.level, self.faces, self.repaired]
-        views = [self.viewer, self.legend]
-        looks = {self.wanted, self.paint}
+        drawing: dict[str, Any] = {
+            "fn": self.draw,
+            "inputs": {self.wanted, self.drawn},
+            "outputs": [self.drawn, self.measured, self.viewer],
+            **TOOLS,
+        }
+        measuring: dict[str, Any] = {
+            "fn": self.measure_walls,
+            "inputs": {self.wanted, self.measured},
+            "outputs": [self.measured, self.viewer],
+            **TOOLS,
+        }
         opening: dict[str, Any] = {
             "fn": self.open_run,
             "inputs": {*self.subject, self.wanted, self.size_mm},
@@ -131,18 +135,16 @@ class _ResultTab:
             **TOOLS,
         }
         # The health is there sooner than the mesh. Opened again, as another run may have taken this one's place.
-        gr.on(self.subject.changes, **opening).then(**opening).then(
-            self.draw, {*looks, self.drawn}, [self.drawn, *views], **TOOLS
-        )
+        gr.on(self.subject.changes, **opening).then(**opening).then(**drawing).then(**measuring)
         reshaping: dict[str, Any] = {
-            "inputs": {*looks, *surface, self.size_mm},
-            "outputs": [self.wanted, self.drawn, *views, self.health, *self.films.values()],
+            "fn": self.reshape,
+            "inputs": {self.wanted, *surface, self.size_mm},
+            "outputs": [self.wanted, self.drawn, self.measured, self.viewer, self.health, *self.films.values()],
             **TOOLS,
         }
         for control in surface:
-            control.input(self.reshape, **reshaping)
-        self.reset.click(self.neutral, None, surface, **PRIVATE).then(self.reshape, **reshaping)
-        self.paint.input(self.look, looks, views, **TOOLS)
+            control.input(**reshaping).then(**measuring)
+        self.reset.click(self.neutral, None, surface, **PRIVATE).then(**reshaping).then(**measuring)
         self.size_mm.change(self.measure, {self.wanted, self.size_mm}, self.health, **TOOLS)
         for suffix, button in self.film_buttons.items():
             filming = {**TOOLS, "show_progress": "full"}
@@ -179,7 +181,7 @@ class _ResultTab:
         shape = values[self.wanted]
         if shape is None or shape == values[self.drawn]:
             return gr.skip()
-        return {self.drawn: shape, **self._seen(shape, values)}
+        return {self.drawn: shape, self.measured: None, self.viewer: self._seen(shape)}
 
     @explained
     def reshape(self, values: Values) -> Updates:
@@ -194,13 +196,16 @@ class _ResultTab:
             bool(values[self.repaired]),
         )
         card = self._card(shape, values[self.size_mm])
-        made = {self.wanted: shape, self.drawn: shape, self.health: card}
-        return {**made, **self._seen(shape, values), **self._no_film()}
+        made = {self.wanted: shape, self.drawn: shape, self.measured: None, self.health: card}
+        return {**made, self.viewer: self._seen(shape), **self._no_film()}
 
     @explained
-    def look(self, values: Values) -> Updates:
-        """The same shape, shown in another way."""
-        return gr.skip() if values[self.wanted] is None else self._seen(values[self.wanted], values)
+    def measure_walls(self, values: Values) -> Updates:
+        """The same shape with the thickness of its walls, which the viewer can show then."""
+        shape = values[self.wanted]
+        if shape is None or shape == values[self.measured]:
+            return gr.skip()
+        return {self.measured: shape, self.viewer: self._seen(shape, measured=True)}
 
     @explained
     def measure(self, values: Values) -> Updates:
@@ -228,12 +233,30 @@ class _ResultTab:
         folder = new_result_folder(self.studio.workspace)
         return self.shapes.export(shape, suffix, folder, texture=values[self.texture], size_mm=size_mm)
 
-    def _seen(self, shape: Shape, values: Values) -> Updates:
-        """The shape in the colours that `paint` says; the view stays where a person has turned it."""
-        paint = values[self.paint]
-        path = self._written("result.glb", mesh_bytes(self.shapes.painted(shape, paint), ".glb"))
-        legend = thickness_legend() if paint == "thickness" else ""
-        return {self.viewer: seen(path, self.shapes.first_view(shape), shape.folder), self.legend: legend}
+    def _seen(self, shape: Shape, measured: bool = False) -> dict[str, Any]:
+        """The value of the viewer; the view stays where a person has turned it. measured: with its walls' thickness."""
+        mesh = self.shapes.mesh(shape)
+        content = (
+            measured_glb(mesh, {THICKNESS.key: self.shapes.thickness(shape)}) if measured else mesh_bytes(mesh, ".glb")
+        )
+        return seen(
+            self._written("result.glb", content),
+            self.shapes.first_view(shape),
+            shape.folder,
+            before=None if shape == Shape(shape.folder) else Before(self._as_left(shape.folder)),
+            measures=[THICKNESS] if measured else [],
+        )
+
+    def _as_left(self, folder: str) -> str:
+        """The path of the mesh as its run left it; the same one as long as it can be, so that it is fetched once."""
+        path = self._left(folder)
+        if not Path(path).exists():  # files of the workspace are forgotten
+            self._left.cache_clear()
+            path = self._left(folder)
+        return path
+
+    def _write_left(self, folder: str) -> str:
+        return self._written("as-left.glb", mesh_bytes(self.shapes.mesh(Shape(folder)), ".glb"))
 
     def _no_film(self) -> Updates:
         """A film that is there shows an earlier shape."""
