@@ -86,7 +86,7 @@ def test_a_visit_begins_with_a_finished_example(page: Any, pipeline: Any, pictur
 
 CONTENT = {
     "Steps": "#step-shape img",
-    "Wavelets": "#edit-after img",
+    "Wavelets": "#edit-mesh .wm-viewer[data-state=ready]",
     "Triplane": "#plane-XY img",
     "Result": "#health table",
     "Compare": "#guidance-button",

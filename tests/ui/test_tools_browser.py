@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import trimesh
+from PIL import Image
 from playwright.sync_api import expect
 
 from tests.ui.conftest import SHIPPED, FakeTriplanePipeline, open_tab, opened, pixels
@@ -50,20 +52,23 @@ def test_muting_a_level_changes_the_mesh_and_can_be_undone(page: Any, pictures: 
     generate(page, pictures[0])
     open_tab(page, "Wavelets")
     page.wait_for_selector("#edit-facts:has-text('0.000 at most')")
-    assert np.array_equal(pixels(page, "#edit-before"), pixels(page, "#edit-after"))
+    viewer = "#edit-mesh .wm-viewer"
+    page.wait_for_selector(f"{viewer}[data-state=ready]")
+    expect(page.locator(f"{viewer} [data-tool=compare]")).to_be_hidden()
     page.wait_for_selector("#sites .js-plotly-plot")
     expect(page.locator("#energy tr")).to_have_count(15)
-    old_slice, unedited, no_change = (
-        source(page, selector) for selector in ("#slice-z", "#edit-after", "#edit-change")
-    )
+    old_slice, unedited = source(page, "#slice-z"), page.locator(viewer).get_attribute("data-triangles")
     page.locator("#muted input").nth(0).click()
     page.locator("#muted input").nth(1).click()
     page.wait_for_selector("#edit-facts:has-text('; 0 of ')")
-    changed(page, "#edit-after", unedited)
-    assert not np.array_equal(pixels(page, "#edit-before"), pixels(page, "#edit-after"))
-    changed(page, "#edit-change", no_change)
-    change = pixels(page, "#edit-change")
+    page.wait_for_selector(f"{viewer}[data-measures=change]")
+    assert page.locator(viewer).get_attribute("data-triangles") != unedited
+    page.locator(f"{viewer} [data-mode=change]").click()
+    shot = Image.open(io.BytesIO(page.locator(f"{viewer} canvas").screenshot())).convert("RGB")
+    change = np.asarray(shot).astype(int)
     assert (np.abs(change[..., 0] - change[..., 2]) > 40).mean() > 0.01  # blue and red
+    page.get_by_role("button", name="Compare with the shape before").click()
+    page.wait_for_selector(f"{viewer}[data-compared=before]")
     page.locator("#band-level input").nth(1).click()
     changed(page, "#slice-z", old_slice)
     with page.expect_download() as download:
@@ -72,6 +77,7 @@ def test_muting_a_level_changes_the_mesh_and_can_be_undone(page: Any, pictures: 
     assert len(trimesh.load(tmp_path / "edited.glb", force="mesh").faces) > 100
     page.locator("#reset-edit").click()
     page.wait_for_selector("#edit-facts:has-text('0.000 at most')")
+    page.wait_for_selector(f"{viewer}[data-measures=''][data-compared=''][data-mode=shaded]")
 
 
 def test_the_result_is_reshaped_repaired_filmed_and_saved(page: Any, pictures: list[Path], tmp_path: Path) -> None:
@@ -87,8 +93,6 @@ def test_the_result_is_reshaped_repaired_filmed_and_saved(page: Any, pictures: l
     assert 0 < float(of_volume.inner_text()) < float(volume)
     page.locator("#repair input").click()
     page.wait_for_selector("#repair-summary:has-text('Nothing had to be done')")
-    page.locator("#paint input").nth(1).click()
-    page.wait_for_selector("#paint-legend .wm-legend")
     page.locator("#film-gif").click()
     page.wait_for_selector("#gif img")
     with page.expect_download() as download:

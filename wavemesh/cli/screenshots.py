@@ -29,7 +29,7 @@ HEIGHT = 900
 CONTENT = {
     "Generate": ("#mesh [data-state=ready]", "#facts"),
     "Steps": ("#step-shape img", "#step-facts dl", "#step-bands img"),
-    "Wavelets": ("#edit-before img", "#edit-change img", "#slice-z img", "#energy table", "#sites .plot-container"),
+    "Wavelets": ("#edit-mesh [data-state=ready]", "#slice-z img", "#energy table", "#sites .plot-container"),
     "Triplane": ("#orbit img", "#orbit-ll img", "#plane-YZ img", "#plane-legend p"),
     "Result": ("#health table", "#result-mesh [data-state=ready]"),
     "Compare": ("#guidance-button", "#truth-note"),

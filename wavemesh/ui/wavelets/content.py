@@ -16,9 +16,8 @@ from jaxtyping import UInt8
 
 from wavemesh.errors import InputError
 from wavemesh.ui.pictures import Number
+from wavemesh.ui.viewer.measure import Measure
 from wavemesh.ui.wavelets.edit import Edit
-from wavemesh.ui.widgets.colours import diverging
-from wavemesh.ui.widgets.painting import clay, lamp
 from wavemesh.ui.widgets.slices import cells_picture, colour_limit, upright
 from wavemesh.wavelets.bands import BANDS, Band
 
@@ -27,10 +26,8 @@ if TYPE_CHECKING:
 
     from wavemesh.geometry.deviation import Surface
     from wavemesh.pipelines.record import RunRecord
-    from wavemesh.rendering import RaycastRenderer
     from wavemesh.wavelets.sparse import SparseCoefficients
 
-PICTURE_SIDE = 360
 MAX_POINTS = 8000
 _LEAST_CHANGE = 0.005  # world units; a scale finer than this would show rounding
 MAX_VERTICES = 200_000  # of a surface; a shape on 128 cells a side has some 40,000
@@ -64,13 +61,6 @@ class Decoded:
 
         return Surface(self.mesh)
 
-    @cached_property
-    def renderer(self) -> RaycastRenderer:
-        """For pictures of it."""
-        from wavemesh.rendering import RaycastRenderer
-
-        return RaycastRenderer(self.mesh)
-
 
 class Comparison:
     """A run before and after an edit: two surfaces, and how far each point of the second is from the first.
@@ -79,35 +69,18 @@ class Comparison:
     """
 
     def __init__(self, before: Decoded, after: Decoded) -> None:
-        import trimesh
-
-        from wavemesh.rendering import RaycastRenderer
-
         self.before, self.after = before, after
         same = before is after
         vertices = np.asarray(after.mesh.vertices)
         self.change = np.zeros(len(vertices)) if same else before.surface.signed_distance(vertices)
         self.limit = max(float(np.quantile(np.abs(self.change), 0.99)), _LEAST_CHANGE)
-        painted = trimesh.Trimesh(
-            after.mesh.vertices, after.mesh.faces, vertex_colors=diverging(self.change, self.limit), process=False
-        )
-        self._painted = RaycastRenderer(painted)
 
-    def pictures(
-        self, azimuth_deg: Number, elevation_deg: Number, size: int = PICTURE_SIDE, rough: bool = False
-    ) -> list[UInt8[np.ndarray, "s s 4"]]:
-        """Before, after, and after coloured by its change, from one camera; transparent around the shape.
-
-        rough: with jagged edges, four times as fast, while the camera moves.
-        """
-        from wavemesh.geometry.camera import Camera
-
-        camera, rays = Camera(float(azimuth_deg), float(elevation_deg)), 1 if rough else 2
-        before, after = (
-            shape.renderer.view(camera, size, light=lamp(), supersample=rays, colour=clay()).rgba
-            for shape in (self.before, self.after)
-        )
-        return [before, after, self._painted.view(camera, size, light=lamp(), supersample=rays).rgba]
+    @property
+    def measure(self) -> Measure:
+        """What the change means as colours: blue where material was removed, red where some was added."""
+        ends = (f"−{self.limit:.3f} removed", "same", f"+{self.limit:.3f} added")
+        title = "Change of the surface (the object is 1.8 long)"
+        return Measure("change", "Change", title, -self.limit, self.limit, ends, "diverging")
 
     def measures(self) -> dict[str, float | int]:
         """The change as numbers by name; lengths in world units."""

@@ -79,40 +79,6 @@ class EditControls:
         return {**gains, self.threshold: 0.0, self.mode: "hard", self.muted: [], self.taken: []}
 
 
-class EditPictures:
-    """What an edit changed: before, after and the change, with the sliders that turn all three."""
-
-    def __init__(self) -> None:
-        with gr.Row(elem_classes="wm-triple"):
-            self.pictures = [
-                gr.Image(
-                    label=label, interactive=False, format="webp", buttons=[], elem_id=f"edit-{label.lower()}",
-                    min_width=150, elem_classes="wm-shape",
-                )
-                for label in ("Before", "After", "Change")
-            ]  # fmt: skip
-        self.legend = gr.HTML(elem_id="edit-legend")
-        self.facts = gr.Markdown(elem_classes="wm-note", elem_id="edit-facts")
-        with gr.Row():
-            self.azimuth, self.elevation = (
-                gr.Slider(-limit, limit, at, step=1, label=label, buttons=[], elem_id=f"edit-{name}", min_width=150)
-                for limit, at, label, name in (
-                    (180, 30, "Azimuth (°)", "azimuth"),
-                    (90, 20, "Elevation (°)", "elevation"),
-                )
-            )
-
-    @property
-    def camera(self) -> set[Any]:
-        """The sliders."""
-        return {self.azimuth, self.elevation}
-
-    @property
-    def shown(self) -> set[Any]:
-        """What an edit fills."""
-        return {*self.pictures, self.legend, self.facts}
-
-
 class BandSlices:
     """The pickers of a band, and its three slices."""
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import gradio as gr
 
-from wavemesh.geometry.export import mesh_bytes
+from wavemesh.files import write_bytes
+from wavemesh.geometry.export import measured_glb, mesh_bytes
 from wavemesh.ui.studio import Studio
+from wavemesh.ui.viewer.component import Before, build_viewer, seen
 from wavemesh.ui.wavelets.content import (
     Comparison,
     WaveletEditor,
@@ -16,8 +19,7 @@ from wavemesh.ui.wavelets.content import (
     strongest_sites,
 )
 from wavemesh.ui.wavelets.edit import Edit
-from wavemesh.ui.wavelets.layout import BandSlices, EditControls, EditPictures, subbands
-from wavemesh.ui.widgets.colours import legend
+from wavemesh.ui.wavelets.layout import BandSlices, EditControls, subbands
 from wavemesh.ui.widgets.downloads import download_on_demand
 from wavemesh.ui.widgets.events import PRIVATE, TOOLS, Updates, Values
 from wavemesh.ui.widgets.finished import nothing_to_inspect
@@ -69,7 +71,8 @@ class _WaveletTab:
                         self.reset = gr.Button("Undo all edits", elem_id="reset-edit", size="md")
                         download_on_demand("Edited mesh (.glb)", self.mesh_file, [self.opened], "save-edit")
                 with gr.Column(scale=8, min_width=330):
-                    self.edited = EditPictures()
+                    self.viewer = build_viewer("The edited shape", "edit-mesh")
+                    self.facts = gr.Markdown(elem_classes="wm-note", elem_id="edit-facts")
                     self.slices = BandSlices()
             with gr.Row():
                 with gr.Column(min_width=330):
@@ -88,12 +91,12 @@ class _WaveletTab:
 
     def wire(self) -> None:
         """Let the components act."""
-        controls, edited, slices = self.controls, self.edited, self.slices
-        seen = {self.opened} | edited.camera | slices.pickers
-        shown = {self.opened, self.energy, self.sites} | edited.shown | slices.shown
+        controls, slices = self.controls, self.slices
+        asked = {self.opened} | slices.pickers
+        shown = {self.opened, self.energy, self.sites, self.viewer, self.facts} | slices.shown
         opening: dict[str, Any] = {
             "fn": self.open_run,
-            "inputs": seen | {self.finished_run, self.subject.place, self.runs},
+            "inputs": asked | {self.finished_run, self.subject.place, self.runs},
             "outputs": shown | controls.components | {self.runs, self.empty, self.body},
             **PRIVATE,
         }
@@ -101,12 +104,8 @@ class _WaveletTab:
         gr.on(self.subject.changes, **opening).then(**opening)
         # While a slider moves as well: what comes while a shape is decoded waits, and only its last is done.
         for control in controls.components:
-            control.input(self.show_edit, seen | controls.components, shown, **TOOLS)
-        self.reset.click(controls.neutral, None, controls.components, **PRIVATE).then(self.undo, seen, shown, **TOOLS)
-        turned = {self.opened} | edited.camera
-        for angle in edited.camera:
-            angle.input(self.turn_roughly, turned, edited.pictures, **TOOLS)
-            angle.release(self.turn, turned, edited.pictures, **TOOLS)
+            control.input(self.show_edit, asked | controls.components, shown, **TOOLS)
+        self.reset.click(controls.neutral, None, controls.components, **PRIVATE).then(self.undo, asked, shown, **TOOLS)
         look = {"fn": self.show_slices, "inputs": {self.opened} | slices.pickers, "outputs": slices.shown, **TOOLS}
         for picker in slices.pickers - {slices.level}:
             picker.input(**look)
@@ -148,16 +147,6 @@ class _WaveletTab:
         return gr.skip() if now is None else self._updates(_Opened(now.folder), values)
 
     @explained
-    def turn(self, values: Values) -> Updates:
-        """The three pictures from another camera."""
-        return self._pictures(values, rough=False)
-
-    @explained
-    def turn_roughly(self, values: Values) -> Updates:
-        """The same with jagged edges, while the camera moves."""
-        return self._pictures(values, rough=True)
-
-    @explained
     def show_slices(self, values: Values) -> Updates:
         """Other slices of the same coefficients."""
         now = values[self.opened]
@@ -181,14 +170,10 @@ class _WaveletTab:
         """All that shows a run and its edit."""
         comparison = self.editor.comparison(*now)
         before, after = comparison.before.coefficients, comparison.after.coefficients
-        limit = f"{comparison.limit:.3f}"
-        ends = (f"−{limit} removed", "same", f"+{limit} added")
-        pictures = comparison.pictures(values[self.edited.azimuth], values[self.edited.elevation])
         return {
             self.opened: now,
-            **dict(zip(self.edited.pictures, pictures, strict=True)),
-            self.edited.legend: legend("Change of the surface (the object is 1.8 long)", *ends),
-            self.edited.facts: comparison.facts,
+            self.viewer: self._seen(now, comparison),
+            self.facts: comparison.facts,
             **self._slices(comparison, values),
             self.energy: energy_html(before, after if now.edit != Edit() else None),
             self.sites: points_plot(*strongest_sites(after), "strength"),
@@ -199,13 +184,19 @@ class _WaveletTab:
         notice = gr.update(value=words, visible=True)
         return {self.opened: None, self.empty: notice, self.body: gr.update(visible=False)}
 
-    def _pictures(self, values: Values, rough: bool) -> Updates:
-        now = values[self.opened]
-        if now is None:
-            return gr.skip()
-        angles = (values[self.edited.azimuth], values[self.edited.elevation])
-        pictures = self.editor.comparison(*now).pictures(*angles, rough=rough)
-        return dict(zip(self.edited.pictures, pictures, strict=True))
+    def _seen(self, now: _Opened, comparison: Comparison) -> dict[str, Any]:
+        """The value of the viewer: the shape, and where it was edited its change and the shape before."""
+        first = self.studio.record(now.folder).first_view
+        # Once for each run: the viewer need not fetch it again.
+        decoded = Path(now.folder) / "decoded.glb"
+        if not decoded.exists():
+            write_bytes(decoded, mesh_bytes(comparison.before.mesh, ".glb"))
+        if comparison.before is comparison.after:
+            return seen(decoded, first, now.folder)
+        measure = comparison.measure
+        edited = new_result_folder(self.studio.workspace) / "edited.glb"
+        edited.write_bytes(measured_glb(comparison.after.mesh, {measure.key: comparison.change}))
+        return seen(edited, first, now.folder, before=Before(decoded), measures=[measure])
 
     def _slices(self, comparison: Comparison, values: Values) -> Updates:
         shown = comparison.before if values[self.slices.which] == "before" else comparison.after
