@@ -13,6 +13,7 @@ from playwright.sync_api import expect
 
 from tests.ui.conftest import open_tab, opened, pixels
 from wavemesh.pipelines.bundle import read_bundle
+from wavemesh.ui.compare import content as compare
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore")]
 
@@ -111,6 +112,34 @@ def test_a_mesh_is_rendered_generated_walked_through_and_compared(page: Any, pip
     expect(page.locator("#card-3 img")).to_be_visible()
     expect(page.locator("#watch .wm-film button img")).to_have_count(6)
     page.wait_for_function("new URL(location).searchParams.get('run')")
+
+
+def test_a_run_is_measured_and_seen_with_its_errors(
+    page: Any, pipeline: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compare, "NUM_POINTS", 1000)
+    pipeline.side = 128  # in which the truth is measured
+    mesh = tmp_path / "ball.ply"
+    trimesh.creation.icosphere(subdivisions=3).export(mesh)
+    page.locator("#render-mesh button").first.click()
+    page.locator("#mesh-file input[type=file]").first.set_input_files(str(mesh))
+    page.wait_for_selector("#mesh-file td[aria-label='ball.ply']")
+    page.locator("#render-button").dispatch_event("click")
+    page.wait_for_selector("#card-3 img")
+    page.locator("#advanced button").first.click()
+    for name in ("coarse-steps", "detail-steps"):
+        number(page, name).fill("1")
+        number(page, name).press("Tab")
+    page.locator("#generate-button").dispatch_event("click")
+    page.wait_for_selector("#facts:has-text('triangles')")
+    open_tab(page, "Compare")
+    page.locator("#measure-button:enabled").dispatch_event("click")
+    page.wait_for_selector("#scores table")
+    page.wait_for_selector("#error-mesh .wm-viewer[data-mode=error]")
+    expect(page.locator("#error-mesh .wm-viewer-legend")).to_contain_text("0.10 and more")
+    page.get_by_role("button", name="Compare with the true mesh").click()
+    page.wait_for_selector("#error-mesh .wm-viewer[data-compared=before]")
+    assert len(pipeline.calls) == 1
 
 
 def test_a_distant_visitor_sees_the_whole_run_and_its_comparison(page: Any) -> None:

@@ -94,6 +94,10 @@ def test_a_run_is_measured_against_the_truth(
     assert good.chamfer == pytest.approx(0.5 * np.sqrt(4 * np.pi * 0.9**2 / 2000), rel=0.1)
     assert measured.codec.iou > 0.97
     assert 0.5 < measured.hull.iou <= 1.0  # the fake's pictures are small, its cameras made up
+    assert len(measured.errors) == len(exact.mesh.vertices)
+    assert 0 < measured.errors.mean() < 0.01
+    far = compare.Truth.of_mesh(truth).errors(np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]))
+    assert far == pytest.approx([0.1, 0.9], abs=0.005)
     html = measured_html(measured)
     assert html.count("<svg") == 3
     assert "Visual hull" in html

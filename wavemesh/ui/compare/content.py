@@ -18,6 +18,7 @@ from wavemesh.budget import budget
 from wavemesh.errors import InputError
 from wavemesh.geometry.frame import beside
 from wavemesh.ui.runner import Job
+from wavemesh.ui.viewer.measure import Measure
 from wavemesh.ui.widgets.colours import diverging, legend
 from wavemesh.ui.widgets.line_plot import line_plot
 from wavemesh.ui.widgets.painting import paint_mesh
@@ -31,17 +32,31 @@ if TYPE_CHECKING:
 
 NUM_POINTS = 10_000
 RESOLUTION = 128
+NUM_DENSE = 50_000  # of the true surface, to which the error of each vertex is measured: .007 apart
 MAX_CPU_S = 60.0  # of measuring one run: a bundle from elsewhere may have thousands of steps
 PICTURE_SIDE = 360
+ERROR = Measure(
+    "error",
+    "Error",
+    "Distance to the true mesh (the object is 1.8 long)",
+    0.0,
+    0.1,
+    ("0", "0.05", "0.10 and more"),
+)
 _SHOWN = (("chamfer", "Chamfer distance"), ("f_score_002", "F-score at 0.02"), ("iou", "IoU at 64³"))
 
 
 @dataclass(frozen=True)
 class Truth:
-    """The true shape, ready to be compared with: its truncated SDF and points of its visible surface."""
+    """The true shape, ready to be compared with: its truncated SDF, and points of its visible surface.
+
+    dense: (n, 3) more of them, to which errors are measured.
+    Points rather than triangles: what a question costs does not depend on a stranger's mesh.
+    """
 
     sdf: np.ndarray
     points: SurfacePoints
+    dense: np.ndarray
 
     @classmethod
     def of_mesh(cls, mesh: trimesh.Trimesh) -> Truth:
@@ -51,7 +66,14 @@ class Truth:
         from wavemesh.geometry.visible import visible_surface
 
         orbit = look_around(mesh)
-        return cls(mesh_to_sdf(mesh, RESOLUTION, orbit=orbit), visible_surface(mesh, NUM_POINTS, 0, orbit))
+        points, dense = (visible_surface(mesh, count, 0, orbit) for count in (NUM_POINTS, NUM_DENSE))
+        return cls(mesh_to_sdf(mesh, RESOLUTION, orbit=orbit), points, dense.points)
+
+    def errors(self, points: np.ndarray) -> np.ndarray:
+        """How far points (n, 3) are from the visible surface: (n,), world units."""
+        from scipy.spatial import cKDTree
+
+        return cKDTree(self.dense).query(points)[0]
 
     def scores(self, sdf: np.ndarray, mesh: trimesh.Trimesh | None = None) -> Scores:
         """What a field, and its surface, is worth; a field without a surface scores zero."""
@@ -68,12 +90,16 @@ class Truth:
 
 @dataclass(frozen=True)
 class Measured:
-    """Scores of every step of a run, of its result, of the visual hull of its pictures, and of the codec ceiling."""
+    """Scores of every step of a run, of its result, of the visual hull of its pictures, and of the codec ceiling.
+
+    errors: (v,) how far each vertex of the result is from the true surface, world units.
+    """
 
     steps: tuple[Scores, ...]
     result: Scores
     hull: Scores
     codec: Scores
+    errors: np.ndarray
 
     def to_dict(self) -> dict[str, Any]:
         """The scores by name, as JSON carries them."""
@@ -113,7 +139,8 @@ def measure(record: RunRecord, mesh: trimesh.Trimesh) -> Iterator[tuple[str, Mea
     hull = truth.scores(visual_hull(masks, record.cameras, RESOLUTION))
     yield "Measuring the codec ceiling", None
     codec = truth.scores(codec_ceiling(truth.sdf))
-    yield "Done", Measured(tuple(steps), result, hull, codec)
+    errors = truth.errors(np.asarray(record.mesh.vertices))
+    yield "Done", Measured(tuple(steps), result, hull, codec, errors)
 
 
 def measured_html(measured: Measured) -> str:

@@ -10,7 +10,9 @@ import gradio as gr
 import numpy as np
 
 from wavemesh.errors import InputError
+from wavemesh.geometry.export import measured_glb, mesh_bytes
 from wavemesh.ui.compare.content import (
+    ERROR,
     Displacement,
     Truth,
     job_again,
@@ -25,11 +27,15 @@ from wavemesh.ui.compare.content import (
 from wavemesh.ui.generate.truth import truth_mesh
 from wavemesh.ui.runner import Job
 from wavemesh.ui.studio import Studio
+from wavemesh.ui.viewer.component import Before, build_viewer, seen
 from wavemesh.ui.widgets.events import PRIVATE, TOOLS, Updates, Values
 from wavemesh.ui.widgets.finished import nothing_to_inspect
 from wavemesh.ui.widgets.notices import failures_told
+from wavemesh.ui.workspace import new_result_folder
 
 if TYPE_CHECKING:
+    import trimesh
+
     from wavemesh.pipelines.record import RunRecord
 
 _EMPTY = nothing_to_inspect("Here it can be measured, and compared with other runs of the same pictures.")
@@ -37,6 +43,7 @@ _NO_TRUTH = (
     "Nobody knows the true shape of these pictures. Render views from a mesh in the tab Generate to measure a run."
 )
 _STOPPED = "Stopped early"
+_MOST_FACES = 200_000  # of a true mesh that the viewer gets
 _TRUTH = "The pictures were rendered from a mesh: the run can be measured against it, step by step."
 
 Trying: TypeAlias = Generator[Updates, None, Updates]
@@ -61,6 +68,7 @@ class _CompareTab:
             gr.HTML('<p class="wm-step">Against the true mesh</p>')
             self.truth_note = gr.Markdown(_NO_TRUTH, elem_classes="wm-note", elem_id="truth-note")
             self.measure_button = gr.Button("Measure", interactive=False, elem_id="measure-button")
+            self.viewer = build_viewer("The run and its error", "error-mesh", visible="hidden")
             self.scores = gr.HTML(elem_id="scores")
             gr.HTML('<p class="wm-step">Two guidance scales, one seed</p>')
             with gr.Row():
@@ -80,33 +88,40 @@ class _CompareTab:
     def wire(self) -> None:
         """Let the components act."""
 
-        def measure_run(folder: str | None) -> Iterator[str]:
+        def measure_run(folder: str | None) -> Iterator[Updates]:
             with failures_told():
                 mesh = truth_mesh(folder) if folder else None
                 if folder is None or mesh is None:
                     raise InputError("There is no true mesh to measure this run against.")
                 for message, measured in measure(self.studio.record(folder), mesh):
-                    yield note_html(f"{message}…") if measured is None else measured_html(measured)
+                    if measured is None:
+                        yield {self.scores: note_html(f"{message}…")}
+                    else:
+                        viewer = gr.update(value=self.seen(folder, mesh, measured.errors), visible=True)
+                        yield {self.scores: measured_html(measured), self.viewer: viewer}
                 return
-            yield ""
+            yield {self.scores: ""}
 
         self.finished_run.change(
             self.open_run,
             self.finished_run,
             [
                 *(self.empty, self.body, self.truth_note, self.measure_button, self.left_out, self.leave.start),
-                *(self.scores, *self.guidance.results, *self.leave.results),
+                *(self.scores, self.viewer, *self.guidance.results, *self.leave.results),
             ],
             **PRIVATE,
         )
         measuring = {**TOOLS, "trigger_mode": "once"}
-        self.measure_button.click(inspect.unwrap(measure_run), self.finished_run, self.scores, **measuring)
+        self.measure_button.click(
+            inspect.unwrap(measure_run), self.finished_run, [self.scores, self.viewer], **measuring
+        )
         self.guidance.wire(self.studio, {self.finished_run, *self.scales}, self.run_both)
         self.leave.wire(self.studio, {self.finished_run, self.left_out}, self.run_without)
 
     def open_run(self, folder: str | None) -> Updates:
         """What there is to compare; what was compared belongs to the run before."""
-        cleared = {self.scores: "", **self.guidance.shown(), **self.leave.shown()}
+        unseen = gr.update(value=None, visible="hidden")
+        cleared = {self.scores: "", self.viewer: unseen, **self.guidance.shown(), **self.leave.shown()}
         if not folder:
             return {self.empty: gr.update(visible=True), self.body: gr.update(visible=False), **cleared}
         has_truth = truth_mesh(folder) is not None
@@ -120,6 +135,20 @@ class _CompareTab:
             self.leave.start: gr.update(interactive=count > 1),
             **cleared,
         }
+
+    def seen(self, folder: str, truth: trimesh.Trimesh, errors: np.ndarray) -> dict[str, Any]:
+        """The value of the viewer: the run with its errors (v,), to be compared with its true mesh."""
+        from wavemesh.geometry.mesh import facing
+
+        record = self.studio.record(folder)
+        files = new_result_folder(self.studio.workspace)
+        run, true = files / "run.glb", files / "true-mesh.glb"
+        before = None
+        if len(truth.faces) <= _MOST_FACES:
+            true.write_bytes(mesh_bytes(facing(truth, record.front_deg), ".glb"))
+            before = Before(true, "the true mesh", ("True mesh", "This run"))
+        run.write_bytes(measured_glb(facing(record.mesh, record.front_deg), {ERROR.key: errors}))
+        return seen(run, record.first_view, folder, before=before, measures=[ERROR], look=ERROR.key)
 
     def run_both(self, values: Values, session: str) -> Trying:
         """The run with each of the guidance scales, measured where the truth is known."""
