@@ -103,7 +103,9 @@ def drag_divider(page: Any, viewer: str, share: float) -> None:
 def test_the_picture_lies_on_the_mesh_to_the_pixel(page: Any, examples_folder: Path) -> None:
     viewer = "#mesh .wm-viewer"
     page.wait_for_selector(f"{viewer}[data-state=ready]")
-    page.get_by_role("button", name="Compare with the picture").click()
+    button = page.get_by_role("button", name="Compare with the picture")
+    expect(button).to_have_text("Picture")
+    button.click()
     page.wait_for_selector(f"{viewer}[data-compared=picture]")
     alpha = drawn(page, viewer)[..., 3] == 255
     side = min(alpha.shape)
@@ -155,7 +157,9 @@ def test_walls_and_the_shape_before_are_seen_in_one_viewer(page: Any, pictures: 
     expect(page.locator(f"{viewer} [data-tool=compare]")).to_be_hidden()
     page.locator("#iso-level input[type=number]").fill("-0.06")
     page.locator("#iso-level input[type=number]").press("Tab")
-    page.get_by_role("button", name="Compare with the shape before").click()
+    button = page.get_by_role("button", name="Compare with the shape before")
+    expect(button).to_have_text("Before")
+    button.click()
     page.wait_for_selector(f"{viewer}[data-compared=before]")
     page.wait_for_selector(f"{viewer}[data-mode=thickness]")  # it is measured again, and the look was kept
     page.locator(f"{viewer} [data-mode=shaded]").click()

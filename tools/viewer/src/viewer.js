@@ -49,7 +49,7 @@ export function mount(element, name) {
     button.hidden = key === 'compare';
     return [key, button];
   }));
-  made(buttons.compare, 'span', {}, 'Compare');
+  const left = made(buttons.compare, 'span', {});
 
   const tell = () => {
     Object.assign(root.dataset, {azimuth: view.azimuth.toFixed(1), elevation: view.elevation.toFixed(1), zoom: view.zoom.toFixed(3),
@@ -123,6 +123,7 @@ export function mount(element, name) {
     const what = kind === 'picture' ? 'the picture' : shown?.before?.what ?? '';
     buttons.compare.hidden = !kind;
     for (const name of ['title', 'aria-label']) buttons.compare.setAttribute(name, `Compare with ${what}`);
+    left.textContent = kind === 'picture' ? 'Picture' : shown?.before?.names[0] ?? '';
     if (held && held !== shown?.before?.url) {
       scene.hold(held = null);
       if (compared === 'before' && kind === 'before' && same) return compare(kind);
