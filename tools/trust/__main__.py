@@ -4,6 +4,7 @@ python -m tools.trust bundles      run bundles that mean harm, to every endpoint
 python -m tools.trust files        hostile pictures and meshes, to the page and to the command line
 python -m tools.trust weights      mutated weights and configurations
 python -m tools.trust visitors     50 visitors at once, each with an own picture and seed
+python -m tools.trust pages        memory over 50 visits in Chromium that open every tab, then 20 users at once
 python -m tools.trust gone         how long the accelerator is taken after a client vanished
 python -m tools.trust calls        what refused calls leave in the server's memory
 python -m tools.trust soak         memory, files and handles after 500 visits and --minutes of mixed calls
@@ -24,8 +25,8 @@ import sys
 from tools.trust.server import Server, say
 
 COUNTS = {
-    "bundles": 200, "files": 500, "weights": 200, "visitors": 50, "gone": 5, "calls": 200, "soak": 500, "kills": 20,
-    "lines": 2000,
+    "bundles": 200, "files": 500, "weights": 200, "visitors": 50, "pages": 50, "gone": 5, "calls": 200, "soak": 500,
+    "kills": 20, "lines": 2000,
 }  # fmt: skip
 ALONE = ("weights", "kills", "lines")
 PLACES = {"gone": "visitors", "calls": "soak", "lines": "commands", "kills": "commands"}
