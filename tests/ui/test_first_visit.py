@@ -103,7 +103,7 @@ def test_a_first_visit_finds_no_empty_tab(page: Any, pipeline: Any) -> None:
     # The run that the other tabs look at is made once; the triplane's own where somebody asks for it.
     pipeline.goes_on.clear()
     open_tab(page, "Wavelets")
-    page.wait_for_selector("#progress-here .wm-progress-fill")
+    page.wait_for_selector("#progress-here .wm-progress-text")
     expect(page.locator("#stop-here")).to_be_visible()
     pipeline.goes_on.set()
     for name in ("Wavelets", "Steps", "Triplane", "Compare", "Result"):
