@@ -110,6 +110,22 @@ def test_files_that_hold_no_mesh_are_refused_by_name(tmp_path: Path) -> None:
         load_mesh(points)
 
 
+@pytest.mark.parametrize("suffix", [".glb", ".ply"])
+@pytest.mark.parametrize("index", [12, 70_000])
+def test_a_face_without_its_vertex_is_refused(suffix: str, index: int, tmp_path: Path) -> None:
+    """A box has eight vertices; the exporter writes any index that it is given."""
+    box = trimesh.creation.box()
+    faces = box.faces.copy()
+    faces[5, 1] = index
+    spoiled = trimesh.Trimesh(box.vertices, faces, process=False, validate=False)
+    path = tmp_path / f"box{suffix}"
+    path.write_bytes(spoiled.export(file_type=suffix[1:], **({"vertex_normal": False} if suffix == ".ply" else {})))
+    with pytest.raises(
+        InputError, match=rf"box{suffix} is not a mesh that can be read: a face names vertex {index:,} of 8"
+    ):
+        load_mesh(path)
+
+
 def test_joining_textured_and_plain_parts_keeps_both() -> None:
     textured = textured_quad(SimpleMaterial(image=Image.new("RGB", (4, 4), (0, 255, 0))))
     both = concatenate([textured, coloured_box(RED, shift=5.0)])

@@ -199,6 +199,7 @@ def _placed_parts(scene: trimesh.Scene) -> Iterator[trimesh.Trimesh]:
         matrix, name = scene.graph[node]
         part = scene.geometry[name]
         if isinstance(part, trimesh.Trimesh) and len(part.faces):
+            _require_vertices(part)
             moved = with_vertices(part, trimesh.transform_points(part.vertices, matrix))
             if np.linalg.det(matrix[:3, :3]) < 0.0:
                 moved.invert()
@@ -206,6 +207,14 @@ def _placed_parts(scene: trimesh.Scene) -> Iterator[trimesh.Trimesh]:
             if colours is not None:
                 moved.visual = ColorVisuals(moved, vertex_colors=colours)
             yield moved
+
+
+def _require_vertices(mesh: trimesh.Trimesh) -> None:
+    """Raise InputError for a face that names a vertex that is not there, which trimesh takes as it comes."""
+    faces = np.asarray(mesh.faces)
+    wrong = faces[(faces < 0) | (faces >= len(mesh.vertices))]
+    if len(wrong):
+        raise InputError(f"a face names vertex {wrong[0]:,} of {len(mesh.vertices):,}")
 
 
 def _gltf_colours(mesh: trimesh.Trimesh) -> UInt8[np.ndarray, "v 4"] | None:
