@@ -37,9 +37,7 @@ def folder(studio: Studio, pictures: list[Path]) -> str:
 def tab_and_values(studio: Studio, folder: str | None, **changes: Any) -> tuple[_ResultTab, dict[Any, Any]]:
     """The tab, which is open, and what its components hold before anybody has touched it."""
     with gr.Blocks():
-        tab = _ResultTab(
-            studio, Subject(*(gr.State(each) for each in ([], folder, ("Result", "Steps"), None, None, False)))
-        )
+        tab = _ResultTab(studio, Subject(*(gr.State(each) for each in ([], folder, ("Result", "Steps"), None, None))))
     parts = [*tab.subject, *vars(tab).values()]
     held = {component: component.value for component in parts if isinstance(component, gr.components.Component)}
     return tab, held | {getattr(tab, name): value for name, value in changes.items()}
