@@ -34,6 +34,7 @@ def lines(count: int) -> str:
     before, output = (sys.stdout, sys.stderr), io.TextIOWrapper(io.BytesIO(), "utf-8")
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         here = os.getcwd()
+        patch.setenv("KMP_INIT_AT_FORK", "FALSE")  # a library's first import leaves it behind
         playground = test_fuzz.furnished(Path(folder), patch)
         patch.setattr(test_fuzz, "status", timed)
         try:
