@@ -8,6 +8,7 @@ import pytest
 
 from wavemesh import files
 from wavemesh.errors import InputError
+from wavemesh.pipelines.bundle import read_bundle
 
 
 @pytest.mark.parametrize("text", ["", "[1, 2]", "{", '{"width": NaN}', "\xff"])
@@ -46,3 +47,17 @@ def test_files_that_belong_together_are_all_written_or_none(tmp_path: Path) -> N
     with pytest.raises(OSError):
         files.write_files({second: b"3", last: b"4"})
     assert sorted(tmp_path.iterdir()) == [last, first.parent]
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="no devices here")
+def test_what_never_ends_is_not_read() -> None:
+    """It has a size of 0; reading it took all memory that there was."""
+    with pytest.raises(InputError, match="/dev/zero is a device or a pipe"):
+        files.read_json("/dev/zero")
+    with pytest.raises(InputError, match="/dev/zero is no run bundle or is damaged: it is a device or a pipe"):
+        read_bundle("/dev/zero")
+
+
+def test_only_devices_and_pipes_may_never_end(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    assert [files.is_endless(path) for path in (tmp_path, tmp_path / "file", tmp_path / "missing")] == [False] * 3

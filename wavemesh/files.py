@@ -18,9 +18,17 @@ MAX_JSON_BYTES = 2**24
 TEMPORARY_LETTERS = 10  # how much longer than a file's own name that is under which it is written
 
 
+def is_endless(path: str | Path) -> bool:
+    """Whether a path leads to something that may never end: neither a file nor a folder, but a device or a pipe."""
+    path = Path(path)
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
 def read_json(path: str | Path) -> dict[str, Any]:
     """The JSON object in a file; raises InputError if the file is missing, too large, or holds anything else."""
     try:
+        if is_endless(path):
+            raise InputError(f"{path} is a device or a pipe, not a file with JSON.")
         size = Path(path).stat().st_size
         if size > MAX_JSON_BYTES:
             raise InputError(f"The file {path} has {size:,} bytes; JSON is read up to {MAX_JSON_BYTES:,}.")

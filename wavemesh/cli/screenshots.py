@@ -89,7 +89,8 @@ def _serve(workspace: Path, weights: str | None, device: str) -> tuple[Any, str]
 
 def photograph(browser: Any, address: str, name: str, width: int, folder: Path) -> None:
     """The first visit, then every tab after a run on the example that it shows, each once its content is there."""
-    page = browser.new_page(viewport={"width": width, "height": HEIGHT})
+    # A viewer that turns by itself would never rest.
+    page = browser.new_page(viewport={"width": width, "height": HEIGHT}, reduced_motion="reduce")
     page.set_default_timeout(_WAIT_MS)
     page.goto(address)
     page.wait_for_selector("#generate-button")

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from wavemesh.files import is_endless
 from wavemesh.imaging import read_picture
 from wavemesh.pipelines.facts import MAX_STEPS
 from wavemesh.pipelines.views import MAX_VIEWS
@@ -137,7 +138,12 @@ class _Reader:
 
 
 def _check_directory(path: Path) -> None:
-    """Raise ValueError for an archive that lists more than a run has: the list is read whole when it is opened."""
+    """Raise ValueError for an archive that lists more than a run has: the list is read whole when it is opened.
+
+    Also for what never ends, as /dev/zero.
+    """
+    if is_endless(path):
+        raise ValueError("it is a device or a pipe")
     with path.open("rb") as file:
         size = file.seek(0, io.SEEK_END)
         file.seek(max(0, size - 2**16 - 22))
