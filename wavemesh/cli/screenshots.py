@@ -38,7 +38,8 @@ SETTLE_MS = 2500  # plots and the 3D viewer draw after their data is there
 _WAIT_MS = 600_000  # somebody else may be using the processor
 # On a phone gradio keeps some of them in a menu; their hidden buttons act all the same.
 _TABS = "#tabs .tab-container [role=tab], #tabs .overflow-dropdown button"
-_IMAGES_THERE = """() => [...document.images].filter((image) => image.offsetParent)
+# An image that is lazy is not fetched where it lies outside of a strip that scrolls.
+_IMAGES_THERE = """() => [...document.images].filter((image) => image.offsetParent && image.loading !== 'lazy')
     .every((image) => image.complete && image.naturalWidth > 0)"""
 
 
