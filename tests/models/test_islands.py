@@ -88,3 +88,13 @@ def test_bare_rays_are_those_that_nothing_else_covers() -> None:
     assert share == pytest.approx(expected, abs=0.03)
     assert bare.shape[:2] == allowed.shape
     assert (bare[..., 0] > 0).all()
+
+
+@pytest.mark.parametrize("bound", [False, True])
+def test_of_dust_the_largest_grain_stays(bound: bool) -> None:
+    """Where all islands are small there is still something that the others can hang on."""
+    places = (-0.7, -0.35, 0.0, 0.35, 0.7)
+    dust = truncated(*(ball(x, y, z, 0.08) for x in places for y in places for z in places))
+    assert pieces(dust) == 125
+    given = silhouettes([hits(dust, CAMERA).float()], [CAMERA]) if bound else None
+    assert (connected_field(dust, TRUNCATION, given) < 0).any()

@@ -45,7 +45,8 @@ def connected_field(
     islands, count = ndimage.label(solid, _TOUCHING)
     sizes = np.bincount(islands[solid], minlength=count + 1)
     share = CRUMB if silhouettes is None else SMALL
-    small = np.flatnonzero((sizes > 0) & (sizes < share * sizes.sum()))
+    limit = min(share * sizes.sum(), sizes.max())  # of dust the largest grain stays
+    small = np.flatnonzero((sizes > 0) & (sizes < limit))
     if len(small) == 0:
         return field
     if silhouettes is None:
