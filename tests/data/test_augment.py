@@ -184,3 +184,32 @@ def test_an_empty_picture_keeps_its_window() -> None:
     cropped, moved = augment.object_windows(torch.zeros(1, 4, 16, 16), intrinsics)
     assert torch.equal(cropped, torch.zeros(1, 4, 16, 16))
     torch.testing.assert_close(moved, intrinsics)
+
+
+def looked_at(camera: Camera, count: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
+    poses, intrinsics = stack_cameras([camera] * count)
+    return poses[:, None], intrinsics[:, None]
+
+
+def test_estimated_cameras_still_look_at_the_object_upright() -> None:
+    poses, intrinsics = looked_at(Camera(40.0, 20.0, distance=3.0, fov_deg=40.0), 200)
+    moved, offsets = augment.estimated_cameras(poses, intrinsics, torch.Generator().manual_seed(0), 1.0)
+    rotations, places = moved[..., :3], moved[..., 3]
+    torch.testing.assert_close(rotations @ rotations.mT, torch.eye(3).expand_as(rotations), atol=1e-5, rtol=0)
+    torch.testing.assert_close(rotations[..., 1, 0], torch.zeros(200, 1), atol=1e-5, rtol=0)  # no roll
+    torch.testing.assert_close(torch.nn.functional.normalize(places, dim=-1), rotations[..., 2], atol=1e-5, rtol=0)
+    # As far off as the camera head is: some degrees, some hundredths.
+    azimuths = torch.atan2(places[..., 0], places[..., 2]).rad2deg() - 40.0
+    assert 2.0 < azimuths.abs().mean() < 5.0
+    assert 0.02 < (places.norm(dim=-1) / 3.0).log().abs().mean() < 0.06
+    assert 0.01 < (offsets - intrinsics)[..., 1:].abs().mean() < 0.04
+
+
+def test_a_share_of_the_cameras_stays_known() -> None:
+    poses, intrinsics = looked_at(Camera(-70.0, 35.0), 400)
+    generator = torch.Generator().manual_seed(1)
+    moved, _ = augment.estimated_cameras(poses, intrinsics, generator, 0.25)
+    changed = (moved - poses).abs().flatten(1).amax(dim=1) > 1e-6
+    assert 0.15 < changed.float().mean() < 0.35
+    same, offsets = augment.estimated_cameras(poses, intrinsics, generator, 0.0)
+    torch.testing.assert_close((same, offsets), (poses, intrinsics))

@@ -17,6 +17,10 @@ from wavemesh.models.posed_pictures import PosedPictures
 from wavemesh.models.symmetry import SIDES, mirrored_pictures
 
 _LUMA = (0.299, 0.587, 0.114)
+# What cameras of people's pictures are wrong by: degrees of azimuth and elevation, the logarithm of the distance, world
+# units to the right and up. The levels that multiply them are spread evenly from 0 to the most.
+_CAMERA_DEVIATIONS = (5.0, 4.0, 0.05, 0.03, 0.03)
+_MOST_WRONG = 1.5
 
 
 def turn_quarter(sdf: Float[Tensor, "*b x y z"], k: int) -> Float[Tensor, "*b x y z"]:
@@ -103,6 +107,34 @@ def imperfect_masks(
     grown = functional.max_pool2d(alpha, 3, stride=1, padding=1)
     flat[rimmed] = torch.cat([rgb + (grown - alpha) * colours[rimmed], grown], dim=1)
     return flat.unflatten(0, images.shape[:2])
+
+
+def estimated_cameras(
+    poses: Float[Tensor, "b v 3 4"], intrinsics: Float[Tensor, "b v 3"], generator: torch.Generator, share: float
+) -> tuple[Float[Tensor, "b v 3 4"], Float[Tensor, "b v 3"]]:
+    """The cameras as they would be estimated: turned, raised, at another distance, beside the object.
+
+    share: of the objects whose cameras change, each by little or much; those of its views change independently.
+    """
+    shape = poses.shape[:2]
+    level = torch.rand(len(poses), 1, generator=generator) * _MOST_WRONG
+    level = level * (torch.rand(len(poses), 1, generator=generator) < share)
+    draws = torch.randn(*shape, len(_CAMERA_DEVIATIONS), generator=generator) * torch.tensor(_CAMERA_DEVIATIONS)
+    azimuth, elevation, distance, *offset = (draws * level[..., None]).to(poses.device).unbind(dim=-1)
+    up = poses.new_tensor([0.0, 1.0, 0.0]).expand(*shape, 3)
+    turn = _rotations(up, azimuth.deg2rad()) @ _rotations(poses[..., 0], elevation.deg2rad())
+    turned = turn @ poses
+    moved = torch.cat([turned[..., :3], turned[..., 3:] * distance.exp()[..., None, None]], dim=-1)
+    aside = torch.stack(offset, dim=-1) * intrinsics[..., :1] / moved[..., 3].norm(dim=-1, keepdim=True)
+    return moved, torch.cat([intrinsics[..., :1], intrinsics[..., 1:] + aside], dim=-1)
+
+
+def _rotations(axes: Float[Tensor, "*b 3"], angles: Float[Tensor, "*b"]) -> Float[Tensor, "*b 3 3"]:
+    """Rotations about unit vectors."""
+    x, y, z = axes.unbind(dim=-1)
+    zero = torch.zeros_like(x)
+    cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=-1).unflatten(-1, (3, 3))
+    return torch.linalg.matrix_exp(cross * angles[..., None, None])
 
 
 def object_windows(
