@@ -126,7 +126,7 @@ class Settings:
     seed: int = setting(
         0,
         "Seed",
-        "Parts that no picture shows change with it.",
+        "Parts that no picture shows change with it. 0 gives the likeliest shape.",
         minimum=0,
         maximum=2**63 - 1,
         limit=2**31 - 1,

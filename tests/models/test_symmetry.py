@@ -20,6 +20,7 @@ from wavemesh.models.symmetry import (
     Mirror,
     mirrored_camera,
     mirrored_pictures,
+    mirrors_by_likelihood,
     mirrors_of,
     room,
 )
@@ -110,3 +111,18 @@ def test_a_plane_has_to_be_likely() -> None:
     assert mirrors_of(ball, (0.7, 0.1)) == (SIDES,)
     assert mirrors_of(ball, (0.7, 0.8), most=1) == (DEPTHS,)
     assert mirrors_of(ball, (0.1, 0.2)) == ()
+
+
+def test_further_mirrors_come_by_how_likely_they_are() -> None:
+    ball = posed(trimesh.creation.icosphere(radius=0.8), Camera(30.0, 20.0))
+    both = (SIDES, DEPTHS, HALF_TURN)
+    assert mirrors_by_likelihood(ball, (0.8, 0.4)) == [(SIDES,), both, ()]
+    assert mirrors_by_likelihood(ball, (0.8, 0.4), most=1) == [(SIDES,), ()]
+    assert mirrors_by_likelihood(ball, (0.6, 0.5)) == [(), (SIDES,), both, (DEPTHS,)]
+    assert mirrors_by_likelihood(ball, (0.0, 0.0)) == [()]
+    assert mirrors_by_likelihood(ball, (1.0, 1.0)) == [both, ()]
+
+
+def test_further_mirrors_are_those_that_silhouettes_allow() -> None:
+    corner = posed(boxes((0.6, 0.0, 0.6)), Camera(30.0, 20.0))
+    assert (SIDES, DEPTHS, HALF_TURN) not in mirrors_by_likelihood(corner, (0.6, 0.6))

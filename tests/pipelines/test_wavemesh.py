@@ -129,6 +129,15 @@ def test_mirror_images_are_further_views_where_symmetry_is_likely(
     assert all(np.abs(a - b).max() > 0 for a, b in itertools.pairwise(fields))
 
 
+def test_seeds_try_what_else_the_object_could_be(
+    tiny_pipeline: WaveMeshPipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline, view = symmetric_pipeline(tiny_pipeline), View(ball_picture(), Camera(30.0, 20.0))
+    monkeypatch.setattr(pipeline.model, "symmetries", lambda *_: (0.8, 0.4))
+    images = [pipeline([view], 1, seed=seed).provenance["mirror_images"] for seed in range(4)]
+    assert images == [1, 3, 0, 1]
+
+
 def test_mirror_images_stay_within_the_number_of_views(
     tiny_pipeline: WaveMeshPipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:

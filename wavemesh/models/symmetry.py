@@ -24,6 +24,7 @@ from wavemesh.rendering.rays import camera_rays
 SIDES, DEPTHS, HALF_TURN = (-1.0, 1.0, 1.0), (1.0, 1.0, -1.0), (-1.0, 1.0, -1.0)
 Mirror = tuple[float, float, float]
 LIKELY = 0.7  # from this probability on a plane is tried: a wrong one gives a horse two heads
+POSSIBLE = 0.1  # from this probability on, what is not the likeliest is still worth a look
 ROOM = 0.999  # of the silhouettes' rays that must find a place in the mirrored hull
 OPAQUE, SOLID = 0.5, 0.4
 RAYS, PLACES = 1200, 128  # looked at of each silhouette, and along each ray
@@ -41,6 +42,32 @@ def mirrors_of(views: MaskedViews, likely: Sequence[float] = (1.0, 1.0), most: i
     if len(planes) == 2 and most >= len(both) and min(room(views, both)) >= ROOM:
         return both
     return next(((plane,) for plane in planes if min(room(views, (plane,))) >= ROOM), ())
+
+
+def mirrors_by_likelihood(
+    views: MaskedViews, likely: Sequence[float] = (1.0, 1.0), most: int = 3
+) -> list[tuple[Mirror, ...]]:
+    """What the mirrors of an object could be: those of `mirrors_of`, then the others, the likelier before.
+
+    None at all is among them. The others are possible by the silhouettes and by a probability of at least POSSIBLE.
+    """
+    sides, depths = likely
+    chances = {
+        (): (1.0 - sides) * (1.0 - depths),
+        (SIDES,): sides * (1.0 - depths),
+        (DEPTHS,): (1.0 - sides) * depths,
+        (SIDES, DEPTHS, HALF_TURN): sides * depths,
+    }
+    first = mirrors_of(views, likely, most)
+    others = sorted(chances, key=lambda mirrors: -chances[mirrors])
+    return [first] + [
+        mirrors
+        for mirrors in others
+        if mirrors != first
+        and (
+            not mirrors or (chances[mirrors] >= POSSIBLE and len(mirrors) <= most and min(room(views, mirrors)) >= ROOM)
+        )
+    ]
 
 
 def mirrored_camera(camera: Camera, mirror: Mirror) -> Camera:

@@ -23,7 +23,7 @@ from wavemesh.models.multiview_encoder import ViewFeatures
 from wavemesh.models.posed_pictures import PosedPictures
 from wavemesh.models.precision import autocast
 from wavemesh.models.silhouettes import Silhouettes
-from wavemesh.models.symmetry import mirrors_of
+from wavemesh.models.symmetry import mirrors_by_likelihood
 from wavemesh.models.wavemesh import WaveMeshModel
 from wavemesh.pipelines.base import Callback, Pipeline, Run, resolve_device
 from wavemesh.pipelines.frames import frame_tensors, mean_field
@@ -184,7 +184,7 @@ class _Run(Run[WaveMeshSettings]):
         )
 
     def with_mirror_images(self, views: list[PreparedView]) -> list[PreparedView]:
-        """The views, then their mirror images where the object is taken to be symmetric.
+        """The views, then their mirror images where the object is taken to be symmetric; other seeds take it otherwise.
 
         Estimated cameras are too far off: a mirror image errs by twice as much (docs/LOG.md, "Mirror images").
         """
@@ -195,7 +195,8 @@ class _Run(Run[WaveMeshSettings]):
         bound = [views[index] for index in binding]
         pictures = PosedPictures(*(tensor.to(self.device) for tensor in network_tensors(bound)))
         likely = self.model.symmetries(pictures.images[0], pictures.poses[0], pictures.intrinsics[0])
-        images = mirror_images(bound, mirrors_of(pictures, likely, most))
+        possible = mirrors_by_likelihood(pictures, likely, most)
+        images = mirror_images(bound, possible[self.settings.seed % len(possible)])
         self.provenance["mirror_images"] = len(images)
         return [*(replace(view, binds=index in binding) for index, view in enumerate(views)), *images]
 

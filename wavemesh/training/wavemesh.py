@@ -65,8 +65,8 @@ class TaskOptions:
     augment: quarter turns, mirroring, colours, imperfect masks. mask_chance: share of views with an imperfect mask; the
     hull of four views already suffers from one that is eaten by a pixel. photographs: from 0, pictures as rendered, to
     1, as `data.photographs` changes them. mirrored: share of the batches of one or two views that have mirror images of
-    them as well, where silhouettes allow it (`models.symmetry`). camera_noise: share of the objects whose cameras are as
-    wrong as estimated ones. lanes: of a streamed set, best a multiple of the processes and their workers.
+    them as well, where silhouettes allow it (`models.symmetry`). camera_noise: share of the objects whose cameras are
+    as wrong as estimated ones. lanes: of a streamed set, best a multiple of the processes and their workers.
     """
 
     batch_size: int = 8
