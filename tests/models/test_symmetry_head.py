@@ -10,7 +10,7 @@ from wavemesh.geometry.camera import Camera
 from wavemesh.geometry.camera_tensors import stack_cameras
 from wavemesh.models.blocks import resize_images
 from wavemesh.models.depth_network import DepthConfig, DepthNetwork, PosedDepths
-from wavemesh.models.symmetry_head import CHANNELS, SymmetryHead, SymmetryHeadConfig, mirror_evidence
+from wavemesh.models.symmetry_head import CHANNELS, SymmetryHead, SymmetryHeadConfig, facing, mirror_evidence
 
 SMALL = SymmetryHeadConfig(widths=(8, 8, 8), hidden=8)
 MIRRORED_FRONT = slice(8, 12)  # the picture at the mirror images of the front
@@ -71,11 +71,23 @@ def test_a_turned_world_changes_the_planes_places() -> None:
     poses, intrinsics = stack_cameras([Camera(30.0, 10.0)])
     turned, _ = stack_cameras([Camera(120.0, 10.0)])
     plain = head.probabilities(depth, images, poses, intrinsics)
-    assert plain.shape == (1, 2)
+    assert plain.shape == (1, 3)
     # A quarter turn brings the plane between front and back to that between left and right.
     again = head.probabilities(depth, images, turned, intrinsics)
     torch.testing.assert_close(again[:, 0], plain[:, 1], atol=1e-4, rtol=0.0)
     assert float(plain[0, 0]) != pytest.approx(float(plain[0, 1]), abs=1e-4)
+    # Whether something is round is asked from wherever it is seen.
+    torch.testing.assert_close(again[:, 2], plain[:, 2], atol=1e-4, rtol=0.0)
+
+
+def test_facing_cameras_stand_at_the_front_with_the_axis_in_the_middle() -> None:
+    seen, expected = (
+        stack_cameras([Camera(azimuth, elevation, 3.0, 50.0, (offset, -0.2))])
+        for azimuth, elevation, offset in ((-130.0, 25.0, 0.1), (0.0, 25.0, 0.0))
+    )
+    poses, intrinsics = facing(*seen)
+    torch.testing.assert_close(poses, expected[0], atol=1e-5, rtol=0.0)
+    torch.testing.assert_close(intrinsics, expected[1])
 
 
 def test_what_is_not_the_object_is_not_seen() -> None:

@@ -11,7 +11,7 @@ from wavemesh.data.augment import turn_poses, turn_quarter
 from wavemesh.errors import InputError
 from wavemesh.geometry.camera import Camera
 from wavemesh.pipelines import StepReport, View, WaveMeshPipeline
-from wavemesh.pipelines.frames import frame_tensors, mean_field
+from wavemesh.pipelines.frames import field_of_revolution, frame_tensors, mean_field
 from wavemesh.pipelines.views import network_tensors, prepare_views
 
 
@@ -72,3 +72,17 @@ def test_guidance_acts_in_all_frames(tiny_pipeline: WaveMeshPipeline, ellipse: I
 def test_other_numbers_of_frames(tiny_pipeline: WaveMeshPipeline, ellipse: Image.Image, frames: int) -> None:
     with pytest.raises(InputError, match=f"not {frames}"):
         tiny_pipeline([ellipse], frames=frames)
+
+
+def test_a_field_of_revolution_is_the_mean_over_all_turns() -> None:
+    n = 24
+    centres = (torch.arange(n) + 0.5) / n * 2 - 1
+    x, y, z = torch.meshgrid(centres, centres, centres, indexing="ij")
+    round_field = (x.square() + z.square()).sqrt() - 0.3 * y
+    found = field_of_revolution(round_field)
+    # A third of a cell at the axis and in the corners, where rings have few cells.
+    torch.testing.assert_close(found, round_field, atol=0.03, rtol=0.0)
+    # What grows to one side cancels out, as over opposite turns.
+    torch.testing.assert_close(field_of_revolution(round_field + x - 2.0 * z), found, atol=1e-5, rtol=0.0)
+    # And what has two waves around the axis, or a quarter turn would bring out another one.
+    torch.testing.assert_close(field_of_revolution(x.square() - z.square()), torch.zeros_like(x), atol=1e-5, rtol=0.0)

@@ -116,15 +116,15 @@ def test_mirror_images_are_further_views_where_symmetry_is_likely(
 ) -> None:
     pipeline, view = symmetric_pipeline(tiny_pipeline), View(ball_picture(), Camera(30.0, 20.0))
     off = pipeline([view], 1, symmetry="off")
-    assert "mirror_images" not in off.provenance
-    found: dict[tuple[float, float], WaveMeshOutput] = {}
-    for likely in ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (1.0, 1.0)):
+    assert "likenesses" not in off.provenance
+    found: dict[tuple[float, float, float], WaveMeshOutput] = {}
+    for likely in ((0.0, 0.0, 0.0), (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (1.0, 1.0, 0.0)):
         monkeypatch.setattr(pipeline.model, "symmetries", lambda *_, likely=likely: likely)
         found[likely] = pipeline([view], 1)
-    assert [out.provenance["mirror_images"] for out in found.values()] == [0, 1, 1, 3]
+    assert [out.provenance["likenesses"] for out in found.values()] == [0, 1, 1, 3]
     # Nobody's pictures but the visitor's come back.
     assert [len(out.views) for out in found.values()] == [1] * 4
-    np.testing.assert_array_equal(found[0.0, 0.0].sdf, off.sdf)
+    np.testing.assert_array_equal(found[0.0, 0.0, 0.0].sdf, off.sdf)
     fields = [out.sdf for out in found.values()]
     assert all(np.abs(a - b).max() > 0 for a, b in itertools.pairwise(fields))
 
@@ -133,26 +133,53 @@ def test_seeds_try_what_else_the_object_could_be(
     tiny_pipeline: WaveMeshPipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pipeline, view = symmetric_pipeline(tiny_pipeline), View(ball_picture(), Camera(30.0, 20.0))
-    monkeypatch.setattr(pipeline.model, "symmetries", lambda *_: (0.8, 0.4))
-    images = [pipeline([view], 1, seed=seed).provenance["mirror_images"] for seed in range(4)]
-    assert images == [1, 3, 0, 1]
+    monkeypatch.setattr(pipeline.model, "symmetries", lambda *_: (0.8, 0.4, 0.3))
+    images = [pipeline([view], 1, seed=seed).provenance["likenesses"] for seed in range(4)]
+    assert images == [1, 3, 0, 7]
+
+
+def test_something_round_is_seen_from_all_around(
+    tiny_pipeline: WaveMeshPipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline = symmetric_pipeline(tiny_pipeline)
+    monkeypatch.setattr(pipeline.model, "symmetries", lambda *_: (0.0, 0.0, 0.9))
+    out = pipeline([ball_picture()], 1, resolution=16)  # details are of a network that has not been trained
+    assert out.provenance["likenesses"] == 7
+    assert len(out.views) == 1
+    assert out.views[0].camera.offset[0] == 0.0
+    # All sides of what is predicted are alike, up to the cells.
+    inside = out.sdf < 0
+    turned = np.rot90(inside, axes=(0, 2))
+    assert (inside & turned).sum() / (inside | turned).sum() > 0.9
+    assert "likenesses" not in pipeline([ball_picture(), ball_picture()], 1).provenance
+    assert "likenesses" not in pipeline([ball_picture()], 1, symmetry="off").provenance
+
+
+def test_what_is_not_alike_on_both_sides_is_not_round(
+    tiny_pipeline: WaveMeshPipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline = symmetric_pipeline(tiny_pipeline)
+    monkeypatch.setattr(pipeline.model, "symmetries", lambda *_: (0.0, 0.0, 0.9))
+    mug = ball_picture()
+    ImageDraw.Draw(mug).rectangle((72, 45, 90, 55), fill=(200, 80, 40, 255))
+    assert pipeline([mug], 1).provenance["likenesses"] == 0
 
 
 def test_mirror_images_stay_within_the_number_of_views(
     tiny_pipeline: WaveMeshPipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pipeline = symmetric_pipeline(tiny_pipeline)
-    monkeypatch.setattr(pipeline.model, "symmetries", lambda *_: (1.0, 1.0))
+    monkeypatch.setattr(pipeline.model, "symmetries", lambda *_: (1.0, 1.0, 0.0))
     monkeypatch.setattr("wavemesh.models.symmetry.room", lambda *_: [1.0])
     views = [View(ball_picture(), Camera(45.0 * number, 0.0)) for number in range(5)]
-    assert pipeline(views[:4], 1).provenance["mirror_images"] == 4
-    assert "mirror_images" not in pipeline(views, 1).provenance
+    assert pipeline(views[:4], 1).provenance["likenesses"] == 4
+    assert "likenesses" not in pipeline(views, 1).provenance
 
 
 def test_weights_without_a_symmetry_head_use_no_mirror_images(
     tiny_pipeline: WaveMeshPipeline, ellipse: Image.Image
 ) -> None:
-    assert tiny_pipeline([View(ellipse, Camera(30.0, 20.0))], 1).provenance["mirror_images"] == 0
+    assert tiny_pipeline([View(ellipse, Camera(30.0, 20.0))], 1).provenance["likenesses"] == 0
 
 
 def test_a_result_is_saved_as_page_and_command_write_it(

@@ -19,7 +19,7 @@ from wavemesh.models.wavemesh import WaveMeshConfig, WaveMeshModel
 from wavemesh.training.loop import export, train
 from wavemesh.training.presets import TINY_MODEL, get_preset
 from wavemesh.training.settings import LoopConfig
-from wavemesh.training.symmetry import SymmetryTask, plane_agreements
+from wavemesh.training.symmetry import ROUND, SymmetryTask, plane_agreements, turn_agreement
 
 DEPTH = DepthConfig(image_size=128, widths=(8, 8, 8, 16), attention_blocks=1, heads=2)
 
@@ -42,6 +42,17 @@ def test_agreements_of_planes() -> None:
     assert depths == 1.0
     assert sides < 0.6
     assert plane_agreements(torch.full((32, 32, 32), 0.09)).tolist() == [0.0, 0.0]
+
+
+def test_agreement_of_turns() -> None:
+    assert float(turn_agreement(distances((0.0, 0.2, 0.0, 0.6)))) > 0.99
+    assert float(turn_agreement(distances((0.0, 0.5, 0.0, 0.4), (0.0, -0.4, 0.0, 0.5)))) > 0.99
+    assert float(turn_agreement(distances((0.5, 0.0, 0.0, 0.3)))) < 0.1  # round, but not about the frame's axis
+    axis = (torch.arange(64) + 0.5) / 32 - 1
+    x, y, z = torch.meshgrid(axis, axis, axis, indexing="ij")
+    column = torch.stack([x.abs(), z.abs(), y.abs() - 0.3]).amax(dim=0) - 0.5
+    assert 0.3 < float(turn_agreement(column.clamp(-0.09, 0.09))) < 0.65
+    assert float(turn_agreement(torch.full((32, 32, 32), 0.09))) == 0.0
 
 
 # ruff: noqa: F811 - a fixture's name is its argument's name
@@ -78,11 +89,23 @@ def test_a_batch_turns_cameras_and_shapes_together(shapes: PreparedShapes) -> No
     assert batch["images"].shape[:2] == (6, 4)
     rotations = batch["poses"][:, :, :3]
     torch.testing.assert_close(rotations @ rotations.transpose(1, 2), torch.eye(3).expand(6, 3, 3), atol=1e-4, rtol=0.0)
-    assert set(batch["alike"].tolist()) <= set(task.alike.flatten().tolist())
+    asked = batch["asked_round"]
+    assert set(batch["alike"][~asked].tolist()) <= set(task.alike.flatten().tolist())
+    assert set(batch["alike"][asked].tolist()) <= set(task.roundness.tolist())
     loss, metrics = task.loss(batch, torch.Generator())
     loss.backward()
     assert 0.0 <= float(metrics["right"]) <= 1.0
     assert all(parameter.grad is not None for parameter in task.model.symmetry.parameters())
+
+
+def test_round_shapes_come_often_where_roundness_is_asked_for(shapes: PreparedShapes) -> None:
+    task = SymmetryTask(shapes, configuration(shapes), batch_size=4)
+    task.roundness = torch.zeros(len(shapes))
+    task.roundness[1] = ROUND
+    drawn = task._indices(np.random.default_rng(0), torch.arange(2000) < 1000)
+    share = 1.0 / len(shapes)
+    assert np.mean(np.array(drawn[:1000]) == 1) == pytest.approx(0.4 + 0.6 * share, abs=0.06)
+    assert np.mean(np.array(drawn[1000:]) == 1) == pytest.approx(share, abs=0.06)
 
 
 def test_a_head_needs_a_depth_network(shapes: PreparedShapes) -> None:

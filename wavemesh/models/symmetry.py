@@ -1,9 +1,10 @@
 """Mirror images of the pictures as further views of an object that is the same on both sides of an upright plane.
 
 Most things that people make, and animals, are; then a picture shows the unseen side as well. Two planes through the
-frame's axis are tried, left to right and front to back, where a network takes them to be likely (`symmetry_head`). An
-object that is not symmetric may contradict its own silhouette: what the mirror images leave of the hull does not fill
-it. (Symmetry as a cue in single pictures: Thrun and Wegbreit 2005; Wu, Rupprecht and Vedaldi 2020.)
+frame's axis are tried, left to right and front to back, where a network takes them to be likely (`symmetry_head`). What
+is round about the vertical axis looks the same from all around. An object that is not symmetric may contradict its own
+silhouette: what the further views leave of the hull does not fill it. (Symmetry as a cue in single pictures: Thrun and
+Wegbreit 2005; Wu, Rupprecht and Vedaldi 2020.)
 """
 
 from __future__ import annotations
@@ -25,7 +26,10 @@ SIDES, DEPTHS, HALF_TURN = (-1.0, 1.0, 1.0), (1.0, 1.0, -1.0), (-1.0, 1.0, -1.0)
 Mirror = tuple[float, float, float]
 LIKELY = 0.7  # from this probability on a plane is tried: a wrong one gives a horse two heads
 POSSIBLE = 0.1  # from this probability on, what is not the likeliest is still worth a look
+ROUND = 0.7  # the same for what is round; its silhouette has to be alike on both sides as well
+COPIES = 8  # views around what is round, the picture's own among them
 ROOM = 0.999  # of the silhouettes' rays that must find a place in the mirrored hull
+ROOM_AROUND = 0.95  # the same for what is round: nothing is quite so, and hulls of eight views are tight
 OPAQUE, SOLID = 0.5, 0.4
 RAYS, PLACES = 1200, 128  # looked at of each silhouette, and along each ray
 BOX = 0.93  # half a side: objects fill .9 of the frame
@@ -68,6 +72,11 @@ def mirrors_by_likelihood(
             not mirrors or (chances[mirrors] >= POSSIBLE and len(mirrors) <= most and min(room(views, mirrors)) >= ROOM)
         )
     ]
+
+
+def cameras_around(camera: Camera) -> list[Camera]:
+    """The further cameras that what is round looks the same to, its axis in the middle of the picture."""
+    return [camera.turned(360.0 * number / COPIES) for number in range(1, COPIES)]
 
 
 def mirrored_camera(camera: Camera, mirror: Mirror) -> Camera:

@@ -1,8 +1,9 @@
-"""Whether an object is the same on both sides of an upright plane through its frame, from one picture with a camera.
+"""Whether an object is the same on both sides of an upright plane, or all around, from one picture with a camera.
 
 Silhouettes alone cannot tell (`models.symmetry`): a jug seen from the front could have a second handle behind it. The
 network compares the picture with what it shows at the mirror images of its own surfaces, front and back, as a depth
-network places them: a handle whose mirror image lies before the background is on one side only.
+network places them: a handle whose mirror image lies before the background is on one side only. What is round is the
+same on both sides of the plane through its axis and the camera, and bulges towards it.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class SymmetryHeadConfig:
 
 
 class SymmetryHead(nn.Module):
-    """A small network from `mirror_evidence` to a logit."""
+    """A small network from `mirror_evidence` to two logits: the plane is one of symmetry, the object is round."""
 
     def __init__(self, config: SymmetryHeadConfig | None = None) -> None:
         super().__init__()
@@ -50,13 +51,15 @@ class SymmetryHead(nn.Module):
             nn.Linear(2 * width, self.config.hidden),
             nn.SiLU(),
             nn.Dropout(_DROPOUT),
-            nn.Linear(self.config.hidden, 1),
+            nn.Linear(self.config.hidden, 2),
         )
 
-    def forward(self, evidence: Float[Tensor, "b c s s"]) -> Float[Tensor, " b"]:
-        """Logits that the plane x = 0 is one of symmetry."""
+    def forward(self, evidence: Float[Tensor, "b c s s"]) -> Float[Tensor, "b 2"]:
+        """Logits that the plane x = 0 is one of symmetry, and, where it goes through the camera, that the object is
+        round about the vertical axis.
+        """
         maps = self.backbone(evidence)[-1]
-        return self.answer(torch.cat([maps.mean(dim=(2, 3)), maps.amax(dim=(2, 3))], dim=1))[:, 0]
+        return self.answer(torch.cat([maps.mean(dim=(2, 3)), maps.amax(dim=(2, 3))], dim=1))
 
     @torch.inference_mode()
     def probabilities(
@@ -65,11 +68,25 @@ class SymmetryHead(nn.Module):
         images: Float[Tensor, "b 4 h w"],
         poses: Float[Tensor, "b 3 4"],
         intrinsics: Float[Tensor, "b 3"],
-    ) -> Float[Tensor, "b 2"]:
-        """How likely left and right are alike (x to -x), and front and back (z to -z)."""
-        frames = poses, poses.new_tensor(_QUARTER_TURN) @ poses
-        answers = [self(mirror_evidence(depth, images, turned, intrinsics)).float().sigmoid() for turned in frames]
-        return torch.stack(answers, dim=1)
+    ) -> Float[Tensor, "b 3"]:
+        """How likely left and right are alike (x to -x), front and back (z to -z), and all sides (round).
+
+        images: as the pipeline crops them, since the axis of what is round is taken to be in their middle.
+        """
+        frames = (poses, intrinsics), (poses.new_tensor(_QUARTER_TURN) @ poses, intrinsics), facing(poses, intrinsics)
+        answers = [self(mirror_evidence(depth, images, *frame)).float().sigmoid() for frame in frames]
+        return torch.stack([answers[0][:, 0], answers[1][:, 0], answers[2][:, 1]], dim=1)
+
+
+def facing(
+    poses: Float[Tensor, "b 3 4"], intrinsics: Float[Tensor, "b 3"]
+) -> tuple[Float[Tensor, "b 3 4"], Float[Tensor, "b 3"]]:
+    """The cameras at azimuth 0, the world's axis in the middle of their pictures."""
+    x, z = F.normalize(poses[:, [0, 2], 3], dim=1).unbind(dim=1)
+    zero, one = torch.zeros_like(x), torch.ones_like(x)
+    rows = [(z, zero, -x), (zero, one, zero), (x, zero, z)]
+    turn = torch.stack([torch.stack(row, dim=1) for row in rows], dim=1)
+    return turn @ poses, intrinsics * intrinsics.new_tensor([1.0, 0.0, 1.0])
 
 
 @torch.no_grad()

@@ -188,15 +188,16 @@ class WaveMeshModel(nn.Module):
 
     def symmetries(
         self, images: Float[Tensor, "n 4 h w"], poses: Float[Tensor, "n 3 4"], intrinsics: Float[Tensor, "n 3"]
-    ) -> tuple[float, float]:
-        """How likely an object in n pictures is symmetric between left and right, and between front and back.
+    ) -> tuple[float, float, float]:
+        """How likely an object in n pictures is alike on left and right, on front and back, and all around.
 
         The means over the pictures; 0 where nothing can tell.
         """
         if self.depth is None or self.symmetry is None:
-            return 0.0, 0.0
-        sides, depths = self.symmetry.probabilities(self.depth, images, poses, intrinsics).mean(dim=0).tolist()
-        return sides, depths
+            return 0.0, 0.0, 0.0
+        found = self.symmetry.probabilities(self.depth, images, poses, intrinsics).mean(dim=0)
+        sides, depths, around = found.tolist()
+        return sides, depths, around
 
     def analyse(self, sdf: Float[Tensor, "b n n n"]) -> tuple[Float[Tensor, "b 8 m m m"], Float[Tensor, "b 7 k k k"]]:
         """Scaled coarse bands and unscaled finest details of truncated SDFs."""

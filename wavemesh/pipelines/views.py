@@ -28,7 +28,7 @@ from wavemesh.imaging import (
     cut_out,
     read_picture,
 )
-from wavemesh.models.symmetry import HALF_TURN, Mirror, mirrored_camera
+from wavemesh.models.symmetry import HALF_TURN, Mirror, cameras_around, mirrored_camera
 
 MAX_VIEWS = 8
 
@@ -198,6 +198,15 @@ def binding_views(views: Sequence[PreparedView]) -> list[int]:
 def mirror_images(views: Sequence[PreparedView], mirrors: Sequence[Mirror]) -> list[PreparedView]:
     """The images of the views in each of the mirrors, as views that bind."""
     return [_in_mirror(view, mirror) for mirror in mirrors for view in views]
+
+
+def views_around(view: PreparedView) -> list[PreparedView]:
+    """The view of something round and how it looks from all around, as views that bind.
+
+    An estimated camera is moved to where the object's axis is in the middle of its crop.
+    """
+    camera = replace(view.camera, offset=(0.0, view.camera.offset[1])) if view.estimated else view.camera
+    return [replace(view, camera=each, binds=True) for each in (camera, *cameras_around(camera))]
 
 
 def _in_mirror(view: PreparedView, mirror: Mirror) -> PreparedView:

@@ -23,10 +23,10 @@ from wavemesh.models.multiview_encoder import ViewFeatures
 from wavemesh.models.posed_pictures import PosedPictures
 from wavemesh.models.precision import autocast
 from wavemesh.models.silhouettes import Silhouettes
-from wavemesh.models.symmetry import mirrors_by_likelihood
+from wavemesh.models.symmetry import POSSIBLE, ROOM_AROUND, ROUND, mirrors_by_likelihood, room
 from wavemesh.models.wavemesh import WaveMeshModel
 from wavemesh.pipelines.base import Callback, Pipeline, Run, resolve_device
-from wavemesh.pipelines.frames import frame_tensors, mean_field
+from wavemesh.pipelines.frames import field_of_revolution, frame_tensors, mean_field
 from wavemesh.pipelines.outputs import WaveMeshOutput, front_of
 from wavemesh.pipelines.triplane import TriplanePipeline
 from wavemesh.pipelines.views import (
@@ -38,6 +38,7 @@ from wavemesh.pipelines.views import (
     mirror_images,
     network_tensors,
     prepare_views,
+    views_around,
 )
 from wavemesh.settings import WaveMeshSettings
 from wavemesh.sparse.layers import choose_backend, resolve_backend
@@ -147,6 +148,7 @@ class _Run(Run[WaveMeshSettings]):
         assert settings.frames is not None
         self.frames = settings.frames
         self.is_full = settings.resolution == full
+        self.is_round = False
         self.provenance["temperature"] = config.sampling.temperature
         # Before anything is computed, since weights may be missing.
         self.triplane = None if settings.colours == "views" else pipeline.triplane()
@@ -154,9 +156,10 @@ class _Run(Run[WaveMeshSettings]):
             self.provenance["triplane_weights"] = self.triplane.fingerprint
 
     def __call__(self, views: list[PreparedView]) -> WaveMeshOutput:
-        self.camera, self.front_deg = views[0].camera, front_of(views, self.settings)
         with self.timed("prepare"):
-            seen = self.with_mirror_images(views)
+            seen = self.with_likenesses(views)
+            views = seen[: len(views)]
+        self.camera, self.front_deg = views[0].camera, front_of(views, self.settings)
         with autocast(self.device):
             with self.timed("encode"):
                 images, poses, intrinsics = (each.to(self.device) for each in frame_tensors(seen, self.frames))
@@ -183,22 +186,30 @@ class _Run(Run[WaveMeshSettings]):
             coefficients=self.coefficients(bands, details, coords),
         )
 
-    def with_mirror_images(self, views: list[PreparedView]) -> list[PreparedView]:
-        """The views, then their mirror images where the object is taken to be symmetric; other seeds take it otherwise.
+    def with_likenesses(self, views: list[PreparedView]) -> list[PreparedView]:
+        """The views, then what else the object must look like if it is symmetric as far as the seed assumes.
 
-        Estimated cameras are too far off: a mirror image errs by twice as much (docs/LOG.md, "Mirror images").
+        The seed 0 assumes what is likeliest. What is round is told from a single picture. Mirror images need given
+        cameras: by an estimated one they err by twice as much (docs/LOG.md, "Mirror images").
         """
-        binding = binding_views(views)
-        most = MAX_VIEWS // len(binding) - 1 if binding else 0
-        if self.settings.symmetry == "off" or most == 0 or any(view.estimated for view in views):
+        binding, single = binding_views(views), len(views) == 1
+        most = MAX_VIEWS // len(binding) - 1 if binding and not any(view.estimated for view in views) else 0
+        if self.settings.symmetry == "off" or not binding or not (most or single):
             return views
-        bound = [views[index] for index in binding]
+        bound = [replace(views[index], binds=True) for index in binding]
         pictures = PosedPictures(*(tensor.to(self.device) for tensor in network_tensors(bound)))
-        likely = self.model.symmetries(pictures.images[0], pictures.poses[0], pictures.intrinsics[0])
-        possible = mirrors_by_likelihood(pictures, likely, most)
-        images = mirror_images(bound, possible[self.settings.seed % len(possible)])
-        self.provenance["mirror_images"] = len(images)
-        return [*(replace(view, binds=index in binding) for index, view in enumerate(views)), *images]
+        *planes, around = self.model.symmetries(pictures.images[0], pictures.poses[0], pictures.intrinsics[0])
+        guesses, turned = [views], views_around(bound[0])
+        if most:
+            known = [replace(view, binds=index in binding) for index, view in enumerate(views)]
+            mirrors = mirrors_by_likelihood(pictures, planes, most)
+            guesses = [[*known, *mirror_images(bound, each)] for each in mirrors]
+        if single and around >= POSSIBLE and room(PosedPictures(*network_tensors(turned)), ())[0] >= ROOM_AROUND:
+            guesses.insert(0 if around >= ROUND else len(guesses), turned)
+        chosen = guesses[self.settings.seed % len(guesses)]
+        self.is_round = chosen is turned
+        self.provenance["likenesses"] = len(chosen) - len(views)
+        return chosen
 
     def coarse(self, features: ViewFeatures, binding: list[int]) -> Tensor:
         """Scaled coarse bands (1, 8, n, n, n) by diffusion from noise: the mean over the frames of the features.
@@ -233,16 +244,18 @@ class _Run(Run[WaveMeshSettings]):
         noise = noise * model.config.sampling.temperature
         guided = BatchedGuidedModel(evaluate, context, self.guidance_scale)
         bands = self.sample(guided, noise, self.steps["coarse"], report if self.callback else None, consistent)
-        bands = bands if self.frames == 1 else consistent(self.mean_bands(bands))
+        if self.frames > 1 or self.is_round:
+            bands = consistent(self.mean_bands(bands))
         return model.connected_bands(bands, silhouettes[0] if silhouettes else None)
 
     def mean_bands(self, bands: Tensor) -> Tensor:
-        """Scaled coarse bands (1, 8, n, n, n) of the mean shape of all frames."""
-        if len(bands) == 1:
+        """Scaled coarse bands (1, 8, n, n, n) of the mean shape of all frames, and of what is round over all turns."""
+        if len(bands) == 1 and not self.is_round:
             return bands
         # At full resolution, where values stand in the centres of their cells, so that a turn only moves them.
-        fields = self.model.decode(bands, *self.no_details(bands))
-        return self.model.analyse(mean_field(fields).unsqueeze(0))[0]
+        field = mean_field(self.model.decode(bands, *self.no_details(bands)))
+        field = field_of_revolution(field) if self.is_round else field
+        return self.model.analyse(field.unsqueeze(0))[0]
 
     def detail(self, features: ViewFeatures, bands: Tensor) -> tuple[Tensor, Tensor]:
         """Coordinates (M, 4) of the active sites and their scaled details (M, 7); zeros where the run was stopped
