@@ -1,4 +1,4 @@
-"""The viewer's divider and measures in Chromium: a picture on its mesh, the shape before an edit, thick walls."""
+"""The viewer's divider and measures in Chromium: a picture on its mesh, the shape before an edit, other runs, walls."""
 
 from __future__ import annotations
 
@@ -173,3 +173,59 @@ def test_walls_and_the_shape_before_are_seen_in_one_viewer(page: Any, pictures: 
     page.locator("#reset-shape").click()
     expect(page.locator(f"{viewer} [data-tool=compare]")).to_be_hidden()
     expect(page.locator(viewer)).to_have_attribute("data-compared", "")
+
+
+def test_another_run_stands_beside_this_one_on_a_phone(chromium: Any, served: str, studio: Studio) -> None:
+    viewer = "#result-mesh .wm-viewer"
+    with opened(chromium, served, 390, 844) as page:
+        for seed in ("0", "5"):
+            page.locator("#seed input").fill(seed)
+            page.locator("#seed input").press("Tab")
+            page.locator("#generate-button").dispatch_event("click")
+            page.wait_for_selector(f"#facts >> text=seed {seed}")
+        page.wait_for_selector("#runs a:nth-child(2)")
+        open_tab(page, "Result")
+        page.wait_for_selector(f"{viewer}[data-measures=thickness]")
+        choice = page.get_by_label("Compare with", exact=True)
+
+        def choose(words: str) -> None:
+            """By keys alone, from the list as a person reads it."""
+            choice.focus()
+            page.keyboard.press("ArrowDown")
+            texts = [text.strip() for text in page.get_by_role("option").all_inner_texts()]
+            at = next(place for place, text in enumerate(texts) if words in text)
+            now = next((place for place, text in enumerate(texts) if text.lstrip("✓ ") == choice.input_value()), 0)
+            for _ in range(abs(at - now)):
+                page.keyboard.press("ArrowDown" if at > now else "ArrowUp")
+            page.keyboard.press("Enter")
+
+        def sides() -> list[str]:
+            """What stands over the canvas, where a person can see it."""
+            return page.locator(f"{viewer} .wm-viewer-sides span").evaluate_all(
+                "spans => spans.map((span) => { const box = span.getBoundingClientRect();"
+                " span.parentElement.style.pointerEvents = span.style.pointerEvents = 'auto';"
+                " const hit = document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);"
+                " span.parentElement.style.pointerEvents = span.style.pointerEvents = '';"
+                " return hit === span && box.x >= 0 && box.right <= innerWidth ? span.textContent : ''; })"
+            )
+
+        choose("made earlier")
+        page.wait_for_selector(f"{viewer}[data-compared=before]")
+        page.locator(viewer).scroll_into_view_if_needed()
+        assert sides() == ["Made earlier", "This mesh"]
+        earlier = colours_left_and_right(page, viewer, 0, 2)
+        choose("seed 0")
+        expect(page.locator(f"{viewer} .wm-viewer-sides span").first).to_have_text("Arm, seed 0")
+        page.wait_for_function(f"document.querySelector('{viewer}').dataset.compared === 'before'")
+        page.locator(viewer).scroll_into_view_if_needed()
+        run = colours_left_and_right(page, viewer, 0, 2)
+        # The runs' ball is larger than the example's body, and they look alike.
+        assert run[0] > 1.2 * earlier[0] > 1000
+        assert run[1] == pytest.approx(earlier[1], rel=0.02)
+        choose("Nothing")
+        expect(page.locator(viewer)).to_have_attribute("data-compared", "")
+        expect(page.locator(f"{viewer} .wm-viewer-sides")).to_be_hidden()
+        studio.runs._runs.clear()
+        choose("seed 0")
+        expect(page.get_by_text("That run is no longer kept on the server")).to_be_visible()
+        expect(choice).to_have_value("Nothing")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -37,8 +38,10 @@ def folder(studio: Studio, pictures: list[Path]) -> str:
 def tab_and_values(studio: Studio, folder: str | None, **changes: Any) -> tuple[_ResultTab, dict[Any, Any]]:
     """The tab, which is open, and what its components hold before anybody has touched it."""
     with gr.Blocks():
-        tab = _ResultTab(studio, Subject(*(gr.State(each) for each in ([], folder, ("Result", "Steps"), None, None))))
-    parts = [*tab.subject, *vars(tab).values()]
+        tab = _ResultTab(
+            studio, Subject(*(gr.State(each) for each in ([], folder, ("Result", "Steps"), None, None, [])))
+        )
+    parts = [*tab.subject, tab.against.choice, *vars(tab).values()]
     held = {component: component.value for component in parts if isinstance(component, gr.components.Component)}
     return tab, held | {getattr(tab, name): value for name, value in changes.items()}
 
@@ -111,6 +114,51 @@ def test_a_changed_shape_is_compared_with_the_one_that_the_run_left(studio: Stud
     assert trimesh.load(before, force="mesh").volume < trimesh.load(changed[tab.viewer]["file"]["path"]).volume
     assert tab.reshape(values | {tab.level: 0.03})[tab.viewer]["before"]["file"]["path"] == before
     assert tab.reshape(values | tab.neutral())[tab.viewer]["before"] is None
+
+
+def test_a_shape_is_compared_with_another_run_until_that_is_gone(
+    studio: Studio, folder: str, pictures: list[Path]
+) -> None:
+    added = add_pictures([], pictures[:1])[0]
+    runs = [
+        studio.runs.add(list(studio.generate(make_job(added, True, each), "session"))[-1].result, added, True, each)
+        for each in (SETTINGS, replace(SETTINGS, seed=3))
+    ]
+    tab, values = tab_and_values(studio, folder, wanted=Shape(folder))
+    assert tab.offer_others(values)[tab.against.choice]["visible"] is False
+    values |= {tab.subject.visit: [run.id for run in runs], tab.against.choice: runs[1].id}
+    offered = tab.offer_others(values)[tab.against.choice]
+    assert (offered["visible"], offered["value"]) == (True, runs[1].id)
+    assert [key for _, key in offered["choices"]] == ["", *(run.id for run in runs)]
+    shown = tab.compare(values | {tab.measured: Shape(folder)})[tab.viewer]
+    assert (shown["subject"], len(shown["measures"])) == (folder, 1)
+    assert (shown["before"]["names"], shown["before"]["open"]) == (["disc 0, seed 3", "This mesh"], True)
+    assert trimesh.load(shown["before"]["file"]["path"], force="mesh").volume > 0.0
+    # An edit of this mesh changes only the right side; without a choice the shape as it was left stands on the left.
+    edited = tab.reshape(values | {tab.level: 0.02})[tab.viewer]
+    assert edited["before"] == shown["before"]
+    left = tab.reshape(values | {tab.level: 0.02, tab.against.choice: ""})[tab.viewer]["before"]
+    assert (left["names"], left["open"]) == (["Before", "After"], False)
+    # The server forgets runs.
+    studio.runs._runs.clear()
+    with pytest.warns(UserWarning, match="That run is no longer kept"):
+        gone = tab.compare(values)
+    assert (gone[tab.against.choice], gone[tab.viewer]["before"]) == ("", None)
+    assert tab.offer_others(values)[tab.against.choice]["value"] == ""
+
+
+def test_a_run_whose_files_are_gone_is_no_longer_compared_with(
+    studio: Studio, folder: str, pictures: list[Path]
+) -> None:
+    added = add_pictures([], pictures[:1])[0]
+    result = list(studio.generate(make_job(added, True, SETTINGS), "session"))[-1].result
+    assert result is not None
+    run = studio.runs.add(result, added, True, SETTINGS)
+    shutil.rmtree(result.folder)
+    tab, values = tab_and_values(studio, folder, wanted=Shape(folder))
+    with pytest.warns(UserWarning, match="no longer kept on the server"):
+        gone = tab.compare(values | {tab.subject.visit: [run.id], tab.against.choice: run.id})
+    assert (gone[tab.against.choice], gone[tab.viewer]["before"]) == ("", None)
 
 
 def test_the_controls_describe_a_shape(studio: Studio, folder: str) -> None:

@@ -28,7 +28,7 @@ export function mount(element, name) {
   const words = made(root, 'p', {class: 'wm-viewer-words', role: 'status'});
   const view = {azimuth: 0, elevation: 20, zoom: 1, shift: [0, 0]};
   let first = {...view}, shown = null, subject = null, asked = 0, scene = null, turning = false, seen = true, due = false;
-  let wait = null, rest = null, finely = false, compared = '', held = null, chosen = MODES[0];
+  let wait = null, rest = null, finely = false, compared = '', held = null, begun = '', chosen = MODES[0];
   const sides = divider(stage, () => redraw()), explain = legend(stage);
 
   const offer_steps = steps(root, (step) => {
@@ -65,7 +65,8 @@ export function mount(element, name) {
     if (scene.slow && fine !== finely) scene.resize(canvas.clientWidth, canvas.clientHeight, finely = fine);
     scene.draw(view, compared === 'picture' ? shown.picture : null, split);
     clearTimeout(rest);
-    if (scene.slow && !fine) rest = setTimeout(() => draw(true), REST_MS);
+    // A shape that forms gives way soon, and the run needs the processor.
+    if (scene.slow && !fine && root.dataset.forming !== 'true') rest = setTimeout(() => draw(true), REST_MS);
   };
   const redraw = () => {
     tell();
@@ -130,6 +131,12 @@ export function mount(element, name) {
     }
     if (compared && (compared !== kind || !same)) compare('');
   }
+  // One that was asked for elsewhere on the page begins by itself, and once.
+  function begin_comparison() {
+    const wanted = shown?.before?.open ? shown.before.url : '';
+    if (wanted && wanted !== begun && compared !== 'before') compare('before');
+    begun = wanted;
+  }
   function reset() {
     Object.assign(view, first, {shift: [0, 0]});
     scene.fit(first);
@@ -183,7 +190,7 @@ export function mount(element, name) {
     shown = wanted;
     offer_steps(wanted?.steps ?? []);
     offer_comparison(!!wanted && wanted.subject === subject);
-    if (same) return;
+    if (same) return begin_comparison();
     if (!wanted?.url) {
       asked++;
       scene?.clear();
@@ -201,6 +208,7 @@ export function mount(element, name) {
       Object.assign(root.dataset, {forming: !!wanted.forming, step: ''});
       if (!kept) Object.assign(view, first = at, {shift: [0, 0]});
       state('ready');
+      begin_comparison();
       // A shape that forms grows; one that was edited stays where it is.
       if (size(!kept || formed) && !wanted.forming) scene.warm(view);
       const still = wanted.forming || matchMedia('(prefers-reduced-motion: reduce)').matches;

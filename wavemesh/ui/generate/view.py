@@ -83,7 +83,7 @@ def generate_tab(studio: Studio, subject: Subject) -> Stage:
                 )
             with gr.Column(scale=7, min_width=330, elem_classes="wm-result"):
                 stage = build_stage(studio)
-                build_visit()
+                build_visit(subject.visit)
         editor = build_cutout_editor()
         wire_sources(studio, sources, table, stage, finished_run)
         wire_cards(table)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
@@ -15,6 +15,7 @@ from wavemesh.geometry.frame import beside
 from wavemesh.ui.generate.content import caption
 from wavemesh.ui.runner import Result
 from wavemesh.ui.runs import MAX_KEPT
+from wavemesh.ui.widgets.events import IN_TURN
 from wavemesh.ui.widgets.painting import paint_mesh
 from wavemesh.ui.widgets.strip import FRAME_SIDE, data_uri
 from wavemesh.ui.workspace import KEPT_S
@@ -43,6 +44,7 @@ const show = (runs) => {{
     return link;
   }}));
   element.querySelector('.wm-runs').hidden = runs.length < 2;
+  trigger('input', {{ids: runs.map(({{id}}) => id)}});
 }};
 window.addEventListener('wavemesh-runs', ({{detail: told}}) => {{
   const made = told.map((run) => ({{...run, at: Date.now()}})), ids = told.map(({{id}}) => id);
@@ -68,10 +70,20 @@ def listed(runs: Sequence[tuple[str, Result, RunRecord]]) -> str:
     return json.dumps(told) if told else ""
 
 
-def build_visit() -> gr.HTML:
-    """The list, hidden as long as there is one run to show."""
-    return gr.HTML(
+def build_visit(visit: gr.State) -> None:
+    """The list, hidden as long as there is one run to show. visit: gets the ids of all that are in it."""
+    runs = gr.HTML(
         '<div class="wm-runs" hidden><p class="wm-note">Runs of this visit</p><div class="wm-runs-list"></div></div>',
         js_on_load=_LIST,
         elem_id="runs",
     )
+
+    def keep(event: gr.EventData) -> list[str]:
+        return told_ids(getattr(event, "ids", None))
+
+    runs.input(keep, None, visit, **IN_TURN)
+
+
+def told_ids(told: Any) -> list[str]:
+    """The ids among what a browser tells."""
+    return [each for each in told if isinstance(each, str)][:MAX_KEPT] if isinstance(told, list) else []

@@ -8,10 +8,13 @@ from typing import Any
 
 import gradio as gr
 
+from wavemesh.errors import InputError
 from wavemesh.geometry.export import MESH_SUFFIXES, measured_glb, mesh_bytes
 from wavemesh.ui.pictures import Number, example_of
+from wavemesh.ui.result.against import Against
 from wavemesh.ui.result.content import MAX_LEVEL, MIN_FACES, THICKNESS, Shape, Shapes, example_folder
 from wavemesh.ui.result.health import health_card
+from wavemesh.ui.result.others import Other
 from wavemesh.ui.studio import Studio
 from wavemesh.ui.viewer.component import Before, build_viewer, seen
 from wavemesh.ui.widgets.busy import click_shown
@@ -54,6 +57,7 @@ class _ResultTab:
                 self._build_controls()
             with gr.Column(scale=7, min_width=330, elem_classes="wm-first"):
                 self.viewer = build_viewer("The result", "result-mesh")
+                self.against = Against(studio, subject)
                 with gr.Row():
                     with gr.Column(min_width=300):
                         self._build_downloads()
@@ -115,31 +119,37 @@ class _ResultTab:
 
     def wire(self) -> None:
         """Let the components act."""
-        surface = [self.level, self.faces, self.repaired]
+        whole, surface = [self.empty, self.body], [self.level, self.faces, self.repaired]
+        viewer, around = [self.viewer, self.against.choice], self.against.inputs
         drawing: dict[str, Any] = {
             "fn": self.draw,
-            "inputs": {self.wanted, self.drawn},
-            "outputs": [self.drawn, self.measured, self.viewer],
+            "inputs": {self.wanted, self.drawn, *around},
+            "outputs": [self.drawn, self.measured, *viewer],
             **TOOLS,
         }
         measuring: dict[str, Any] = {
             "fn": self.measure_walls,
-            "inputs": {self.wanted, self.measured},
-            "outputs": [self.measured, self.viewer],
+            "inputs": {self.wanted, self.measured, *around},
+            "outputs": [self.measured, *viewer],
             **TOOLS,
         }
         opening: dict[str, Any] = {
             "fn": self.open_run,
             "inputs": {*self.subject, self.wanted, self.size_mm},
-            "outputs": [self.empty, self.body, *surface, self.wanted, self.health, *self.films.values()],
+            "outputs": [*whole, *surface, self.against.choice, self.wanted, self.health, *self.films.values()],
             **TOOLS,
         }
+        offering: dict[str, Any] = {
+            "fn": self.offer_others, "inputs": {self.wanted, *around}, "outputs": self.against.choice, **TOOLS,
+        }  # fmt: skip
         # The health is there sooner than the mesh. Opened again, as another run may have taken this one's place.
-        gr.on(self.subject.changes, **opening).then(**opening).then(**drawing).then(**measuring)
+        gr.on(self.subject.changes, **opening).then(**opening).then(**offering).then(**drawing).then(**measuring)
+        self.subject.visit.change(**offering)
+        self.against.choice.input(self.compare, {self.wanted, self.measured, *around}, viewer, **TOOLS)
         reshaping: dict[str, Any] = {
             "fn": self.reshape,
-            "inputs": {self.wanted, *surface, self.size_mm},
-            "outputs": [self.wanted, self.drawn, self.measured, self.viewer, self.health, *self.films.values()],
+            "inputs": {self.wanted, *surface, self.size_mm, *around},
+            "outputs": [self.wanted, self.drawn, self.measured, *viewer, self.health, *self.films.values()],
             **TOOLS,
         }
         for control in surface:
@@ -170,6 +180,7 @@ class _ResultTab:
             self.body: gr.update(visible=True),
             **self.neutral(),
             self.level: gr.update(value=0.0, interactive=run is not None, info=_LEVEL if run else _NO_LEVEL),
+            **self.against.none(),
             self.wanted: shape,
             self.health: self._card(shape, values[self.size_mm]),
             **self._no_film(),
@@ -181,7 +192,7 @@ class _ResultTab:
         shape = values[self.wanted]
         if shape is None or shape == values[self.drawn]:
             return gr.skip()
-        return {self.drawn: shape, self.measured: None, self.viewer: self._seen(shape)}
+        return {self.drawn: shape, self.measured: None, **self._seen(shape, values)}
 
     @explained
     def reshape(self, values: Values) -> Updates:
@@ -197,7 +208,7 @@ class _ResultTab:
         )
         card = self._card(shape, values[self.size_mm])
         made = {self.wanted: shape, self.drawn: shape, self.measured: None, self.health: card}
-        return {**made, self.viewer: self._seen(shape), **self._no_film()}
+        return {**made, **self._seen(shape, values), **self._no_film()}
 
     @explained
     def measure_walls(self, values: Values) -> Updates:
@@ -205,7 +216,18 @@ class _ResultTab:
         shape = values[self.wanted]
         if shape is None or shape == values[self.measured]:
             return gr.skip()
-        return {self.measured: shape, self.viewer: self._seen(shape, measured=True)}
+        return {self.measured: shape, **self._seen(shape, values, measured=True)}
+
+    @explained
+    def compare(self, values: Values) -> Updates:
+        """The same shape beside the other that was chosen."""
+        shape = values[self.wanted]
+        return gr.skip() if shape is None else self._seen(shape, values, measured=shape == values[self.measured])
+
+    def offer_others(self, values: Values) -> Updates:
+        """What the shape can be compared with."""
+        shape = values[self.wanted]
+        return self.against.offer(None if shape is None else shape.folder, values)
 
     @explained
     def measure(self, values: Values) -> Updates:
@@ -233,19 +255,35 @@ class _ResultTab:
         folder = new_result_folder(self.studio.workspace)
         return self.shapes.export(shape, suffix, folder, texture=values[self.texture], size_mm=size_mm)
 
-    def _seen(self, shape: Shape, measured: bool = False) -> dict[str, Any]:
-        """The value of the viewer; the view stays where a person has turned it. measured: with its walls' thickness."""
+    def _seen(self, shape: Shape, values: Values, measured: bool = False) -> Updates:
+        """The shape in the viewer, beside what it is compared with; the view stays where a person has turned it.
+
+        What is gone is said, and no longer compared with. measured: with its walls' thickness.
+        """
+        gone: Updates = {}
+        try:
+            before = self._before(shape, self.against.other(shape.folder, values))
+        except InputError as error:
+            gr.Warning(str(error), title="Nothing to compare with")
+            before, gone = self._before(shape), self.against.none()
         mesh = self.shapes.mesh(shape)
         content = (
             measured_glb(mesh, {THICKNESS.key: self.shapes.thickness(shape)}) if measured else mesh_bytes(mesh, ".glb")
         )
-        return seen(
+        value = seen(
             self._written("result.glb", content),
             self.shapes.first_view(shape),
             shape.folder,
-            before=None if shape == Shape(shape.folder) else Before(self._as_left(shape.folder)),
+            before=before,
             measures=[THICKNESS] if measured else [],
         )
+        return {self.viewer: value, **gone}
+
+    def _before(self, shape: Shape, other: Other | None = None) -> Before | None:
+        """What stands left of the divider: the other, else the shape as its run left it where it was changed."""
+        if other is not None:
+            return Before(self._as_left(other.folder), other.words, (other.name, "This mesh"), opened=True)
+        return None if shape == Shape(shape.folder) else Before(self._as_left(shape.folder))
 
     def _as_left(self, folder: str) -> str:
         """The path of the mesh as its run left it; the same one as long as it can be, so that it is fetched once."""

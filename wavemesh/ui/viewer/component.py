@@ -41,11 +41,19 @@ show();
 
 @dataclass(frozen=True)
 class Before:
-    """Another file in the same frame, to compare with. what: in "Compare with ..."; names: of both sides."""
+    """Another file in the same frame, to compare with.
+
+    what: in "Compare with ..."; names: of both sides; opened: whether the comparison begins by itself.
+    """
 
     mesh: str | Path
     what: str = "the shape before"
     names: tuple[str, str] = ("Before", "After")
+    opened: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it, as the viewer takes it."""
+        return {"file": _file(self.mesh), "what": self.what, "names": list(self.names), "open": self.opened}
 
 
 def build_viewer(label: str, elem_id: str, visible: Any = True) -> gr.HTML:
@@ -92,9 +100,7 @@ def seen(
         "forming": forming,
         "steps": [{"index": i, "name": name, "file": _file(path)} for i, (name, path) in (steps or {}).items()],
         "picture": None if picture is None else {"file": _file(picture), **_lens(first)},
-        "before": None
-        if before is None
-        else {"file": _file(before.mesh), "what": before.what, "names": list(before.names)},
+        "before": None if before is None else before.to_dict(),
         "look": look,
         "measures": [measure.to_dict() for measure in measures],
     }

@@ -19,7 +19,8 @@ class Subject(NamedTuple):
     pictures: those in the tab Generate. finished_run: the folder of the run whose mesh it shows; None before the first
     run, and again when an example or other pictures take the run's place: then no tab may show the earlier object.
     place: the open tab, and the one that is open inside Inspect. unasked: the run of an example that this visit has
-    begun by itself, by its id. planes: what the tab Triplane's own run left.
+    begun by itself, by its id. planes: what the tab Triplane's own run left. visit: the ids of this visit's runs, the
+    newest first, as the browser keeps them.
 
     All of them stand outside the tabs: gradio says of a state inside one that it changes when the tab is first opened.
     """
@@ -29,6 +30,7 @@ class Subject(NamedTuple):
     place: gr.State
     unasked: gr.State
     planes: gr.State
+    visit: gr.State
 
     @property
     def changes(self) -> list[Any]:
@@ -38,7 +40,7 @@ class Subject(NamedTuple):
 
 def build_subject() -> Subject:
     """The states of a page that opens. Pictures are small (see `pictures.KEPT_SIDE`)."""
-    first: tuple[Any, ...] = ([], None, _START, None, None)
+    first: tuple[Any, ...] = ([], None, _START, None, None, [])
     return Subject(*(gr.State(value, time_to_live=KEPT_S) for value in first))
 
 
