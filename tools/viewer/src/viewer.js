@@ -28,7 +28,7 @@ export function mount(element, name) {
   const words = made(root, 'p', {class: 'wm-viewer-words', role: 'status'});
   const view = {azimuth: 0, elevation: 20, zoom: 1, shift: [0, 0]};
   let first = {...view}, shown = null, subject = null, asked = 0, scene = null, turning = false, seen = true, due = false;
-  let wait = null, rest = null, finely = false, compared = '', held = null, begun = '', chosen = MODES[0];
+  let wait = null, rest = null, finely = false, cold = false, compared = '', held = null, begun = '', chosen = MODES[0];
   const sides = divider(stage, () => redraw()), explain = legend(stage);
 
   const offer_steps = steps(root, (step) => {
@@ -66,7 +66,13 @@ export function mount(element, name) {
     scene.draw(view, compared === 'picture' ? shown.picture : null, split);
     clearTimeout(rest);
     // A shape that forms gives way soon, and the run needs the processor.
-    if (scene.slow && !fine && root.dataset.forming !== 'true') rest = setTimeout(() => draw(true), REST_MS);
+    if (scene.slow && !fine && root.dataset.forming !== 'true') rest = setTimeout(settled, REST_MS);
+  };
+  // Of a view that rests; what the first look at the wires would wait for is done now, behind the mesh that is seen.
+  const settled = () => {
+    if (cold) scene.warm(view);
+    cold = false;
+    draw(true);
   };
   const redraw = () => {
     tell();
@@ -210,7 +216,10 @@ export function mount(element, name) {
       state('ready');
       begin_comparison();
       // A shape that forms grows; one that was edited stays where it is.
-      if (size(!kept || formed) && !wanted.forming) scene.warm(view);
+      if (size(!kept || formed) && !wanted.forming) {
+        if (scene.slow) cold = true;
+        else scene.warm(view);
+      }
       const still = wanted.forming || matchMedia('(prefers-reduced-motion: reduce)').matches;
       if ((!kept || formed) && !still) wait = setTimeout(() => turn(true), HOLD_MS);
     });

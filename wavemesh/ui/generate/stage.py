@@ -101,11 +101,15 @@ class Stage:
             changes[self.mesh] = gr.update(value=seen(mesh, first, str(Path(mesh).parent), forming=True), visible=True)
         return changes
 
+    def with_mesh(self, result: Result) -> Updates:
+        """The mesh of a run in the viewer."""
+        return {**_hidden(self.empty), self.mesh: gr.update(value=_seen(result), visible=True)}
+
     def finished_with(self, result: Result) -> Updates:
         """The result of a run."""
         return {
-            **_hidden(self.empty, self.here.run),
-            self.mesh: gr.update(value=_seen(result), visible=True),
+            **self.with_mesh(result),
+            **_hidden(self.here.run),
             self.facts: gr.update(value=caption(result), visible=True),
             self.watch: gr.update(visible=True),
             self.downloads: gr.update(visible=True),

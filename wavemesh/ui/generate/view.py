@@ -241,7 +241,9 @@ class _RunEvents:
         ended: Ended = None if run.result is None else (run.result, run.pictures)
         example = example_of(run.pictures, self.studio.examples)
         offered = ended is None and example is not None
-        yield {self.finished: ended, **self.stage.idle(), **self.stage.here.offering(offered)}
+        # What was seen to form is finished at once; whether it still belongs here is found out after it.
+        mesh = {} if run.result is None else self.stage.with_mesh(run.result)
+        yield {self.finished: ended, **self.stage.idle(), **self.stage.here.offering(offered), **mesh}
 
     def present(self, given: Values) -> Updates:
         """The mesh of the run that ended, where its pictures are still there."""
