@@ -5,7 +5,8 @@
     GRADIO_SERVER_PORT=7902 python app.py &
     python tools/before_after.py http://127.0.0.1:7901 http://127.0.0.1:7902 -o docs/screenshots
 
-Each picture is what a person sees once an example was picked and its mesh is drawn, without scrolling: light, and dark.
+Each picture is what a person sees once an example was picked and its mesh is drawn, light and dark: without scrolling,
+and on a phone below that with the mesh scrolled to.
 """
 
 from __future__ import annotations
@@ -26,10 +27,11 @@ WINDOWS = {"desktop": (1440, 900), "phone": (390, 844)}
 WIDTHS = {"desktop": 800, "phone": 360}  # of each picture on its sheet
 GAP = 12
 WAIT_MS = 240_000
+_SCROLLS = ("scrollTo(0, 0)", "document.querySelector('#mesh canvas').scrollIntoView({block: 'center'})")
 
 
-def photograph(browser: Any, address: str, window: tuple[int, int], example: str, theme: str) -> Image.Image:
-    """The window with this example, once its mesh has pixels and nothing changes any more."""
+def photograph(browser: Any, address: str, window: tuple[int, int], example: str, theme: str) -> list[Image.Image]:
+    """The window with this example once its mesh has pixels and nothing changes any more; on a phone, the mesh too."""
     phone = window[0] < 800
     page = browser.new_page(viewport=dict(zip(("width", "height"), window, strict=True)), reduced_motion="reduce",
                             has_touch=phone, is_mobile=phone)  # fmt: skip
@@ -39,16 +41,16 @@ def photograph(browser: Any, address: str, window: tuple[int, int], example: str
     page.locator("#examples button", has_text=example).first.click()
     page.wait_for_selector(f"#credit:has-text('{example}')")
     canvas, begin = page.locator("#mesh canvas").first, time.monotonic()
-    if canvas.bounding_box()["y"] >= window[1]:
-        page.wait_for_timeout(20_000)  # out of sight, where nothing tells when it is drawn
     while time.monotonic() - begin < 60 and np.ptp(np.asarray(picture_of(canvas).convert("L"))) < 40:
         page.wait_for_timeout(500)
-    page.evaluate("window.scrollTo(0, 0)")
-    page.mouse.move(2, 2)
-    page.wait_for_timeout(8000)
-    picture = picture_of(page)
+    pictures = []
+    for scroll in _SCROLLS[: 1 + phone]:
+        page.evaluate(scroll)
+        page.mouse.move(2, 2)
+        page.wait_for_timeout(8000)
+        pictures.append(picture_of(page))
     page.close()
-    return picture
+    return pictures
 
 
 def picture_of(what: Any) -> Image.Image:
@@ -78,11 +80,12 @@ def main() -> None:
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
         for name, window in WINDOWS.items():
-            pictures = [
+            places = [
                 photograph(browser, address.rstrip("/"), window, *example)
                 for example in EXAMPLES
                 for address in options.addresses
             ]
+            pictures = [picture for row in zip(*places, strict=True) for picture in row]
             path = options.output / f"before-after-{name}.webp"
             sheet(pictures, 2 if name == "desktop" else 4, WIDTHS[name]).save(path, quality=80, method=6)
             sys.stdout.write(f"{path}: {path.stat().st_size / 1024:.0f} KiB\n")

@@ -193,17 +193,27 @@ def test_a_run_forms_where_its_mesh_will_stand_and_its_steps_come_back(
     chromium: Any, served: str, pictures: list[Path], pipeline: Any
 ) -> None:
     pipeline.pause_s = 0.6
+    pipeline.goes_on.clear()
     with opened(chromium, served, 1440) as page:
         page.locator("#upload input[type=file]").first.set_input_files([str(pictures[0])])
         page.wait_for_selector("#card-0 img")
         page.locator("#generate-button").dispatch_event("click")
         page.wait_for_selector(f"{VIEWER}[data-forming=true]")
-        page.locator(f"{VIEWER} canvas").focus()
+        # The processor draws, and the run needs it: a shape that gives way soon is not drawn finely.
+        page.wait_for_timeout(1000)
+        canvas, dots = page.locator(f"{VIEWER} canvas"), "canvas => canvas.width / canvas.clientWidth"
+        assert canvas.evaluate(dots) == pytest.approx(1.0, abs=0.02)
+        pipeline.goes_on.set()
+        canvas.focus()
         page.keyboard.press("ArrowRight")
         chosen = told(page)["azimuth"]
         assert chosen != 0.0
         page.wait_for_selector(f"{VIEWER}[data-forming=false]")
         assert told(page)["azimuth"] == chosen  # the view that was chosen while it formed
+        fine = (
+            "node => { const {width, clientWidth} = document.querySelector(node); return width > 1.9 * clientWidth; }"
+        )
+        page.wait_for_function(fine, arg=f"{VIEWER} canvas")
         final = page.locator(VIEWER).get_attribute("data-triangles")
         second = page.locator("#watch [data-viewer-step='1']")
         second.scroll_into_view_if_needed()
