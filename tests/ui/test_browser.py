@@ -105,10 +105,13 @@ def test_a_file_that_is_no_picture_is_named_in_a_notice(page: Any, pictures: lis
     note.write_text("hello")
     page.locator("#upload input[type=file]").first.set_input_files([str(note), str(pictures[0])])
     page.wait_for_selector("text=note.png (5 bytes) is not a PNG, JPEG or WebP picture.")
+    expect(page.locator(".toast-body strong")).to_have_text("Left out")
     page.wait_for_selector("#card-0 img")
 
 
 def test_generate_without_a_picture_says_so(page: Any) -> None:
     generate(page)
     page.wait_for_selector("text=No picture yet")
+    expect(page.get_by_text("Warning", exact=True)).to_be_hidden()
+    expect(page.locator(".toast-body strong")).to_have_text("This did not work")
     page.wait_for_selector("#generate-button", state="visible")

@@ -23,8 +23,12 @@ pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore")]
 
 @pytest.fixture
 def studio(pipeline: Any, examples_folder: Path, tmp_path: Path) -> Studio:
-    """Both examples have a cached result: a red ball, a green cube."""
-    shapes = {"ball": trimesh.creation.icosphere(subdivisions=3, radius=0.8), "cube": trimesh.creation.box((1, 1, 1))}
+    """Both examples have a cached result: a red ball, a green cube and a crumb beside it."""
+    cube, crumb = trimesh.creation.box((1, 1, 1)), trimesh.creation.box((0.1, 0.1, 0.1)).apply_translation((0.7, 0, 0))
+    shapes = {
+        "ball": trimesh.creation.icosphere(subdivisions=3, radius=0.8),
+        "cube": trimesh.util.concatenate([cube, crumb]),
+    }
     for (name, mesh), colour in zip(shapes.items(), ((220, 30, 30, 255), (20, 190, 40, 255)), strict=True):
         mesh.visual.vertex_colors = np.tile(np.array(colour, dtype=np.uint8), (len(mesh.vertices), 1))
         (examples_folder / name / "mesh.glb").write_bytes(mesh_bytes(mesh, ".glb"))
@@ -69,7 +73,7 @@ def test_a_visit_begins_with_a_finished_example(page: Any, pipeline: Any, pictur
     page.locator("#examples button:has(img)").nth(1).click()
     page.wait_for_selector("#card-3 img")
     wait_for_colour(page, 1, 0)
-    expect(page.locator("#facts")).to_contain_text("12 triangles")
+    expect(page.locator("#facts")).to_contain_text("24 triangles")
     assert pipeline.calls == []
     # A picture of one's own is another object.
     page.locator("#upload input[type=file]").first.set_input_files([str(pictures[0])])
@@ -117,13 +121,25 @@ def test_a_first_visit_finds_no_empty_tab(page: Any, pipeline: Any) -> None:
     expect(page.locator("#facts")).to_contain_text("seed 0")
 
 
+def test_what_would_be_printed_is_told_and_crumbs_are_dropped(page: Any) -> None:
+    page.wait_for_selector("#card-1 img")
+    page.locator("#examples button:has(img)").nth(1).dispatch_event("click")
+    page.wait_for_selector("#facts:has-text('24 triangles')")
+    open_tab(page, "Result")
+    verdict = page.locator("#health .wm-verdict")
+    expect(verdict).to_contain_text("in 2 separate pieces")
+    page.locator("#repair input").click()
+    expect(page.locator("#repair-summary")).to_contain_text("1 loose piece was dropped")
+    expect(verdict).to_have_text("Ready to print: one closed solid.")
+
+
 def test_no_tab_shows_another_object_once_an_example_is_picked(page: Any, pipeline: Any) -> None:
     page.wait_for_selector("#card-1 img")
     open_tab(page, "Wavelets")
     page.wait_for_selector(CONTENT["Wavelets"])
     open_tab(page, "Generate")
     page.locator("#examples button:has(img)").nth(1).dispatch_event("click")
-    page.wait_for_selector("#facts:has-text('12 triangles')")
+    page.wait_for_selector("#facts:has-text('24 triangles')")
     for name in ("Steps", "Wavelets", "Triplane", "Compare"):
         open_tab(page, name)
         page.wait_for_selector("text=No run to inspect yet >> visible=true")

@@ -107,3 +107,4 @@ def test_cameras_are_moved_on_the_map_and_by_typing(
         expect(page.locator("#cut-background input")).not_to_be_checked()
         page.wait_for_timeout(500)
         expect(azimuth).to_have_value("-29")
+        expect(mark(page, 1)).to_have_attribute("aria-valuenow", "-29")

@@ -14,7 +14,10 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from tests.ui.conftest import SHIPPED, FakeTriplanePipeline, open_tab, opened, pixels
+from wavemesh.bundled import WEIGHTS
+from wavemesh.settings import shipped_settings
 from wavemesh.ui.studio import Studio
+from wavemesh.ui.wavelets import content as wavelets
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore")]
 
@@ -23,7 +26,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore")]
 def studio(studio: Studio, pipeline: Any, examples_folder: Path) -> Studio:
     """The studio of the other tests, with a second method."""
     factories = {"wavemesh": lambda: pipeline, "triplane": lambda: FakeTriplanePipeline(pipeline)}
-    return Studio(factories, studio.workspace, examples_folder, SHIPPED)
+    shipped = {**SHIPPED, "triplane": shipped_settings("triplane", WEIGHTS / "triplane")}
+    return Studio(factories, studio.workspace, examples_folder, shipped)
 
 
 @pytest.fixture
@@ -48,7 +52,9 @@ def changed(page: Any, selector: str, before: str) -> None:
     expect(page.locator(f"{selector} img")).not_to_have_attribute("src", before)
 
 
-def test_muting_a_level_changes_the_mesh_and_can_be_undone(page: Any, pictures: list[Path], tmp_path: Path) -> None:
+def test_muting_a_level_changes_the_mesh_and_can_be_undone(
+    page: Any, pictures: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     generate(page, pictures[0])
     open_tab(page, "Wavelets")
     page.wait_for_selector("#edit-facts:has-text('0.000 at most')")
@@ -78,6 +84,13 @@ def test_muting_a_level_changes_the_mesh_and_can_be_undone(page: Any, pictures: 
     page.locator("#reset-edit").click()
     page.wait_for_selector("#edit-facts:has-text('0.000 at most')")
     page.wait_for_selector(f"{viewer}[data-measures=''][data-compared=''][data-mode=shaded]")
+    # Without its approximation the shape is a surface around every cell, too large to be drawn, which is said.
+    monkeypatch.setattr(wavelets, "MAX_VERTICES", 5000)
+    page.locator("#gain-0 input[type=number]").fill("0")
+    page.locator("#gain-0 input[type=number]").press("Tab")
+    expect(page.locator(".toast-body")).to_contain_text("up to 5,000 are made of one")
+    expect(page.locator("#edit-facts")).to_contain_text("0.000 at most")
+    assert page.locator(viewer).get_attribute("data-triangles") == unedited
 
 
 def test_the_result_is_reshaped_repaired_filmed_and_saved(page: Any, pictures: list[Path], tmp_path: Path) -> None:
@@ -93,6 +106,17 @@ def test_the_result_is_reshaped_repaired_filmed_and_saved(page: Any, pictures: l
     assert 0 < float(of_volume.inner_text()) < float(volume)
     page.locator("#repair input").click()
     page.wait_for_selector("#repair-summary:has-text('Nothing had to be done')")
+    # A repaired mesh keeps to the budget, and has the run's colours.
+    viewer = page.locator("#result-mesh .wm-viewer")
+    full = int(viewer.get_attribute("data-triangles"))
+    page.locator("#face-budget input[type=number]").fill("1000")
+    page.locator("#face-budget input[type=number]").press("Tab")
+    expect(viewer).not_to_have_attribute("data-triangles", str(full))
+    assert int(viewer.get_attribute("data-triangles")) <= 1000 < full
+    expect(page.locator("#repair input")).to_be_checked()
+    shot = Image.open(io.BytesIO(page.locator("#result-mesh canvas").screenshot())).convert("RGB")
+    red, _, blue = np.moveaxis(np.asarray(shot).astype(int), 2, 0)
+    assert (red > blue + 60).mean() > 0.1
     page.locator("#film-gif").click()
     page.wait_for_selector("#gif img")
     with page.expect_download() as download:
@@ -105,6 +129,17 @@ def test_dragging_turns_the_volume_and_gains_change_it(page: Any, pictures: list
     page.locator("#advanced button").first.click()
     page.locator("#method input").click()
     page.get_by_role("option").nth(1).click()
+    # No two presets are the same under two names.
+    presets, steps = page.locator("#preset label:visible"), page.locator("#steps input[type=number]")
+    expect(steps).to_be_visible()
+    found = set()
+    for place in range(presets.count()):
+        presets.nth(place).click()
+        page.wait_for_timeout(300)
+        expect(presets.nth(place).locator("input")).to_be_checked()
+        found.add(steps.input_value())
+    assert len(found) == presets.count() > 1
+    presets.filter(has_text="Balanced").click()
     generate(page, pictures[0])
     open_tab(page, "Triplane")
     for selector in ("#orbit", "#orbit-ll", "#plane-XY", "#plane-YZ"):

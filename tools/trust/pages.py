@@ -32,8 +32,7 @@ def pages(server: Server, count: int) -> str:
             visit(browser, server.address)
             if number == WARM:
                 first = server.memory()
-            if number % WARM == 0:
-                say(f"  after {number} visits: {server.memory() / 1e9:.2f} GB, {server.handles()} handles")
+            say(f"  after {number} visits: {server.memory() / 1e9:.2f} GB, {server.handles()} handles")
         browser.close()
     grown = (server.memory() - first) / 1e6
     users = visitors(server, min(MOST_USERS, max(1, count // 2)))

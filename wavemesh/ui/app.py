@@ -56,6 +56,18 @@ let naming = null;
 new MutationObserver(() => { naming ??= setTimeout(() => { naming = null; named(); }, 100); })
   .observe(document.body, {childList: true, subtree: true});
 """
+# gradio says that the connection was lost, and loads the page anew once somebody answers. Until then no time is left.
+_LOST = """
+new MutationObserver((_, watching) => {
+  if (!document.querySelector('.toast-wrap')?.textContent.includes('Connection to the server was lost')) return;
+  watching.disconnect();
+  for (const bar of document.querySelectorAll('.wm-progress')) {
+    const [words, left] = bar.querySelectorAll('.wm-progress-text span');
+    words.textContent = bar.ariaValueText = 'Waiting for the server to answer';
+    left.textContent = '';
+  }
+}).observe(document.body, {childList: true, subtree: true});
+"""
 _KEPT = f"""
 <p class="wm-kept">Pictures and meshes stay on this server for {KEPT_S // 60} minutes at most.
 Nothing is sent elsewhere.</p>
@@ -78,7 +90,7 @@ def build(studio: Studio) -> gr.Blocks:
 
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(KEPT_S, KEPT_S), fill_width=True) as page:
         add_api(studio)  # first, so that no handler of the page has the name of an endpoint
-        gr.HTML(_HEADER, js_on_load=_TABS + _NAMES + WATCH_CLICKS)
+        gr.HTML(_HEADER, js_on_load=_TABS + _NAMES + _LOST + WATCH_CLICKS)
         subject = build_subject()
         with gr.Tabs(elem_id="tabs") as tabs:
             stage = generate_tab(studio, subject)

@@ -18,7 +18,7 @@ from wavemesh.ui.pictures import MAX_VIEWS, with_background
 from wavemesh.ui.studio import Studio
 from wavemesh.ui.widgets.busy import click_shown
 from wavemesh.ui.widgets.events import PRIVATE, Updates, Values
-from wavemesh.ui.widgets.notices import explained
+from wavemesh.ui.widgets.notices import explained, tell
 
 # A picture in the clipboard is pasted anywhere on the tab; the upload's own button asks for leave first.
 _PASTE = """
@@ -138,11 +138,11 @@ def wire_sources(studio: Studio, sources: Sources, table: Cards, stage: Stage, f
         result, problems = add_pictures(kept, paths)
         if len(result) == len(kept):  # nothing came of it, so what is there stays
             for problem in problems:
-                gr.Warning(problem, title="Left out")
+                tell(problem, "Left out")
             return {upload: None}
         result = with_background(result, any(picture.keeps_background for picture in kept))
         for problem in problems:
-            gr.Warning(problem, title="Left out")
+            tell(problem, "Left out")
         changes = table.showing(result, given[table.estimate] if kept else True)
         if replaced:
             changes |= {finished_run: None, **stage.before_runs(studio)}

@@ -22,7 +22,7 @@ from wavemesh.ui.pictures import example_of
 from wavemesh.ui.runs import MAX_RUNNING
 from wavemesh.ui.studio import Studio
 from wavemesh.ui.widgets.events import IN_TURN, PRIVATE, Updates, Values
-from wavemesh.ui.widgets.notices import explained
+from wavemesh.ui.widgets.notices import explained, tell
 from wavemesh.ui.widgets.subject import INSPECT, Subject
 
 # On a phone the shape forms out of sight. The button gives way to the other, and with it the focus.
@@ -171,7 +171,7 @@ class _RunEvents:
             variants = 4 if given[self.controls.variants] == 4 else 1
             run = self.studio.runs.begin(job, given[self.table.pictures], estimate, variants)
         except InputError as error:
-            gr.Warning(str(error), title="This did not work")
+            tell(str(error))
             return {self.run_id: "", self.finished: None}
         return {self.run_id: run.id, self.finished: None, **self.stage.busy()}
 
@@ -197,7 +197,7 @@ class _RunEvents:
             job = make_job(pictures, False, self.studio.shipped[self.studio.methods[0]])
             run = self.studio.runs.begin(job, pictures, False)
         except InputError as error:
-            gr.Warning(str(error), title="This did not work")
+            tell(str(error))
             return gr.skip()
         return {self.run_id: run.id, self.unasked: run.id, self.finished: None, **self.stage.busy()}
 
@@ -218,7 +218,7 @@ class _RunEvents:
         run = self.studio.runs.find(wanted)
         if run is None:
             if wanted:
-                gr.Info("It is no longer kept on the server; generate the mesh again.", title="That run is gone")
+                tell("It is no longer kept on the server; generate the mesh again.", "That run is gone", fault=False)
             return gr.skip()
         return {
             self.run_id: run.id,
@@ -236,7 +236,7 @@ class _RunEvents:
             yield self.stage.during(update, each.watch)
         problem = next((each.problem for each in run.variants if each.problem), None)
         if problem is not None:
-            gr.Warning(problem, title="This did not work")
+            tell(problem)
         # The first is shown; the others stand among the runs of this visit.
         ended: Ended = None if run.result is None else (run.result, run.pictures)
         example = example_of(run.pictures, self.studio.examples)
@@ -254,7 +254,9 @@ class _RunEvents:
         result, ran = ended
         found = with_found(pictures, ran, result)
         if found is None:
-            gr.Info("It was of pictures that are no longer here, so its mesh is not shown.", title="A run has ended")
+            tell(
+                "It was of pictures that are no longer here, so its mesh is not shown.", "A run has ended", fault=False
+            )
             example = example_of(pictures, self.studio.examples)
             return {self.finished_run: None, **self.stage.before_runs(self.studio, example)}
         return {

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING
 
 import gradio as gr
 
-from wavemesh.errors import InputError
 from wavemesh.ui.steps.content import AXES, facts_html, slices_html, step_picture
 from wavemesh.ui.studio import Studio
 from wavemesh.ui.widgets.events import PRIVATE, TOOLS, Updates, Values
 from wavemesh.ui.widgets.finished import nothing_to_inspect
-from wavemesh.ui.widgets.notices import explained
+from wavemesh.ui.widgets.notices import explained, failures_told
 
 if TYPE_CHECKING:
     from wavemesh.pipelines.record import RunRecord
@@ -66,11 +65,9 @@ class _StepsTab:
 
     def open_run(self, folder: str | None) -> Updates:
         """A new run opens at its last step."""
-        try:
+        count = 0
+        with failures_told():
             count = len(self.studio.record(folder).steps) if folder else 0
-        except InputError as error:
-            gr.Warning(str(error))
-            count = 0
         updates = {self.empty: gr.update(visible=count == 0), self.body: gr.update(visible=count > 0)}
         if count:
             # A slider of one step cannot be moved, but has to have a range.

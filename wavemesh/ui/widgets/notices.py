@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +15,18 @@ from wavemesh.budget import budget
 from wavemesh.errors import InputError
 
 _log = logging.getLogger(__name__)
+
+
+FAILED = "This did not work"
+
+
+def tell(sentence: str, title: str = FAILED, fault: bool = True) -> None:
+    """Show a notice under a title of its own, which gradio's page would replace by the name of its kind.
+
+    fault: whether something went wrong, or a person is merely told.
+    """
+    kind = gr.Warning if fault else gr.Info
+    kind(f"<strong>{html.escape(title)}</strong>{html.escape(sentence)}", title=title)
 
 
 def explained(handler: Callable[..., Any]) -> Callable[..., Any]:
@@ -34,7 +47,7 @@ def failures_told() -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        gr.Warning(str(error), title="This did not work")
+        tell(str(error))
     except Exception:
         _log.exception("a handler failed")
-        gr.Warning("Something went wrong on the server; the reason is in its log.", title="This did not work")
+        tell("Something went wrong on the server; the reason is in its log.")
