@@ -244,7 +244,10 @@ class _Run(Run[WaveMeshSettings]):
         noise = noise * model.config.sampling.temperature
         guided = BatchedGuidedModel(evaluate, context, self.guidance_scale)
         bands = self.sample(guided, noise, self.steps["coarse"], report if self.callback else None, consistent)
-        if self.frames > 1 or self.is_round:
+        if self.is_round:
+            # Its picture is never quite alike on both sides, and what agrees with each of eight is round no more.
+            return self.mean_bands(bands)
+        if self.frames > 1:
             bands = consistent(self.mean_bands(bands))
         return model.connected_bands(bands, silhouettes[0] if silhouettes else None)
 
