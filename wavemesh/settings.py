@@ -255,7 +255,8 @@ class WaveMeshSettings(Settings):
     symmetry: str = setting(
         "auto",
         "Symmetry",
-        "Where angles are given and both sides of an object look alike, a picture of one side shows the other too.",
+        "A single picture of something round shows all of its sides; where angles are given and both sides of an object "
+        "look alike, a picture of one shows the other too.",
         choices={"auto": "Automatic", "off": "Off"},
     )
 
