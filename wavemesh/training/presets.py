@@ -213,8 +213,8 @@ _ROWS = (
     Preset(
         "symmetry",
         "symmetry",
-        "whether objects are alike on both sides, with the depth network of --init, 15 minutes on one core",
-        {**_CPU, "total_steps": 1_000, "batch_size": 32, "learning_rate": 2e-3, "ema_decay": 0.98},
+        "whether objects are alike on both sides, or round, with the depth network of --init, half an hour on one core",
+        {**_CPU, "total_steps": 1_900, "batch_size": 32, "learning_rate": 2e-3, "ema_decay": 0.98},
         after="cpu-depth",
     ),
     Preset(
