@@ -255,8 +255,8 @@ class WaveMeshSettings(Settings):
     symmetry: str = setting(
         "auto",
         "Symmetry",
-        "A single picture of something round shows all of its sides; where angles are given and both sides of an object "
-        "look alike, a picture of one shows the other too.",
+        "A single picture of something round shows all of its sides; where angles are given and an object looks alike "
+        "on both sides, a picture of one shows the other too.",
         choices={"auto": "Automatic", "off": "Off"},
     )
 
