@@ -21,7 +21,6 @@ from torch import Tensor, nn
 from wavemesh.config import to_dict
 from wavemesh.data.augment import (
     colour_jitter,
-    estimated_cameras,
     imperfect_masks,
     mirror,
     mirror_views,
@@ -65,8 +64,8 @@ class TaskOptions:
     augment: quarter turns, mirroring, colours, imperfect masks. mask_chance: share of views with an imperfect mask; the
     hull of four views already suffers from one that is eaten by a pixel. photographs: from 0, pictures as rendered, to
     1, as `data.photographs` changes them. mirrored: share of the batches of one or two views that have mirror images of
-    them as well, where silhouettes allow it (`models.symmetry`). camera_noise: share of the objects whose cameras are
-    as wrong as estimated ones. lanes: of a streamed set, best a multiple of the processes and their workers.
+    them as well, where silhouettes allow it (`models.symmetry`). lanes: of a streamed set, best a multiple of the
+    processes and their workers.
     """
 
     batch_size: int = 8
@@ -81,7 +80,6 @@ class TaskOptions:
     mask_chance: float = 0.1
     photographs: float = 1.0
     mirrored: float = 0.0
-    camera_noise: float = 0.0
     procedural_share: float = 0.0
     train_encoder: bool = True
     lanes: int = LANES
@@ -94,7 +92,6 @@ class TaskOptions:
             "mask_chance",
             "photographs",
             "mirrored",
-            "camera_noise",
         ):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise InputError(f"{name} must be from 0 to 1, not {getattr(self, name)}.")
@@ -154,7 +151,6 @@ class ShapeBatches:
         if options.augment:
             images = photographic(colour_jitter(images, generator), generator, options.photographs)
             images = imperfect_masks(images, generator, options.mask_chance)
-            poses, intrinsics = estimated_cameras(poses, intrinsics, generator, options.camera_noise)
         # In the frame that shapes are stored in, which have a front, before they are turned.
         if count <= MOST_MIRRORED and options.mirrored and rng.random() < options.mirrored:
             most = 1 if count > 1 or rng.random() < ONE_MIRROR else 3
