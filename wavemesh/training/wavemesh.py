@@ -19,14 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wavemesh.config import to_dict
-from wavemesh.data.augment import (
-    colour_jitter,
-    imperfect_masks,
-    mirror,
-    mirror_views,
-    turn_poses,
-    turn_quarter,
-)
+from wavemesh.data.augment import colour_jitter, imperfect_masks, mirror, mirror_views, turn_poses, turn_quarter
 from wavemesh.data.dataset import Shapes, to_network_image
 from wavemesh.data.photographs import photographic
 from wavemesh.data.procedural import ProceduralShapes
@@ -85,14 +78,7 @@ class TaskOptions:
     lanes: int = LANES
 
     def __post_init__(self) -> None:
-        for name in (
-            "procedural_share",
-            "drop_prob",
-            "terminal_prob",
-            "mask_chance",
-            "photographs",
-            "mirrored",
-        ):
+        for name in ("procedural_share", "drop_prob", "terminal_prob", "mask_chance", "photographs", "mirrored"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise InputError(f"{name} must be from 0 to 1, not {getattr(self, name)}.")
         for name in ("batch_size", "limit"):
