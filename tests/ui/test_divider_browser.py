@@ -194,8 +194,13 @@ def test_another_run_stands_beside_this_one_on_a_phone(chromium: Any, served: st
             choice.focus()
             marked = page.locator("[role=option].active")
             for _ in range(8):
+                before = marked.inner_text() if marked.count() else ""
                 page.keyboard.press("ArrowDown")
-                if marked.count() and words in marked.inner_text():
+                page.wait_for_function(
+                    "before => (document.querySelector('[role=option].active')?.innerText ?? before) !== before",
+                    arg=before,
+                )
+                if words in marked.inner_text():
                     break
             page.keyboard.press("Enter")
 

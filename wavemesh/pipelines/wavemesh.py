@@ -158,7 +158,7 @@ class _Run(Run[WaveMeshSettings]):
     def __call__(self, views: list[PreparedView]) -> WaveMeshOutput:
         with self.timed("prepare"):
             seen = self.with_likenesses(views)
-            views = seen[: len(views)]
+            views = [replace(views[0], camera=seen[0].camera)] if self.is_round else views
         self.camera, self.front_deg = views[0].camera, front_of(views, self.settings)
         with autocast(self.device):
             with self.timed("encode"):
@@ -208,6 +208,8 @@ class _Run(Run[WaveMeshSettings]):
             guesses.insert(0 if around >= ROUND else len(guesses), turned)
         chosen = guesses[self.settings.seed % len(guesses)]
         self.is_round = chosen is turned
+        if self.is_round:
+            self.frames = 1  # turned by quarters its views are the same ones, and the mean over all turns comes later
         self.provenance["likenesses"] = len(chosen) - len(views)
         return chosen
 

@@ -21,7 +21,7 @@ from wavemesh.ui.widgets.busy import click_shown
 from wavemesh.ui.widgets.downloads import download_on_demand
 from wavemesh.ui.widgets.events import PRIVATE, TOOLS, Updates, Values
 from wavemesh.ui.widgets.finished import nothing_to_inspect
-from wavemesh.ui.widgets.notices import explained
+from wavemesh.ui.widgets.notices import explained, tell
 from wavemesh.ui.widgets.subject import Subject, looks_at
 from wavemesh.ui.workspace import KEPT_S, new_result_folder
 
@@ -264,7 +264,7 @@ class _ResultTab:
         try:
             before = self._before(shape, self.against.other(shape.folder, values))
         except InputError as error:
-            gr.Warning(str(error), title="Nothing to compare with")
+            tell(str(error), "Nothing to compare with")
             before, gone = self._before(shape), self.against.none()
         mesh = self.shapes.mesh(shape)
         content = (
