@@ -259,6 +259,13 @@ class WaveMeshSettings(Settings):
         "on both sides, a picture of one shows the other too.",
         choices={"auto": "Automatic", "off": "Off"},
     )
+    inflation: str = setting(
+        "auto",
+        "Rounded body",
+        "From a single picture, animals, people and whatever else the network is unsure of get a body as deep as their "
+        "outline is wide.",
+        choices={"auto": "Automatic", "on": "On", "off": "Off"},
+    )
 
     def passes(self) -> int:
         """How often a step of the first stage evaluates its network: in each frame, and twice where it is guided."""

@@ -70,14 +70,17 @@ def test_a_turned_world_changes_the_planes_places() -> None:
     depth, images = FlatDepth(-0.1, 0.2), pictures()
     poses, intrinsics = stack_cameras([Camera(30.0, 10.0)])
     turned, _ = stack_cameras([Camera(120.0, 10.0)])
-    plain = head.probabilities(depth, images, poses, intrinsics)
-    assert plain.shape == (1, 3)
+    plain, inflated = head.probabilities(depth, images, poses, intrinsics)
+    assert plain.shape == inflated.shape == (1, 3)
     # A quarter turn brings the plane between front and back to that between left and right.
-    again = head.probabilities(depth, images, turned, intrinsics)
+    again, inflated_again = head.probabilities(depth, images, turned, intrinsics)
     torch.testing.assert_close(again[:, 0], plain[:, 1], atol=1e-4, rtol=0.0)
     assert float(plain[0, 0]) != pytest.approx(float(plain[0, 1]), abs=1e-4)
     # Whether something is round is asked from wherever it is seen.
     torch.testing.assert_close(again[:, 2], plain[:, 2], atol=1e-4, rtol=0.0)
+    # Silhouettes inflated about the planes change places with them; that about the facing plane stays.
+    torch.testing.assert_close(inflated_again[:, [0, 2]], inflated[:, [1, 2]], atol=1e-4, rtol=0.0)
+    assert len(set(inflated[0].tolist())) == 3
 
 
 def test_facing_cameras_stand_at_the_front_with_the_axis_in_the_middle() -> None:

@@ -1,6 +1,5 @@
 """The pipeline on a tiny random network: contract, reports, stopping, reproducibility, errors."""
 
-import itertools
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -9,14 +8,13 @@ import numpy as np
 import pytest
 import torch
 import trimesh
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from wavemesh.errors import InputError
 from wavemesh.geometry.camera import Camera
 from wavemesh.geometry.export import mesh_bytes
 from wavemesh.geometry.mesh import facing
 from wavemesh.models.depth_network import DepthConfig, DepthNetwork
-from wavemesh.models.symmetry_head import SymmetryHeadConfig
 from wavemesh.models.wavemesh import WaveMeshModel
 from wavemesh.pipelines import StepReport, TriplanePipeline, View, WaveMeshPipeline
 from wavemesh.pipelines.base import resolve_device
@@ -92,94 +90,6 @@ def test_cameras_are_refined_with_a_model_that_sees_depths(
     out = seeing([ellipse, ellipse], 1, refine="on")
     assert all(np.isfinite(view.camera.position()).all() for view in out.views)
     assert seeing.predict_field(out.views).shape == (32, 32, 32)
-
-
-def symmetric_pipeline(tiny_pipeline: WaveMeshPipeline) -> WaveMeshPipeline:
-    """The tiny pipeline with a depth network and a symmetry head."""
-    depth = DepthNetwork(DepthConfig(image_size=32, widths=(8, 8, 16), attention_blocks=1, heads=2))
-    seeing = tiny_pipeline.model.with_depth(depth)
-    model = WaveMeshModel(replace(seeing.config, symmetry=SymmetryHeadConfig(widths=(8, 8, 8), hidden=8)))
-    for name, network in seeing.networks().items():
-        model.networks()[name].load_state_dict(network.state_dict())
-    return WaveMeshPipeline(model, tiny_pipeline.camera_head, "cpu")
-
-
-def ball_picture() -> Image.Image:
-    """A ball's silhouette, which every mirror image fits."""
-    picture = Image.new("RGBA", (100, 100))
-    ImageDraw.Draw(picture).ellipse((27, 27, 72, 72), fill=(200, 80, 40, 255))
-    return picture
-
-
-def test_mirror_images_are_further_views_where_symmetry_is_likely(
-    tiny_pipeline: WaveMeshPipeline, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pipeline, view = symmetric_pipeline(tiny_pipeline), View(ball_picture(), Camera(30.0, 20.0))
-    off = pipeline([view], 1, symmetry="off")
-    assert "likenesses" not in off.provenance
-    found: dict[tuple[float, float, float], WaveMeshOutput] = {}
-    for likely in ((0.0, 0.0, 0.0), (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (1.0, 1.0, 0.0)):
-        monkeypatch.setattr(pipeline.model, "symmetries", lambda *_, likely=likely: likely)
-        found[likely] = pipeline([view], 1)
-    assert [out.provenance["likenesses"] for out in found.values()] == [0, 1, 1, 3]
-    # Nobody's pictures but the visitor's come back.
-    assert [len(out.views) for out in found.values()] == [1] * 4
-    np.testing.assert_array_equal(found[0.0, 0.0, 0.0].sdf, off.sdf)
-    fields = [out.sdf for out in found.values()]
-    assert all(np.abs(a - b).max() > 0 for a, b in itertools.pairwise(fields))
-
-
-def test_seeds_try_what_else_the_object_could_be(
-    tiny_pipeline: WaveMeshPipeline, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pipeline, view = symmetric_pipeline(tiny_pipeline), View(ball_picture(), Camera(30.0, 20.0))
-    monkeypatch.setattr(pipeline.model, "symmetries", lambda *_: (0.8, 0.4, 0.3))
-    images = [pipeline([view], 1, seed=seed).provenance["likenesses"] for seed in range(4)]
-    assert images == [1, 3, 0, 7]
-
-
-def test_something_round_is_seen_from_all_around(
-    tiny_pipeline: WaveMeshPipeline, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pipeline = symmetric_pipeline(tiny_pipeline)
-    monkeypatch.setattr(pipeline.model, "symmetries", lambda *_: (0.0, 0.0, 0.9))
-    out = pipeline([ball_picture()], 1, resolution=16)  # details are of a network that has not been trained
-    assert out.provenance["likenesses"] == 7
-    assert len(out.views) == 1
-    assert out.views[0].camera.offset[0] == 0.0
-    # All sides of what is predicted are alike, up to the cells.
-    inside = out.sdf < 0
-    turned = np.rot90(inside, axes=(0, 2))
-    assert (inside & turned).sum() / (inside | turned).sum() > 0.9
-    assert "likenesses" not in pipeline([ball_picture(), ball_picture()], 1).provenance
-    assert "likenesses" not in pipeline([ball_picture()], 1, symmetry="off").provenance
-
-
-def test_what_is_not_alike_on_both_sides_is_not_round(
-    tiny_pipeline: WaveMeshPipeline, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pipeline = symmetric_pipeline(tiny_pipeline)
-    monkeypatch.setattr(pipeline.model, "symmetries", lambda *_: (0.0, 0.0, 0.9))
-    mug = ball_picture()
-    ImageDraw.Draw(mug).rectangle((72, 45, 90, 55), fill=(200, 80, 40, 255))
-    assert pipeline([mug], 1).provenance["likenesses"] == 0
-
-
-def test_mirror_images_stay_within_the_number_of_views(
-    tiny_pipeline: WaveMeshPipeline, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pipeline = symmetric_pipeline(tiny_pipeline)
-    monkeypatch.setattr(pipeline.model, "symmetries", lambda *_: (1.0, 1.0, 0.0))
-    monkeypatch.setattr("wavemesh.models.symmetry.room", lambda *_: [1.0])
-    views = [View(ball_picture(), Camera(45.0 * number, 0.0)) for number in range(5)]
-    assert pipeline(views[:4], 1).provenance["likenesses"] == 4
-    assert "likenesses" not in pipeline(views, 1).provenance
-
-
-def test_weights_without_a_symmetry_head_use_no_mirror_images(
-    tiny_pipeline: WaveMeshPipeline, ellipse: Image.Image
-) -> None:
-    assert tiny_pipeline([View(ellipse, Camera(30.0, 20.0))], 1).provenance["likenesses"] == 0
 
 
 def test_a_result_is_saved_as_page_and_command_write_it(

@@ -10,16 +10,20 @@ import pytest
 import torch
 
 from tests.data.conftest import analytic_shapes, prepared_root, sample_files  # noqa: F401 - fixtures
+from tests.models.test_symmetry import posed
 from wavemesh.config import from_dict
 from wavemesh.data.dataset import PreparedShapes
 from wavemesh.errors import InputError
+from wavemesh.geometry.camera import Camera
+from wavemesh.geometry.isosurface import sdf_to_mesh
 from wavemesh.models.depth_network import DepthConfig
+from wavemesh.models.inflation import FACING, PLANES
 from wavemesh.models.symmetry_head import SymmetryHeadConfig
 from wavemesh.models.wavemesh import WaveMeshConfig, WaveMeshModel
 from wavemesh.training.loop import export, train
 from wavemesh.training.presets import TINY_MODEL, get_preset
 from wavemesh.training.settings import LoopConfig
-from wavemesh.training.symmetry import ROUND, SymmetryTask, plane_agreements, turn_agreement
+from wavemesh.training.symmetry import AROUND, PLANE, ROUND, SymmetryTask, plane_agreements, turn_agreement
 
 DEPTH = DepthConfig(image_size=128, widths=(8, 8, 8, 16), attention_blocks=1, heads=2)
 
@@ -89,9 +93,10 @@ def test_a_batch_turns_cameras_and_shapes_together(shapes: PreparedShapes) -> No
     assert batch["images"].shape[:2] == (6, 4)
     rotations = batch["poses"][:, :, :3]
     torch.testing.assert_close(rotations @ rotations.transpose(1, 2), torch.eye(3).expand(6, 3, 3), atol=1e-4, rtol=0.0)
-    asked = batch["asked_round"]
-    assert set(batch["alike"][~asked].tolist()) <= set(task.alike.flatten().tolist())
-    assert set(batch["alike"][asked].tolist()) <= set(task.roundness.tolist())
+    asked = batch["asked"]
+    assert set(batch["alike"][asked == PLANE].tolist()) <= set(task.alike.flatten().tolist())
+    assert set(batch["alike"][asked == AROUND].tolist()) <= set(task.roundness.tolist())
+    assert bool(((batch["inflated"] >= 0.0) & (batch["inflated"] <= 1.0)).all())
     loss, metrics = task.loss(batch, torch.Generator())
     loss.backward()
     assert 0.0 <= float(metrics["right"]) <= 1.0
@@ -102,10 +107,26 @@ def test_round_shapes_come_often_where_roundness_is_asked_for(shapes: PreparedSh
     task = SymmetryTask(shapes, configuration(shapes), batch_size=4)
     task.roundness = torch.zeros(len(shapes))
     task.roundness[1] = ROUND
-    drawn = task._indices(np.random.default_rng(0), torch.arange(2000) < 1000)
+    drawn = task._indices(np.random.default_rng(0), np.arange(2000) < 1000)
     share = 1.0 / len(shapes)
     assert np.mean(np.array(drawn[:1000]) == 1) == pytest.approx(0.4 + 0.6 * share, abs=0.06)
     assert np.mean(np.array(drawn[1000:]) == 1) == pytest.approx(share, abs=0.06)
+
+
+def test_inflated_silhouettes_are_compared_with_the_shape_in_its_own_frame(shapes: PreparedShapes) -> None:
+    task = SymmetryTask(shapes, configuration(shapes), batch_size=1)
+    # A bar along z, a little beside the middle.
+    bar = distances(*((0.08, 0.0, z / 10, 0.25) for z in range(-6, 7)))
+    task.small[0] = torch.nn.functional.avg_pool3d(bar[None], 2)[0]
+    mesh = sdf_to_mesh(bar.numpy())
+    picture = posed(mesh, Camera(70.0, 10.0))
+    parts = picture.images[0, 0], picture.poses[0, 0].float(), picture.intrinsics[0, 0].float()
+    about_own = task._inflated_iou(0, *parts, PLANES[0], False)
+    assert 0.5 < float(about_own) < 1.0
+    assert float(task._inflated_iou(0, *parts, FACING, False)) < float(about_own) - 0.1
+    in_mirror = task._inflated_iou(0, *parts, PLANES[0], True)
+    task.small[0] = task.small[0].flip(0)
+    assert task._inflated_iou(0, *parts, PLANES[0], False) == in_mirror != about_own
 
 
 def test_a_head_needs_a_depth_network(shapes: PreparedShapes) -> None:

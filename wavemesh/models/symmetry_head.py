@@ -9,6 +9,7 @@ same on both sides of the plane through its axis and the camera, and bulges towa
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -27,7 +28,7 @@ from wavemesh.models.projection import sample_maps
 CHANNELS = 4 + 4 + 2 * 8 + 3
 _LOG_SPREAD = 4.0  # brings logarithms of spreads to order one
 _DROPOUT = 0.2
-_QUARTER_TURN = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (-1.0, 0.0, 0.0))  # brings the plane z = 0 to x = 0
+_QUARTER_TURN = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (-1.0, 0.0, 0.0))
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,22 @@ class SymmetryHeadConfig:
     hidden: Count = 64
 
 
+class Symmetries(NamedTuple):
+    """How likely left and right are alike (x to -x), front and back (z to -z), and all sides; and the IoU with the
+    silhouette inflated about the planes x = 0, z = 0 and the upright one that faces the camera.
+
+    doubt: the geometric mean of the spreads of the object's depths, world units.
+    """
+
+    sides: float = 0.0
+    depths: float = 0.0
+    around: float = 0.0
+    inflated: tuple[float, ...] = (0.0, 0.0, 0.0)
+    doubt: float = 0.0
+
+
 class SymmetryHead(nn.Module):
-    """A small network from `mirror_evidence` to two logits: the plane is one of symmetry, the object is round."""
+    """A small network from `mirror_evidence` to three logits, see `forward`."""
 
     def __init__(self, config: SymmetryHeadConfig | None = None) -> None:
         super().__init__()
@@ -51,12 +66,12 @@ class SymmetryHead(nn.Module):
             nn.Linear(2 * width, self.config.hidden),
             nn.SiLU(),
             nn.Dropout(_DROPOUT),
-            nn.Linear(self.config.hidden, 2),
+            nn.Linear(self.config.hidden, 3),
         )
 
-    def forward(self, evidence: Float[Tensor, "b c s s"]) -> Float[Tensor, "b 2"]:
-        """Logits that the plane x = 0 is one of symmetry, and, where it goes through the camera, that the object is
-        round about the vertical axis.
+    def forward(self, evidence: Float[Tensor, "b c s s"]) -> Float[Tensor, "b 3"]:
+        """Logits that the plane x = 0 is one of symmetry, that the object is round about the vertical axis, asked where
+        the plane goes through the camera, and of the IoU of the object with its silhouette inflated about the plane.
         """
         maps = self.backbone(evidence)[-1]
         return self.answer(torch.cat([maps.mean(dim=(2, 3)), maps.amax(dim=(2, 3))], dim=1))
@@ -68,14 +83,22 @@ class SymmetryHead(nn.Module):
         images: Float[Tensor, "b 4 h w"],
         poses: Float[Tensor, "b 3 4"],
         intrinsics: Float[Tensor, "b 3"],
-    ) -> Float[Tensor, "b 3"]:
-        """How likely left and right are alike (x to -x), front and back (z to -z), and all sides (round).
+    ) -> tuple[Float[Tensor, "b 3"], Float[Tensor, "b 3"]]:
+        """The numbers of `Symmetries` for each picture: the three likelihoods, and the three IoUs.
 
         images: as the pipeline crops them, since the axis of what is round is taken to be in their middle.
         """
-        frames = (poses, intrinsics), (poses.new_tensor(_QUARTER_TURN) @ poses, intrinsics), facing(poses, intrinsics)
-        answers = [self(mirror_evidence(depth, images, *frame)).float().sigmoid() for frame in frames]
-        return torch.stack([answers[0][:, 0], answers[1][:, 0], answers[2][:, 1]], dim=1)
+        facing_poses, facing_intrinsics = facing(poses, intrinsics)
+        frames = [(poses, intrinsics), (quarter_turned(poses), intrinsics), (facing_poses, facing_intrinsics)]
+        frames.append((quarter_turned(facing_poses), facing_intrinsics))
+        answers = torch.stack([self(mirror_evidence(depth, images, *frame)).float().sigmoid() for frame in frames])
+        alike = torch.stack([answers[0, :, 0], answers[1, :, 0], answers[2, :, 1]], dim=1)
+        return alike, answers[[0, 1, 3], :, 2].T
+
+
+def quarter_turned(poses: Float[Tensor, "b 3 4"]) -> Float[Tensor, "b 3 4"]:
+    """The cameras in a frame in which their plane z = 0 is x = 0."""
+    return poses.new_tensor(_QUARTER_TURN) @ poses
 
 
 def facing(

@@ -25,7 +25,7 @@ from wavemesh.models.depth_network import DEPTH_CHANNELS, DepthConfig, DepthNetw
 from wavemesh.models.islands import connected_field
 from wavemesh.models.multiview_encoder import PYRAMID, DinoBackbone, MultiViewEncoder, ViewFeatures
 from wavemesh.models.silhouettes import Silhouettes
-from wavemesh.models.symmetry_head import SymmetryHead, SymmetryHeadConfig
+from wavemesh.models.symmetry_head import Symmetries, SymmetryHead, SymmetryHeadConfig
 from wavemesh.wavelets.sparse import active_sites, scatter_sites
 from wavemesh.wavelets.transform import dwt3d, field_scale, idwt3d, wavedec3d
 
@@ -188,16 +188,19 @@ class WaveMeshModel(nn.Module):
 
     def symmetries(
         self, images: Float[Tensor, "n 4 h w"], poses: Float[Tensor, "n 3 4"], intrinsics: Float[Tensor, "n 3"]
-    ) -> tuple[float, float, float]:
-        """How likely an object in n pictures is alike on left and right, on front and back, and all around.
+    ) -> Symmetries:
+        """How likely an object in n pictures is alike on its sides, and how much its inflated silhouettes are like it.
 
         The means over the pictures; 0 where nothing can tell.
         """
         if self.depth is None or self.symmetry is None:
-            return 0.0, 0.0, 0.0
-        found = self.symmetry.probabilities(self.depth, images, poses, intrinsics).mean(dim=0)
-        sides, depths, around = found.tolist()
-        return sides, depths, around
+            return Symmetries()
+        alike, inflated = self.symmetry.probabilities(self.depth, images, poses, intrinsics)
+        found = self.depth.of_views(images[None], poses[None], intrinsics[None])
+        inside = (found.alpha > 0.5).expand_as(found.spread)
+        doubt = float(found.spread[inside].log().mean().exp()) if inside.any() else 0.0
+        sides, depths, around = alike.mean(dim=0).tolist()
+        return Symmetries(sides, depths, around, tuple(inflated.mean(dim=0).tolist()), doubt)
 
     def analyse(self, sdf: Float[Tensor, "b n n n"]) -> tuple[Float[Tensor, "b 8 m m m"], Float[Tensor, "b 7 k k k"]]:
         """Scaled coarse bands and unscaled finest details of truncated SDFs."""

@@ -19,26 +19,24 @@ from wavemesh.diffusion.guidance import BatchedGuidedModel
 from wavemesh.errors import InputError
 from wavemesh.models.camera_head import CameraHead
 from wavemesh.models.denoiser import Condition
+from wavemesh.models.inflation import SHARE, inflated_field
 from wavemesh.models.multiview_encoder import ViewFeatures
 from wavemesh.models.posed_pictures import PosedPictures
 from wavemesh.models.precision import autocast
 from wavemesh.models.silhouettes import Silhouettes
-from wavemesh.models.symmetry import POSSIBLE, ROOM_AROUND, ROUND, mirrors_by_likelihood, room
 from wavemesh.models.wavemesh import WaveMeshModel
 from wavemesh.pipelines.base import Callback, Pipeline, Run, resolve_device
 from wavemesh.pipelines.frames import field_of_revolution, frame_tensors, mean_field
 from wavemesh.pipelines.outputs import WaveMeshOutput, front_of
 from wavemesh.pipelines.triplane import TriplanePipeline
+from wavemesh.pipelines.unseen import assume
 from wavemesh.pipelines.views import (
-    MAX_VIEWS,
     PictureSource,
     PreparedView,
     View,
     binding_views,
-    mirror_images,
     network_tensors,
     prepare_views,
-    views_around,
 )
 from wavemesh.settings import WaveMeshSettings
 from wavemesh.sparse.layers import choose_backend, resolve_backend
@@ -149,6 +147,7 @@ class _Run(Run[WaveMeshSettings]):
         self.frames = settings.frames
         self.is_full = settings.resolution == full
         self.is_round = False
+        self.inflated: Tensor | None = None
         self.provenance["temperature"] = config.sampling.temperature
         # Before anything is computed, since weights may be missing.
         self.triplane = None if settings.colours == "views" else pipeline.triplane()
@@ -157,7 +156,7 @@ class _Run(Run[WaveMeshSettings]):
 
     def __call__(self, views: list[PreparedView]) -> WaveMeshOutput:
         with self.timed("prepare"):
-            seen = self.with_likenesses(views)
+            seen = self.assume(views)
             views = [replace(views[0], camera=seen[0].camera)] if self.is_round else views
         self.camera, self.front_deg = views[0].camera, front_of(views, self.settings)
         with autocast(self.device):
@@ -186,32 +185,21 @@ class _Run(Run[WaveMeshSettings]):
             coefficients=self.coefficients(bands, details, coords),
         )
 
-    def with_likenesses(self, views: list[PreparedView]) -> list[PreparedView]:
-        """The views, then what else the object must look like if it is symmetric as far as the seed assumes.
-
-        The seed 0 assumes what is likeliest. What is round is told from a single picture. Mirror images need given
-        cameras: by an estimated one they err by twice as much (docs/LOG.md, "Mirror images").
-        """
-        binding, single = binding_views(views), len(views) == 1
-        most = MAX_VIEWS // len(binding) - 1 if binding and not any(view.estimated for view in views) else 0
-        if self.settings.symmetry == "off" or not binding or not (most or single):
-            return views
-        bound = [replace(views[index], binds=True) for index in binding]
-        pictures = PosedPictures(*(tensor.to(self.device) for tensor in network_tensors(bound)))
-        *planes, around = self.model.symmetries(pictures.images[0], pictures.poses[0], pictures.intrinsics[0])
-        guesses, turned = [views], views_around(bound[0])
-        if most:
-            known = [replace(view, binds=index in binding) for index, view in enumerate(views)]
-            mirrors = mirrors_by_likelihood(pictures, planes, most)
-            guesses = [[*known, *mirror_images(bound, each)] for each in mirrors]
-        if single and around >= POSSIBLE and room(PosedPictures(*network_tensors(turned)), ())[0] >= ROOM_AROUND:
-            guesses.insert(0 if around >= ROUND else len(guesses), turned)
-        chosen = guesses[self.settings.seed % len(guesses)]
-        self.is_round = chosen is turned
+    def assume(self, views: list[PreparedView]) -> list[PreparedView]:
+        """The views with what is assumed of unseen sides, which the run keeps as well."""
+        assumed = assume(self.model, views, self.settings)
+        if assumed.likenesses is not None:
+            self.provenance["likenesses"] = assumed.likenesses
+        self.is_round = assumed.is_round
         if self.is_round:
             self.frames = 1  # turned by quarters its views are the same ones, and the mean over all turns comes later
-        self.provenance["likenesses"] = len(chosen) - len(views)
-        return chosen
+        if assumed.plane is not None:
+            self.provenance["inflated_about"] = list(assumed.plane)
+            config = self.model.config
+            picture = PosedPictures(*(tensor.to(self.device) for tensor in network_tensors(views)))
+            coarse = inflated_field(picture, assumed.plane, config.resolution // 2, config.truncation)
+            self.inflated = functional.interpolate(coarse[None, None], scale_factor=2, mode="trilinear")[0, 0]
+        return assumed.views
 
     def coarse(self, features: ViewFeatures, binding: list[int]) -> Tensor:
         """Scaled coarse bands (1, 8, n, n, n) by diffusion from noise: the mean over the frames of the features.
@@ -249,17 +237,21 @@ class _Run(Run[WaveMeshSettings]):
         if self.is_round:
             # Its picture is never quite alike on both sides, and what agrees with each of eight is round no more.
             return self.mean_bands(bands)
-        if self.frames > 1:
+        if self.frames > 1 or self.inflated is not None:
             bands = consistent(self.mean_bands(bands))
         return model.connected_bands(bands, silhouettes[0] if silhouettes else None)
 
     def mean_bands(self, bands: Tensor) -> Tensor:
-        """Scaled coarse bands (1, 8, n, n, n) of the mean shape of all frames, and of what is round over all turns."""
-        if len(bands) == 1 and not self.is_round:
+        """Scaled coarse bands (1, 8, n, n, n) of the mean shape of all frames, and of what is round over all turns, and
+        of what is inflated with that.
+        """
+        if len(bands) == 1 and not self.is_round and self.inflated is None:
             return bands
         # At full resolution, where values stand in the centres of their cells, so that a turn only moves them.
         field = mean_field(self.model.decode(bands, *self.no_details(bands)))
         field = field_of_revolution(field) if self.is_round else field
+        if self.inflated is not None:
+            field = torch.lerp(field.float(), self.inflated, SHARE)
         return self.model.analyse(field.unsqueeze(0))[0]
 
     def detail(self, features: ViewFeatures, bands: Tensor) -> tuple[Tensor, Tensor]:
