@@ -23,7 +23,6 @@ from wavemesh.settings import (
     declared,
     from_json,
     options,
-    presets,
     shipped_settings,
     to_json,
 )
@@ -153,19 +152,6 @@ def test_settings_of_earlier_bundles_are_read() -> None:
     }
     assert from_json(stored) == WaveMeshSettings(coarse_steps=2, detail_steps=1, frames=4, seed=5)
     assert from_json({"method": "triplane", "num_inference_steps": 3}) == TriplaneSettings(steps=3)
-
-
-def test_presets_are_complete_and_differ() -> None:
-    for method in METHODS:
-        shipped = shipped_settings(method, WEIGHTS / method)
-        found = presets(shipped)
-        assert found["balanced"].settings == shipped
-        assert {"balanced", "fine"} <= set(found) <= {"fast", "balanced", "fine", "watch"}
-        given = [preset.settings for preset in found.values()]
-        assert all(one != other for place, one in enumerate(given) for other in given[:place])
-        for preset in found.values():
-            assert None not in asdict(preset.settings).values()
-            preset.settings.check_visitor()
 
 
 def test_passes_count_frames_and_guidance() -> None:

@@ -59,7 +59,7 @@ ARGUMENTS = {
     "frames: int = 1, colours: None | Literal['views', 'mixed', 'triplane'] = None, "
     "background: Literal['auto', 'alpha', 'u2netp', 'rembg', 'grabcut', 'none'] = 'auto', steps: None | int = None, "
     "front: Literal['picture', 'frame'] = 'picture', refine: Literal['on', 'off'] = 'on', "
-    "symmetry: Literal['auto', 'off'] = 'auto', "
+    "symmetry: Literal['auto', 'off'] = 'auto', inflation: Literal['auto', 'on', 'off'] = 'auto', "
     "sides: list[None | Literal['front', 'right', 'back', 'left', 'top']] = [], masks: list[None | filepath] = []",
     "/step": "bundle: filepath, number: int = 1",
     "/edit_wavelets": "bundle: filepath, gains: dict(str, float) = {}, threshold: float = 0.0, "

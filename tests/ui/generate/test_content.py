@@ -15,7 +15,7 @@ from wavemesh.errors import InputError
 from wavemesh.geometry.camera import Camera
 from wavemesh.geometry.isosurface import sdf_to_mesh
 from wavemesh.pipelines.record import RunRecord
-from wavemesh.settings import METHODS, TriplaneSettings, WaveMeshSettings, presets
+from wavemesh.settings import METHODS, TriplaneSettings, WaveMeshSettings
 from wavemesh.ui.generate.content import (
     add_pictures,
     agreeing_preset,
@@ -26,6 +26,7 @@ from wavemesh.ui.generate.content import (
     preset_values,
     with_found,
 )
+from wavemesh.ui.generate.presets import presets
 from wavemesh.ui.generate.stage import written
 from wavemesh.ui.pictures import MAX_VIEWS, in_order
 from wavemesh.ui.result.content import Shape, Shapes

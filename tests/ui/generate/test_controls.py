@@ -9,8 +9,9 @@ from typing import Any
 import gradio as gr
 import pytest
 
-from wavemesh.settings import METHODS, Settings, TriplaneSettings, WaveMeshSettings, declared, presets, setting
+from wavemesh.settings import METHODS, Settings, TriplaneSettings, WaveMeshSettings, declared, setting
 from wavemesh.ui.generate.controls import Controls, build_controls
+from wavemesh.ui.generate.presets import presets
 from wavemesh.ui.studio import Studio
 
 pytestmark = pytest.mark.usefixtures("gradio_without_loops")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from wavemesh.bundled import WEIGHTS
 from wavemesh.evaluation.variants import Sampling, samplings
-from wavemesh.settings import METHODS, WaveMeshSettings, presets, shipped_settings
+from wavemesh.settings import METHODS, WaveMeshSettings, shipped_settings
+from wavemesh.ui.generate.presets import presets
 
 TABLE = Path(__file__).resolve().parents[3] / "docs" / "ablations.md"
 
@@ -23,6 +25,19 @@ def test_presets_have_steps_for_every_stage_and_balanced_is_what_ships(method: s
     assert found["balanced"].settings == shipped
     fast, balanced, fine = ([getattr(preset.settings, name) for name in names] for preset in list(found.values())[:3])
     assert fast <= balanced < fine
+
+
+def test_presets_are_complete_and_differ() -> None:
+    for method in METHODS:
+        shipped = shipped_settings(method, WEIGHTS / method)
+        found = presets(shipped)
+        assert found["balanced"].settings == shipped
+        assert {"balanced", "fine"} <= set(found) <= {"fast", "balanced", "fine", "watch"}
+        given = [preset.settings for preset in found.values()]
+        assert all(one != other for place, one in enumerate(given) for other in given[:place])
+        for preset in found.values():
+            assert None not in asdict(preset.settings).values()
+            preset.settings.check_visitor()
 
 
 def wavemesh_presets() -> tuple[WaveMeshSettings, WaveMeshSettings]:

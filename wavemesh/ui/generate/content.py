@@ -11,7 +11,8 @@ from typing import Any
 from wavemesh.errors import InputError
 from wavemesh.gallery.format import Example
 from wavemesh.geometry.camera import Camera
-from wavemesh.settings import Settings, declared, presets, settings_class
+from wavemesh.settings import Settings, declared, settings_class
+from wavemesh.ui.generate.presets import presets
 from wavemesh.ui.pictures import MAX_VIEWS, Picture, cut_out
 from wavemesh.ui.progress import estimate_text
 from wavemesh.ui.runner import Job, Result

@@ -13,8 +13,9 @@ from typing import Any
 import gradio as gr
 
 from wavemesh.errors import InputError
-from wavemesh.settings import METHODS, Setting, Settings, declared, presets
+from wavemesh.settings import METHODS, Setting, Settings, declared
 from wavemesh.ui.generate.content import agreeing_preset, chosen_settings, estimate_line, preset_values
+from wavemesh.ui.generate.presets import presets
 from wavemesh.ui.progress import estimate_text
 from wavemesh.ui.studio import Studio
 from wavemesh.ui.widgets.events import PRIVATE, Updates, Values
