@@ -47,7 +47,8 @@ def test_a_dead_server_is_told_and_the_run_comes_back_with_it(
             "node => { const box = node.getBoundingClientRect();"
             "return node.contains(document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2)); }"
         )
-        # Nothing pretends to go on.
+        # Nothing pretends to go on, or to do what needs a server.
+        expect(page.locator("#stop-button")).to_be_disabled()
         expect(page.locator("#progress")).to_have_text("Waiting for the server to answer")
         pipeline.goes_on.set()
         cable.mend()

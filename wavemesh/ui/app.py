@@ -56,11 +56,13 @@ let naming = null;
 new MutationObserver(() => { naming ??= setTimeout(() => { naming = null; named(); }, 100); })
   .observe(document.body, {childList: true, subtree: true});
 """
-# gradio says that the connection was lost, and loads the page anew once somebody answers. Until then no time is left.
+# gradio says that the connection was lost, and loads the page anew once somebody answers. Until then no time is left, and
+# what needs a server cannot be pressed.
 _LOST = """
 new MutationObserver((_, watching) => {
   if (!document.querySelector('.toast-wrap')?.textContent.includes('Connection to the server was lost')) return;
   watching.disconnect();
+  for (const button of document.querySelectorAll('button.lg')) button.disabled = true;
   for (const bar of document.querySelectorAll('.wm-progress')) {
     const [words, left] = bar.querySelectorAll('.wm-progress-text span');
     words.textContent = bar.ariaValueText = 'Waiting for the server to answer';
