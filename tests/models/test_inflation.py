@@ -76,6 +76,17 @@ def test_what_is_cut_by_the_border_goes_on_there() -> None:
     assert balls.radius.max() == pytest.approx(3.75)
 
 
+def test_a_solid_ends_where_the_picture_does() -> None:
+    # The picture ends at a height of .3 above the middle of a column.
+    camera = Camera(0.0, 0.0, offset=(0.0, 1.0 - 0.3 * Camera().focal / Camera().distance))
+    column = trimesh.creation.cylinder(
+        0.3, 1.6, transform=trimesh.transformations.rotation_matrix(np.pi / 2, [1, 0, 0])
+    )
+    field = inflated_field(posed(column, camera, 128), FACING, 64, TRUNCATION)
+    highest = grid_points(64)[field.flatten() < 0][:, 1].max()
+    assert float(highest) == pytest.approx(0.3, abs=0.05)
+
+
 @pytest.mark.parametrize("filled", [False, True])
 def test_empty_and_full_silhouettes(filled: bool) -> None:
     balls = largest_balls(np.full((32, 32), filled))

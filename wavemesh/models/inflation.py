@@ -31,7 +31,7 @@ Normal = tuple[float, float, float]
 FACING: Normal = (0.0, 0.0, 0.0)  # stands for the upright plane that faces the camera
 # The planes that the symmetry head answers for, in its order.
 PLANES: tuple[Normal, ...] = ((1.0, 0.0, 0.0), (0.0, 0.0, 1.0), FACING)
-SHARE = 0.6  # of the inflated field in its mean with the network's
+SHARE = 0.55  # of the inflated field in its mean with the network's
 
 
 class Balls(NamedTuple):
@@ -78,6 +78,8 @@ def inflated_field(
     power, radius, middle = sample_maps(maps[None], ndc, padding="border")[0]
     inside = power - (depth[0] - middle).square()  # the largest radius^2 - distance^2 of all balls
     field = -inside / ((radius.square() - inside).clamp_min(0.0).sqrt() + radius).clamp_min(1e-6)
+    # What the picture's border cuts ends there.
+    field = torch.maximum(field, (ndc[0].abs().amax(dim=1) - 1.0) * pixel * _SIZE / 2.0)
     return field.clamp(-truncation, truncation).view(resolution, resolution, resolution)
 
 

@@ -56,8 +56,8 @@ let naming = null;
 new MutationObserver(() => { naming ??= setTimeout(() => { naming = null; named(); }, 100); })
   .observe(document.body, {childList: true, subtree: true});
 """
-# gradio says that the connection was lost, and loads the page anew once somebody answers. Until then no time is left, and
-# what needs a server cannot be pressed.
+# gradio says that the connection was lost, and loads the page anew once somebody answers. Until then no time is left,
+# and what needs a server cannot be pressed.
 _LOST = """
 new MutationObserver((_, watching) => {
   if (!document.querySelector('.toast-wrap')?.textContent.includes('Connection to the server was lost')) return;
