@@ -262,8 +262,8 @@ class WaveMeshSettings(Settings):
     inflation: str = setting(
         "auto",
         "Rounded body",
-        "From a single picture, animals, people and whatever else the network is unsure of get a body as deep as their "
-        "outline is wide.",
+        "From a single picture without angles, animals, people and whatever else the network is unsure of get a body "
+        "as deep as their outline is wide.",
         choices={"auto": "Automatic", "on": "On", "off": "Off"},
     )
 

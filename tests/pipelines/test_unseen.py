@@ -41,7 +41,7 @@ def test_mirror_images_are_further_views_where_symmetry_is_likely(
     tiny_pipeline: WaveMeshPipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pipeline, view = symmetric_pipeline(tiny_pipeline), View(ball_picture(), Camera(30.0, 20.0))
-    off = pipeline([view], 1, symmetry="off", inflation="off")
+    off = pipeline([view], 1, symmetry="off")
     assert "likenesses" not in off.provenance
     found: dict[tuple[float, float, float], WaveMeshOutput] = {}
     for likely in ((0.0, 0.0, 0.0), (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (1.0, 1.0, 0.0)):
@@ -111,7 +111,8 @@ def test_weights_without_a_symmetry_head_use_no_mirror_images(
 def test_the_only_picture_is_inflated_about_the_plane_that_the_head_prefers(
     tiny_pipeline: WaveMeshPipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pipeline, view = symmetric_pipeline(tiny_pipeline), View(ball_picture(), Camera(50.0, 20.0))
+    pipeline, view = symmetric_pipeline(tiny_pipeline), View(ball_picture())
+    monkeypatch.setattr(pipeline, "estimate_cameras", lambda pictures, sides: [Camera(50.0, 20.0)] * len(pictures))
     sure = Symmetries(inflated=(0.9, 0.2, 0.3), doubt=0.01)
     monkeypatch.setattr(pipeline.model, "symmetries", lambda *_: sure)
     alone = pipeline([view], 1)
@@ -127,6 +128,11 @@ def test_the_only_picture_is_inflated_about_the_plane_that_the_head_prefers(
             assert ((field < 0) & expected).sum() / ((field < 0) | expected).sum() > 0.6
     assert "inflated_about" not in pipeline([view], 1, inflation="off").provenance
     assert "inflated_about" not in pipeline([view, view], 1).provenance
+    # With a given camera the network is believed.
+    assert "inflated_about" not in pipeline([View(ball_picture(), Camera(50.0, 20.0))], 1).provenance
+    thin = Symmetries(inflated=(0.1, 0.1, 0.1), doubt=1.0)
+    monkeypatch.setattr(pipeline.model, "symmetries", lambda *_: thin)
+    assert "inflated_about" not in pipeline([view], 1).provenance
 
 
 def test_whoever_asks_for_it_gets_an_inflated_body(tiny_pipeline: WaveMeshPipeline) -> None:

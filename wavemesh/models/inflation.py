@@ -31,6 +31,8 @@ Normal = tuple[float, float, float]
 FACING: Normal = (0.0, 0.0, 0.0)  # stands for the upright plane that faces the camera
 # The planes that the symmetry head answers for, in its order.
 PLANES: tuple[Normal, ...] = ((1.0, 0.0, 0.0), (0.0, 0.0, 1.0), FACING)
+# From these on a silhouette is inflated: what is thin has a smaller IoU, and of furniture the network is surer.
+EXPECTED, DOUBT = 0.2, 0.15
 SHARE = 0.55  # of the inflated field in its mean with the network's
 
 
@@ -52,10 +54,9 @@ def plane_to_inflate_about(inflated: Sequence[float], doubt: float, always: bool
     inflated: for each plane the IoU that is expected. doubt: of the network, the mean spread of its depths in world
     units. always: also where the network knows better.
     """
-    best = max(
-        reversed(range(len(PLANES))), key=lambda place: inflated[place]
-    )  # of equals the one that faces the camera
-    return PLANES[best] if always or (inflated[best] >= 0.35 and doubt >= 0.14) else None
+    # Of equals the one that faces the camera.
+    best = max(reversed(range(len(PLANES))), key=lambda place: inflated[place])
+    return PLANES[best] if always or (inflated[best] >= EXPECTED and doubt >= DOUBT) else None
 
 
 def inflated_field(

@@ -37,7 +37,8 @@ def assume(model: WaveMeshModel, views: list[PreparedView], settings: WaveMeshSe
     """What the seed assumes of the object in the views; 0 takes what is likeliest, others what comes next.
 
     What is round, and what is inflated, is told from a single picture. Mirror images need given cameras: by an
-    estimated one they err by twice as much (docs/LOG.md, "Mirror images").
+    estimated one they err by twice as much (docs/LOG.md, "Mirror images"). With a given one the network knows at least
+    as well as what is inflated.
     """
     binding, single = binding_views(views), len(views) == 1
     if not binding:
@@ -46,11 +47,12 @@ def assume(model: WaveMeshModel, views: list[PreparedView], settings: WaveMeshSe
     pictures = PosedPictures(*(each.to(device) for each in network_tensors([views[index] for index in binding])))
     most = MAX_VIEWS // len(binding) - 1 if not any(view.estimated for view in views) else 0
     asks = settings.symmetry != "off" and (most > 0 or single)
-    if not asks and (settings.inflation == "off" or not single):
+    inflates = single and (settings.inflation == "on" or (settings.inflation == "auto" and views[0].estimated))
+    if not (asks or inflates):
         return Assumed(views)
     found = model.symmetries(pictures.images[0], pictures.poses[0], pictures.intrinsics[0])
     chosen = _likenesses(views, binding, pictures, found, most, settings.seed) if asks else Assumed(views)
-    if single and not chosen.is_round and settings.inflation != "off":
+    if inflates and not chosen.is_round:
         plane = plane_to_inflate_about(found.inflated, found.doubt, always=settings.inflation == "on")
         return replace(chosen, plane=plane)
     return chosen
