@@ -130,7 +130,7 @@ def test_the_only_picture_is_inflated_about_the_plane_that_the_head_prefers(
     assert "inflated_about" not in pipeline([view, view], 1).provenance
     # With a given camera the network is believed.
     assert "inflated_about" not in pipeline([View(ball_picture(), Camera(50.0, 20.0))], 1).provenance
-    thin = Symmetries(inflated=(0.1, 0.1, 0.1), doubt=1.0)
+    thin = Symmetries(inflated=(0.05, 0.05, 0.05), doubt=1.0)
     monkeypatch.setattr(pipeline.model, "symmetries", lambda *_: thin)
     assert "inflated_about" not in pipeline([view], 1).provenance
 
