@@ -141,3 +141,21 @@ def test_whoever_asks_for_it_gets_an_inflated_body(tiny_pipeline: WaveMeshPipeli
     assert tiny_pipeline([view], 1, inflation="on").provenance["inflated_about"] == list(FACING)
     assert "inflated_about" not in tiny_pipeline([view], 1).provenance
     assert "inflated_about" not in tiny_pipeline([view, view], 1, inflation="on").provenance
+
+
+def test_seeds_try_the_network_and_what_is_inflated(
+    tiny_pipeline: WaveMeshPipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline, view = symmetric_pipeline(tiny_pipeline), View(ball_picture())
+    for doubt, expected in ((1.0, [True, False, True]), (0.01, [False, True, False])):
+        found = Symmetries(inflated=(0.9, 0.2, 0.3), doubt=doubt)
+        monkeypatch.setattr(pipeline.model, "symmetries", lambda *_, found=found: found)
+        runs = [pipeline([view], 1, seed=seed).provenance for seed in range(3)]
+        assert ["inflated_about" in run for run in runs] == expected
+    # What may be round is tried first, with and without.
+    found = Symmetries(around=0.9, inflated=(0.9, 0.2, 0.3), doubt=1.0)
+    monkeypatch.setattr(pipeline.model, "symmetries", lambda *_: found)
+    runs = [pipeline([view], 1, seed=seed).provenance for seed in range(4)]
+    assert [(run["likenesses"], "inflated_about" in run) for run in runs] == [
+        (7, False), (0, True), (7, False), (0, False),
+    ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 from wavemesh.models.inflation import Normal, plane_to_inflate_about
@@ -24,13 +25,14 @@ from wavemesh.settings import WaveMeshSettings
 class Assumed:
     """views: the given ones, then what else the object must look like. likenesses: how many of these, None where
     nothing was asked. is_round: about the vertical axis. plane: that the silhouette of the only picture is inflated
-    about, None where the network is believed alone.
+    about, None where the network is believed alone. guesses: how many there were at the likenesses.
     """
 
     views: list[PreparedView]
     likenesses: int | None = None
     is_round: bool = False
     plane: Normal | None = None
+    guesses: int = 1
 
 
 def assume(model: WaveMeshModel, views: list[PreparedView], settings: WaveMeshSettings) -> Assumed:
@@ -54,6 +56,9 @@ def assume(model: WaveMeshModel, views: list[PreparedView], settings: WaveMeshSe
     chosen = _likenesses(views, binding, pictures, found, most, settings.seed) if asks else Assumed(views)
     if inflates and not chosen.is_round:
         plane = plane_to_inflate_about(found.inflated, found.doubt, always=settings.inflation == "on")
+        if settings.inflation == "auto" and settings.seed // chosen.guesses % 2:
+            # The contrary: the network alone, or what is inflated though the network is sure.
+            plane = None if plane else plane_to_inflate_about(found.inflated, math.inf)
         return replace(chosen, plane=plane)
     return chosen
 
@@ -80,4 +85,4 @@ def _likenesses(
     if may_be_round and room(PosedPictures(*network_tensors(turned)), ())[0] >= ROOM_AROUND:
         guesses.insert(0 if found.around >= ROUND else len(guesses), turned)
     chosen = guesses[seed % len(guesses)]
-    return Assumed(chosen, len(chosen) - len(views), is_round=chosen is turned)
+    return Assumed(chosen, len(chosen) - len(views), is_round=chosen is turned, guesses=len(guesses))
