@@ -85,7 +85,8 @@ def test_an_example_brings_its_cameras_and_stop_keeps_the_shape(page: Any, pipel
     page.locator("#advanced button").first.click()
     coarse_steps = page.locator("#coarse-steps input[type=number]")
     expect(coarse_steps).to_have_value("4")
-    coarse_steps.fill("40")
+    coarse_steps.press("ControlOrMeta+a")
+    coarse_steps.press_sequentially("40")
     coarse_steps.press("Tab")
     expect(page.locator("#preset input:checked")).to_have_count(0)  # no preset has so many
     before = page.locator("#seed input").input_value()

@@ -165,8 +165,10 @@ def _wire(studio: Studio, controls: Controls) -> None:
         **_AT_ONCE,
     )
     for control in moved:
-        # A slider that is dragged says many numbers, and only the last one counts.
-        control.input(own_choice, controls.inputs, preset, trigger_mode="always_last", **_AT_ONCE)
+        # A slider that is dragged says many numbers, and only the last one counts. What a number box tells while the
+        # page is busy may get lost, so that the change is listened to as well.
+        told = [control.input, control.change]
+        gr.on(told, own_choice, controls.inputs, preset, trigger_mode="always_last", **_AT_ONCE)
     changes = [control.change for control in (method, controls.variants, *controls.settings.values())]
     tell = estimate_time(studio, controls)
     gr.on(changes, tell, controls.inputs, controls.estimate, trigger_mode="always_last", **_AT_ONCE)
