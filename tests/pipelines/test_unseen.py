@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
 from wavemesh.geometry.camera import Camera
+from wavemesh.geometry.export import mesh_bytes
 from wavemesh.models.depth_network import DepthConfig, DepthNetwork
-from wavemesh.models.inflation import FACING, PLANES, inflated_field
+from wavemesh.models.inflation import PLANES, inflated_field
 from wavemesh.models.posed_pictures import PosedPictures
 from wavemesh.models.symmetry_head import Symmetries, SymmetryHeadConfig
 from wavemesh.models.wavemesh import WaveMeshModel
 from wavemesh.pipelines import StepReport, View, WaveMeshPipeline
+from wavemesh.pipelines.bundle import read_bundle
 from wavemesh.pipelines.outputs import WaveMeshOutput
+from wavemesh.pipelines.record import Recorder
 from wavemesh.pipelines.views import network_tensors
 
 
@@ -121,7 +125,7 @@ def test_the_only_picture_is_inflated_about_the_plane_that_the_head_prefers(
     for frames in (1, 4):
         seen: list[StepReport] = []
         out = pipeline([view], 1, callback=seen.append, frames=frames, resolution=16)
-        assert out.provenance["inflated_about"] == list(PLANES[0])
+        assert out.provenance["inflated_about"] == "sides"
         # The network is untrained, so that most of the shape is the inflated one, in what is watched as well.
         expected = inflated_field(PosedPictures(*network_tensors(out.views)), PLANES[0], 16, 0.09).numpy() < 0
         for field in (out.sdf, seen[-1].sdf):
@@ -135,10 +139,14 @@ def test_the_only_picture_is_inflated_about_the_plane_that_the_head_prefers(
     assert "inflated_about" not in pipeline([view], 1).provenance
 
 
-def test_whoever_asks_for_it_gets_an_inflated_body(tiny_pipeline: WaveMeshPipeline) -> None:
-    view = View(ball_picture(), Camera(50.0, 20.0))
+def test_whoever_asks_for_it_gets_an_inflated_body(tiny_pipeline: WaveMeshPipeline, tmp_path: Path) -> None:
+    view, recorder = View(ball_picture(), Camera(50.0, 20.0)), Recorder()
+    out = tiny_pipeline([view], 1, inflation="on", callback=recorder)
+    # Its run bundle opens again.
+    bundle = recorder.record(out).save(tmp_path, {"mesh.glb": mesh_bytes(out.mesh, ".glb")})
+    assert read_bundle(bundle).provenance["inflated_about"] == "facing"
     # Weights without a head cannot tell about which plane.
-    assert tiny_pipeline([view], 1, inflation="on").provenance["inflated_about"] == list(FACING)
+    assert tiny_pipeline([view], 1, inflation="on").provenance["inflated_about"] == "facing"
     assert "inflated_about" not in tiny_pipeline([view], 1).provenance
     assert "inflated_about" not in tiny_pipeline([view, view], 1, inflation="on").provenance
 

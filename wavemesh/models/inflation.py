@@ -31,6 +31,7 @@ Normal = tuple[float, float, float]
 FACING: Normal = (0.0, 0.0, 0.0)  # stands for the upright plane that faces the camera
 # The planes that the symmetry head answers for, in its order.
 PLANES: tuple[Normal, ...] = ((1.0, 0.0, 0.0), (0.0, 0.0, 1.0), FACING)
+PLANE_NAMES = ("sides", "depths", "facing")  # what lies on both sides of each, as runs tell it
 # From these on a silhouette is inflated: what is thin has a smaller IoU, and of furniture the network is surer.
 EXPECTED, DOUBT = 0.2, 0.175
 SHARE = 0.55  # of the inflated field in its mean with the network's

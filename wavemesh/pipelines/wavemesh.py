@@ -19,7 +19,7 @@ from wavemesh.diffusion.guidance import BatchedGuidedModel
 from wavemesh.errors import InputError
 from wavemesh.models.camera_head import CameraHead
 from wavemesh.models.denoiser import Condition
-from wavemesh.models.inflation import SHARE, inflated_field
+from wavemesh.models.inflation import PLANE_NAMES, PLANES, SHARE, inflated_field
 from wavemesh.models.multiview_encoder import ViewFeatures
 from wavemesh.models.posed_pictures import PosedPictures
 from wavemesh.models.precision import autocast
@@ -194,7 +194,7 @@ class _Run(Run[WaveMeshSettings]):
         if self.is_round:
             self.frames = 1  # turned by quarters its views are the same ones, and the mean over all turns comes later
         if assumed.plane is not None:
-            self.provenance["inflated_about"] = list(assumed.plane)
+            self.provenance["inflated_about"] = PLANE_NAMES[PLANES.index(assumed.plane)]
             config = self.model.config
             picture = PosedPictures(*(tensor.to(self.device) for tensor in network_tensors(views)))
             coarse = inflated_field(picture, assumed.plane, config.resolution // 2, config.truncation)
