@@ -206,6 +206,9 @@ class RunRecord:
             )
             for index, step in enumerate(told.steps)
         ]
+        for number, step in enumerate(steps, 1):
+            if step.coefficients is None and step.field is None:
+                raise ValueError(f"step {number} has neither coefficients nor a field")
         mesh = trimesh.Trimesh(
             arrays["vertices"],
             arrays["faces"].astype(np.int64),
