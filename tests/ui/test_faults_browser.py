@@ -14,6 +14,7 @@ from playwright.sync_api import expect
 from tests.ui.cable import Cable
 from tests.ui.conftest import WAIT_MS, opened
 from wavemesh import rendering
+from wavemesh.ui.generate import sources
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore")]
 
@@ -57,6 +58,35 @@ def test_a_dead_server_is_told_and_the_run_comes_back_with_it(
         expect(notice).to_have_count(0)
         assert (len(pipeline.calls), pipeline.steps_done) == (1, 6)
     cable.cut()
+
+
+def test_generate_waits_until_an_upload_is_cut_out(
+    page: Any, pictures: list[Path], pipeline: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that began now would be of the example that the upload replaces, and its mesh would be lost."""
+    begun, goes_on = threading.Event(), threading.Event()
+    add = sources.add_pictures
+
+    def slow(*arguments: Any) -> Any:
+        begun.set()
+        goes_on.wait(WAIT_MS / 1000)
+        return add(*arguments)
+
+    monkeypatch.setattr(sources, "add_pictures", slow)
+    page.locator("#examples button:has(img)").first.click()
+    page.wait_for_selector("#card-1 img")
+    upload(page, pictures[0])
+    assert begun.wait(WAIT_MS / 1000)
+    generate = page.locator("#generate-button")
+    generate.click(force=True)
+    page.wait_for_timeout(500)
+    assert pipeline.calls == []
+    goes_on.set()
+    expect(page.locator("#card-1")).to_be_hidden()
+    expect(generate).to_be_enabled()
+    generate.click()
+    page.wait_for_selector("#facts:has-text('triangles')")
+    assert [len(call["views"]) for call in pipeline.calls] == [1]
 
 
 def test_generate_waits_while_views_of_a_mesh_are_rendered(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import NamedTuple
 
 import gradio as gr
@@ -16,7 +15,7 @@ from wavemesh.ui.generate.stage import Stage
 from wavemesh.ui.generate.truth import rendered_pictures
 from wavemesh.ui.pictures import MAX_VIEWS, with_background
 from wavemesh.ui.studio import Studio
-from wavemesh.ui.widgets.busy import click_shown
+from wavemesh.ui.widgets.busy import FREED, HELD, click_shown
 from wavemesh.ui.widgets.events import PRIVATE, Updates, Values
 from wavemesh.ui.widgets.notices import explained, tell
 
@@ -160,6 +159,8 @@ def wire_sources(studio: Studio, sources: Sources, table: Cards, stage: Stage, f
         return show_example(studio.examples[int(event.index)])
 
     outputs = {credit, finished_run, *table.outputs, *stage.outputs}
+    # A run that began before the pictures are cut out would be of those that they replace.
+    upload.change(None, None, stage.generate, js=HELD, api_visibility="private")
     # Pasting and photographing only count as a change; an upload says so twice, hence "once".
     upload.change(
         add,
@@ -168,7 +169,7 @@ def wire_sources(studio: Studio, sources: Sources, table: Cards, stage: Stage, f
         api_visibility="private",
         show_progress_on=upload,
         trigger_mode="once",
-    )
+    ).then(None, None, stage.generate, js=FREED, api_visibility="private")
     if examples is not None:
         examples.select(pick, None, outputs, **PRIVATE)
     first = first_example(studio.examples)
@@ -206,9 +207,7 @@ def wire_renderer(
     # One or the other: the last that was chosen.
     renderer.bundled.input(lambda: None, None, renderer.file, queue=False, **PRIVATE)
     renderer.file.upload(lambda: None, None, renderer.bundled, queue=False, **PRIVATE)
-    # A run that began now would be of pictures that are gone when it ends.
-    waits, again = ({"__type__": "update", "interactive": able} for able in (False, True))
-    button.click(None, None, stage.generate, js=f"() => ({json.dumps(waits)})", api_visibility="private")
+    button.click(None, None, stage.generate, js=HELD, api_visibility="private")
     click_shown(
         button,
         render,
@@ -218,4 +217,4 @@ def wire_renderer(
         show_progress_on=button,
         concurrency_limit=2,
         concurrency_id="tools",
-    ).then(None, None, stage.generate, js=f"() => ({json.dumps(again)})", api_visibility="private")
+    ).then(None, None, stage.generate, js=FREED, api_visibility="private")

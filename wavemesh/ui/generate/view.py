@@ -21,6 +21,7 @@ from wavemesh.ui.generate.visit import TELL_RUNS, build_visit, listed
 from wavemesh.ui.pictures import example_of
 from wavemesh.ui.runs import MAX_RUNNING
 from wavemesh.ui.studio import Studio
+from wavemesh.ui.widgets.busy import FREED, HELD
 from wavemesh.ui.widgets.events import IN_TURN, PRIVATE, Updates, Values
 from wavemesh.ui.widgets.notices import explained, tell
 from wavemesh.ui.widgets.subject import INSPECT, Subject
@@ -126,6 +127,7 @@ class _RunEvents:
         )
         # A page that opens, too: its address may name a run.
         opened = gr.on(None, self.come_back, None, {self.run_id, *table.outputs, *self.controls.outputs}, **PRIVATE)
+        saved.upload(None, None, stage.generate, js=HELD, api_visibility="private")
         brought = saved.upload(
             self.bring,
             saved,
@@ -133,6 +135,7 @@ class _RunEvents:
             show_progress_on=saved,
             **PRIVATE,
         )
+        brought.then(None, None, stage.generate, js=FREED, api_visibility="private")
         inspecting = {self.run_id, self.unasked, *stage.outputs}
         self.place.change(self.inspect, {self.place, *self.around}, inspecting, **IN_TURN)
         stage.here.run.click(self.run_example, self.around, inspecting, **PRIVATE)

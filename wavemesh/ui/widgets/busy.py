@@ -9,6 +9,8 @@ from typing import Any
 import gradio as gr
 
 WORKING = "Working…"
+# A button that must not be pressed for a while, as the browser's own part of an event.
+HELD, FREED = (f"() => ({json.dumps({'__type__': 'update', 'interactive': able})})" for able in (False, True))
 # Before gradio hears of a click, which can take longer than a person waits for a sign. Once on the page.
 WATCH_CLICKS = """
 document.addEventListener('click', (event) => {
