@@ -5,8 +5,8 @@
     python -m wavemesh prepare MODELS -o data/kinds
 
 An actor (XML) names a mesh, textures and the actors that hang on it; meshes are in the game's binary PMD, in the pose
-in which they were modelled. Some species, and a few of everything else, are held out for validation: metadata.csv says
-which. 0 A.D. is by Wildfire Games, CC BY-SA 3.0.
+in which they were modelled. Some species, and a few of everything else, are held out for validation, with all that
+have the same mesh: metadata.csv says which. 0 A.D. is by Wildfire Games, CC BY-SA 3.0.
 """
 
 from __future__ import annotations
@@ -29,10 +29,11 @@ from PIL import Image
 from scipy.spatial.transform import Rotation
 
 # Kind, the actors of it, which of these not, and how many at most.
+ANIMALS = r"fauna/"
 KINDS = (
     (
         "animal",
-        r"fauna/",
+        ANIMALS,
         r"circle|flaming|dragon|single|shoal|generic|_fin|horse_(?!bay_01|persian|celtic)|zebra_2|sheep[23]|deer[123]"
         r"|elephant\.xml|arctic_wolf|crow|gazelle|hawk|peacock|seagull",
         60,
@@ -81,7 +82,8 @@ def main() -> None:
     asked = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     game = Game(asked.archive)
-    rows, seen = [], set()
+    rows, seen = list[list[str]](), set()
+    held_out = {game.body(name) for name in game.actors() if re.match(ANIMALS, name) and HELD_OUT.search(name)}
     for kind, wanted, unwanted, most in KINDS:
         actors = [name for name in game.actors() if re.match(wanted, name) and not re.search(unwanted, name)]
         made = 0
@@ -95,19 +97,17 @@ def main() -> None:
             path = Path(kind) / f"{name.removesuffix('.xml').replace('/', '_')}.ply"
             (asked.models / kind).mkdir(parents=True, exist_ok=True)
             mesh.export(asked.models / path)
-            rows.append(
-                [path, kind, "CC BY-SA 3.0", "Wildfire Games", f"0 A.D., art/actors/{name}", _split(kind, name)]
-            )
+            body = game.body(name)
+            split = "val" if body in held_out or (kind != "animal" and _drawn(body)) else "train"
+            rows.append([str(path), kind, "CC BY-SA 3.0", "Wildfire Games", f"0 A.D., art/actors/{name}", split])
         logging.info("%s: %d of %d actors", kind, made, len(actors))
     with (asked.models / "metadata.csv").open("w", newline="") as file:
         csv.writer(file).writerows([["file_name", "category", "licence", "creator", "source", "split"], *rows])
 
 
-def _split(kind: str, name: str) -> str:
-    if kind == "animal":
-        return "val" if HELD_OUT.search(name) else "train"
-    share = int.from_bytes(hashlib.sha256(f"split {name}".encode()).digest()[:4], "big") / 2.0**32
-    return "val" if share < HELD_OUT_SHARE else "train"
+def _drawn(body: str | None) -> bool:
+    """Whether a mesh is one of HELD_OUT_SHARE, by its name."""
+    return int.from_bytes(hashlib.sha256(f"split {body}".encode()).digest()[:4], "big") / 2.0**32 < HELD_OUT_SHARE
 
 
 class Game:
@@ -122,6 +122,10 @@ class Game:
         prefix = "art/actors/"
         return sorted(name.removeprefix(prefix) for name in self.names if re.match(prefix + r".*\.xml$", name))
 
+    def body(self, actor: str) -> str | None:
+        """The mesh on which everything else of an actor hangs, by its name."""
+        return self._own(actor).mesh
+
     def mesh(self, actor: str) -> trimesh.Trimesh | None:
         """An actor with all that hangs on it, y up and right-handed; None where it has no mesh."""
         parts = self._parts(actor, 0)
@@ -134,28 +138,29 @@ class Game:
         return trimesh.Trimesh(vertices, faces[:, ::-1], vertex_colors=colours, process=False)
 
     def _parts(self, actor: str, depth: int) -> list[Part]:
-        path = f"art/actors/{actor}"
-        if path not in self.names or depth > DEEPEST:
-            return []
-        mesh, texture, props = None, None, dict[str, str | None]()
-        for group in ElementTree.fromstring(self.archive.read(path)).findall("group"):
-            chosen = self._chosen(group)
-            if chosen is not None:
-                mesh, texture = chosen.mesh or mesh, chosen.texture or texture
-                props |= chosen.props
-        found = None if mesh is None else self._pmd(mesh)
+        own = self._own(actor) if depth <= DEEPEST else Variant(None, None, {})
+        found = None if own.mesh is None else self._pmd(own.mesh)
         if found is None:
             return []
         part, texels, points = found
-        part.colours = self._colours(texture, texels)
+        part.colours = self._colours(own.texture, texels)
         parts = [part]
-        for point, hanging in props.items():
+        for point, hanging in own.props.items():
             place = np.eye(4) if point == "root" else points.get(point, points.get(f"prop-{point}"))
             if hanging and place is not None:
                 for each in self._parts(hanging, depth + 1):
                     each.vertices = each.vertices @ place[:3, :3].T + place[:3, 3]
                     parts.append(each)
         return parts
+
+    def _own(self, actor: str) -> Variant:
+        """What is chosen from all groups of an actor together; nothing for one that there is not."""
+        own, path = Variant(None, None, {}), f"art/actors/{actor}"
+        if path in self.names:
+            for group in ElementTree.fromstring(self.archive.read(path)).findall("group"):
+                chosen = self._chosen(group) or own
+                own = Variant(chosen.mesh or own.mesh, chosen.texture or own.texture, own.props | chosen.props)
+        return own
 
     def _chosen(self, group: ElementTree.Element) -> Variant | None:
         """The first variant of a group at rest, else the first one that there may be."""
