@@ -23,6 +23,7 @@ from tqdm import tqdm
 from wavemesh.data.clusters import check_backend, each_done
 from wavemesh.data.duplicates import coarse_solid, group_look_alikes
 from wavemesh.data.formats import read_models
+from wavemesh.data.kept_mesh import MAX_TEXTURE, has_look, kept_bytes
 from wavemesh.data.licences import chosen_licences, with_licences
 from wavemesh.data.prepare_model import Sample, SampleSettings, placed_mesh, prepare_model
 from wavemesh.data.sources import MESHES, SPLITS, SourceModel, split_of
@@ -232,17 +233,12 @@ def write_shards(out_dir: Path, models: Iterable[SourceModel], only_split: str |
 
 
 def _keep_meshes(folder: Path, models: list[SourceModel]) -> None:
-    """Writes the vertices and faces of each model, in the world frame, to folder/<key>.npz."""
+    """Writes each model's mesh with its look, in the world frame, to folder/<key>.npz."""
     folder.mkdir(parents=True, exist_ok=True)
     for model in models:
         path = folder / f"{model.key}.npz"
-        if not path.is_file():
-            mesh = placed_mesh(model, max_texture=64)
-            buffer = io.BytesIO()
-            np.savez_compressed(
-                buffer, vertices=np.asarray(mesh.vertices, np.float32), faces=np.asarray(mesh.faces, np.int32)
-            )
-            _write_atomically(path, buffer.getvalue())
+        if not has_look(path):
+            _write_atomically(path, kept_bytes(placed_mesh(model, MAX_TEXTURE)))
 
 
 def _write_shard(path: Path, folder: Path, models: list[SourceModel], split: str) -> list[dict[str, str]]:

@@ -14,6 +14,7 @@ import trimesh
 from jaxtyping import Float
 
 from wavemesh.data.dataset import PreparedShapes
+from wavemesh.data.kept_mesh import MAX_TEXTURE, kept_mesh
 from wavemesh.data.prepare_model import placed_mesh
 from wavemesh.data.sources import MESHES
 from wavemesh.data.sweet_home import read_library
@@ -191,10 +192,9 @@ def original_mesh(data_root: Path, meta: dict[str, Any]) -> trimesh.Trimesh | No
     """The mesh that a shape was prepared from, in the frame of the product; None where it is not at hand."""
     kept = data_root / MESHES / f"{meta.get('key', '')}.npz"
     if kept.is_file():
-        with np.load(kept, allow_pickle=False) as arrays:
-            return trimesh.Trimesh(arrays["vertices"], arrays["faces"], process=False, validate=False)
+        return kept_mesh(kept)
     library = data_root / "source" / str(meta.get("library", ""))  # sets that were prepared before meshes were kept
     if not meta.get("library") or not library.is_dir():
         return None
     model = next((model for model in read_library(library) if model.key == meta.get("key")), None)
-    return None if model is None else placed_mesh(model, max_texture=64)
+    return None if model is None else placed_mesh(model, MAX_TEXTURE)
