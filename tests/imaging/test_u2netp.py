@@ -95,10 +95,10 @@ def test_answers_as_the_original_does() -> None:
 def test_any_size_and_a_black_picture() -> None:
     rgb, mask = drawn()
     wide = np.pad(rgb, [(0, 0), (40, 60), (0, 0)], mode="edge")
-    found = saliency(wide)
+    found = saliency(wide).likelihood
     assert found.shape == (320, 420)
     assert ((found > 0.5) & np.pad(mask, [(0, 0), (40, 60)])).sum() > 0.9 * mask.sum()
-    assert np.isfinite(saliency(np.zeros((5, 7, 3), dtype=np.uint8))).all()
+    assert np.isfinite(saliency(np.zeros((5, 7, 3), dtype=np.uint8)).likelihood).all()
 
 
 def test_a_second_look_finds_thin_parts_of_small_things() -> None:
@@ -110,7 +110,7 @@ def test_a_second_look_finds_thin_parts_of_small_things() -> None:
     def recall(found: np.ndarray) -> float:
         return float(found[leg].mean())
 
-    assert recall(saliency(small)) > max(0.8, recall(u2netp.look(small)))
+    assert recall(saliency(small).likelihood) > max(0.8, recall(u2netp.look(small)))
 
 
 def test_the_weights_are_those_of_the_card() -> None:

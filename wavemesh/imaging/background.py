@@ -66,13 +66,13 @@ def cut_out(
     pixels = np.array(picture.convert("RGBA"))
     has_alpha = float((pixels[..., 3] < FOREGROUND_ALPHA).mean()) >= _MIN_TRANSPARENT
     if mask is not None:
-        alpha, used = _alpha_of_mask(mask, picture, name), "mask"
+        alpha, used, others = _alpha_of_mask(mask, picture, name), "mask", False
     elif method == "none":
         # As it came; but a cut-out made elsewhere deserves the same remarks.
         notes = gated(pixels[..., 3], name)[1] if has_alpha and (pixels[..., 3] >= FOREGROUND_ALPHA).any() else ()
         return Cutout(Image.fromarray(pixels, "RGBA"), method, notes)
     else:
-        alpha, used = _found_alpha(pixels, method, has_alpha, name)
+        alpha, used, others = _found_alpha(pixels, method, has_alpha, name)
     share = float((alpha >= FOREGROUND_ALPHA).mean())
     if share < _MIN_FOREGROUND or not (alpha >= FOREGROUND_ALPHA).any():
         raise InputError(
@@ -83,6 +83,8 @@ def cut_out(
             f"{name} ({_size(size or picture.size)}) has no foreground: no background could be told from it."
         )
     pixels[..., 3], notes = gated(alpha, name)
+    if others:
+        notes += (f"{name}: something else stands out too, and was left out: crop the picture to it if that is meant.",)
     return Cutout(Image.fromarray(pixels, "RGBA"), used, notes)
 
 
@@ -93,28 +95,38 @@ def remove_background(rgba: Image.Image, method: str = "auto", name: str = "The 
 
 def _found_alpha(
     pixels: UInt8[np.ndarray, "h w 4"], method: str, has_alpha: bool, name: str
-) -> tuple[UInt8[np.ndarray, "h w"], str]:
-    """The object's alpha and the method that made it."""
+) -> tuple[UInt8[np.ndarray, "h w"], str, bool]:
+    """The object's alpha, the method that made it, and whether something else was left out."""
     if method == "alpha" and not has_alpha:
         size = f"{pixels.shape[1]} x {pixels.shape[0]} pixels"
         raise InputError(f"{name} ({size}) has no transparent background; choose another removal than alpha.")
     if method == "alpha" or (method == "auto" and has_alpha):
-        return pixels[..., 3], "alpha"
+        return pixels[..., 3], "alpha", False
     if method == "rembg":
-        return _rembg_alpha(pixels), "rembg"
+        return _subject(_rembg_alpha(pixels), "rembg")
     from wavemesh.imaging.grabcut import grabcut_alpha, refined_alpha
 
     if method == "grabcut":
-        return grabcut_alpha(pixels[..., :3]), "grabcut"
+        return _subject(grabcut_alpha(pixels[..., :3]), "grabcut")
     from wavemesh.imaging.u2netp import saliency  # so does torch
 
     try:
-        return refined_alpha(pixels[..., :3], saliency(pixels[..., :3])), "u2netp"
+        seen = saliency(pixels[..., :3])
+        return refined_alpha(pixels[..., :3], seen.likelihood), "u2netp", seen.others
     except InputError as error:
         if method == "u2netp":
             raise
         _log.warning("GrabCut takes over: %s", error)
-        return grabcut_alpha(pixels[..., :3]), "grabcut"
+        return _subject(grabcut_alpha(pixels[..., :3]), "grabcut")
+
+
+def _subject(alpha: UInt8[np.ndarray, "h w"], method: str) -> tuple[UInt8[np.ndarray, "h w"], str, bool]:
+    """What a method found, without what is something else."""
+    from wavemesh.imaging.subject import beside_the_subject, worth_telling
+
+    mask = alpha >= FOREGROUND_ALPHA
+    others = beside_the_subject(mask)
+    return np.where(others, np.uint8(0), alpha), method, worth_telling(others, mask)
 
 
 def _alpha_of_mask(mask: Image.Image, picture: Image.Image, name: str) -> UInt8[np.ndarray, "h w"]:

@@ -29,11 +29,11 @@ def gated(alpha: UInt8[np.ndarray, "h w"], name: str) -> tuple[UInt8[np.ndarray,
     alpha: its foreground is FOREGROUND_ALPHA and above, and there is some. name: how the sentences call the picture.
     Raises InputError where the foreground is nothing but scraps.
     """
-    small = _reduced(alpha >= FOREGROUND_ALPHA)
-    groups, areas = _groups(small)
+    small = reduced(alpha >= FOREGROUND_ALPHA)
+    labels, areas = groups(small)
     kept = areas >= _CRUMB * areas.max()
     kept[0] = False
-    object_mask = small & kept[groups]
+    object_mask = small & kept[labels]
     pieces, _, stats, _ = cv2.connectedComponentsWithStats(object_mask.astype(np.uint8), connectivity=8)
     largest = stats[1:, cv2.CC_STAT_AREA].max() / object_mask.sum()
     if largest < _SCRAPS:
@@ -43,7 +43,7 @@ def gated(alpha: UInt8[np.ndarray, "h w"], name: str) -> tuple[UInt8[np.ndarray,
         )
     if not kept[1:].all():
         dropped = cv2.resize(
-            (~kept & (np.arange(len(kept)) > 0))[groups].astype(np.uint8),
+            (~kept & (np.arange(len(kept)) > 0))[labels].astype(np.uint8),
             alpha.shape[::-1],
             interpolation=cv2.INTER_NEAREST,
         )
@@ -51,7 +51,7 @@ def gated(alpha: UInt8[np.ndarray, "h w"], name: str) -> tuple[UInt8[np.ndarray,
     return alpha, _remarks(object_mask, int((areas >= _LARGE * areas.max()).sum()), name)
 
 
-def _reduced(mask: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "sh sw"]:
+def reduced(mask: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "sh sw"]:
     """The mask at a size at which looking for pieces is quick; nothing that is opaque is lost."""
     factor = -(-max(mask.shape) // _WORKING_SIDE)
     if factor == 1:
@@ -61,7 +61,7 @@ def _reduced(mask: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "sh sw"]:
     return np.asarray(blocks.any(axis=(1, 3)))
 
 
-def _groups(mask: Bool[np.ndarray, "h w"]) -> tuple[np.ndarray, np.ndarray]:
+def groups(mask: Bool[np.ndarray, "h w"]) -> tuple[np.ndarray, np.ndarray]:
     """Labels (h, w) of the groups of pieces that are near each other, reaching as far as "near" does; their areas.
 
     Label 0 is what no group reaches; its area is given as 0.

@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -21,6 +22,7 @@ from torch.nn import functional
 
 from wavemesh.checkpoint import load_module
 from wavemesh.config import Width
+from wavemesh.imaging.subject import beside_the_subject, worth_telling
 from wavemesh.weights import resolve
 
 SIDE = 320  # pixels a side of what the network sees; it was trained on this
@@ -38,24 +40,40 @@ class U2NetpConfig:
     inner: Width = 16
 
 
-def saliency(rgb: UInt8[np.ndarray, "h w 3"]) -> Float[np.ndarray, "h w"]:
-    """How far each pixel belongs to what stands out, float32 in [0, 1], by the bundled network.
-
-    It looks twice: at the whole picture, and again at the part in which something stood out, where thin parts get more
-    of the SIDE x SIDE pixels that it sees. Raises InputError where the weights are missing or damaged.
+class Seen(NamedTuple):
+    """How far each pixel belongs to the picture's subject, (h, w) float32 in [0, 1]; whether something else of a size
+    worth telling stands out too.
     """
-    found = look(rgb)
+
+    likelihood: Float[np.ndarray, "h w"]
+    others: bool
+
+
+def saliency(rgb: UInt8[np.ndarray, "h w 3"]) -> Seen:
+    """What stands out in a picture and is its subject, by the bundled network.
+
+    It looks twice: at the whole picture, and again at the part that has the subject, where thin parts get more of the
+    SIDE x SIDE pixels that it sees. Raises InputError where the weights are missing or damaged.
+    """
+    found, others = _of_the_subject(look(rgb))
     stands_out = found >= 0.5
     rows, columns = np.flatnonzero(stands_out.any(axis=1)), np.flatnonzero(stands_out.any(axis=0))
     if rows.size == 0:
-        return found
+        return Seen(found, others)
     pad = 8 + round(_MARGIN * max(np.ptp(rows), np.ptp(columns)))
     part = np.s_[max(0, rows[0] - pad) : rows[-1] + pad + 1, max(0, columns[0] - pad) : columns[-1] + pad + 1]
     if found[part].size > _NEARLY_ALL * found.size:
-        return found
+        return Seen(found, others)
     closer = np.zeros_like(found)
     closer[part] = look(np.ascontiguousarray(rgb[part]))
-    return closer
+    found, still = _of_the_subject(closer)
+    return Seen(found, others or still)
+
+
+def _of_the_subject(found: Float[np.ndarray, "h w"]) -> tuple[Float[np.ndarray, "h w"], bool]:
+    stands_out = found >= 0.5
+    others = beside_the_subject(stands_out)
+    return np.where(others, np.float32(0.0), found), worth_telling(others, stands_out)
 
 
 @torch.inference_mode()
