@@ -1,5 +1,6 @@
 """The camera head: targets and answers are inverse, quarter turns are found, weights are kept."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -123,8 +124,9 @@ def test_estimate_gives_a_camera_for_each_picture() -> None:
     assert 0.0 <= cameras[0].azimuth_deg < 90.0
 
 
-def test_save_and_load(tmp_path: Path) -> None:
-    head = CameraHead(SMALL)
+@pytest.mark.parametrize("pretrained", [False, True])
+def test_save_and_load(tmp_path: Path, pretrained: bool) -> None:
+    head = CameraHead(replace(SMALL, pretrained=pretrained))
     head.save(tmp_path / "head")
     images = torch.rand(1, 2, 4, 64, 64)
     torch.testing.assert_close(CameraHead.load(tmp_path / "head")(images), head(images), atol=2e-2, rtol=1e-2)

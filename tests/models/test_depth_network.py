@@ -1,5 +1,6 @@
 """The depth network: what it answers, that it knows its camera, weights that are kept."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -51,9 +52,10 @@ def test_features_of_a_camera_leave_out_its_azimuth(
     assert float(plain[1]) == pytest.approx(torch.tensor(camera.focal / distance).log().item(), abs=1e-4)
 
 
-def test_save_and_load(tmp_path: Path) -> None:
+@pytest.mark.parametrize("pretrained", [False, True])
+def test_save_and_load(tmp_path: Path, pretrained: bool) -> None:
     torch.manual_seed(0)
-    network = DepthNetwork(SMALL).eval()
+    network = DepthNetwork(replace(SMALL, pretrained=pretrained)).eval()
     network.save(tmp_path / "depth")
     images, cameras = torch.rand(1, 4, 32, 32), torch.randn(1, 5)
     with torch.inference_mode():

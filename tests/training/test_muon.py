@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
-from wavemesh.training.muon import Muon, orthogonalised
+from wavemesh.training.muon import Muon, kernel_groups, orthogonalised, slowed
 
 
 def _trajectory(make_optimizer, start, gradients):
@@ -98,3 +99,17 @@ def test_its_state_survives_saving():
         half.grad = gradient.clone()
         second.step()
     assert torch.equal(half.detach(), whole)
+
+
+def test_what_was_trained_before_has_a_slower_group_of_its_own() -> None:
+    model = torch.nn.Sequential(
+        torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Linear(4, 4)), torch.nn.Linear(4, 2)
+    )
+    model[0][0].requires_grad_(False)
+    groups = slowed(kernel_groups(model, 1e-3, ()), model[0], 0.1)
+    kernels, rest, tuned = (group["params"] for group in groups)
+    assert [group["lr"] for group in groups] == pytest.approx([8e-3, 1e-3, 1e-4])
+    assert {id(each) for each in kernels} == {id(model[1].weight)}
+    assert {id(each) for each in rest} == {id(model[1].bias)}
+    assert {id(each) for each in tuned} == {id(model[0][1].weight), id(model[0][1].bias)}
+    assert not groups[2]["orthogonal"]

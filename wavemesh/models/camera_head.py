@@ -25,6 +25,7 @@ from wavemesh.config import Count, Heads, Pixels, Widths, to_dict
 from wavemesh.geometry.camera import DEFAULT_DISTANCE, Camera
 from wavemesh.geometry.frame import Side
 from wavemesh.models.blocks import resize_images
+from wavemesh.models.efficientnet import FEATURES, EfficientNetLite
 from wavemesh.models.multiview_encoder import PyramidBackbone, TokenBlock
 from wavemesh.models.sides import at_sides
 
@@ -48,13 +49,17 @@ class CameraAnswers(NamedTuple):
 
 @dataclass(frozen=True)
 class CameraHeadConfig:
-    """Size of the network; pictures are resized to image_size pixels. attention_blocks: over all pictures' tokens."""
+    """Size of the network; pictures are resized to image_size pixels. attention_blocks: over all pictures' tokens.
+
+    pretrained: EfficientNet-Lite0 looks at the pictures too.
+    """
 
     image_size: Pixels = 128
     widths: Widths = (32, 64, 128)
     blocks: Count = 1
     attention_blocks: Count = 3
     heads: Heads = 4
+    pretrained: bool = False
 
 
 class CameraHead(nn.Module):
@@ -64,6 +69,11 @@ class CameraHead(nn.Module):
         super().__init__()
         self.config = config or CameraHeadConfig()
         self.backbone = PyramidBackbone(4, self.config.widths, self.config.blocks)
+        if self.config.pretrained:
+            self.trunk = EfficientNetLite(fixed=5)
+            self.lift = nn.Sequential(
+                nn.Conv2d(FEATURES[-1], self.config.widths[-1], 1), nn.GroupNorm(8, self.config.widths[-1])
+            )
         width, side = self.config.widths[-1], self.config.image_size // 16
         self.place = nn.Parameter(0.02 * torch.randn(side**2, width))
         self.role = nn.Parameter(0.02 * torch.randn(2, width))  # of the first picture, and of all others
@@ -86,7 +96,10 @@ class CameraHead(nn.Module):
     def forward(self, images: Float[Tensor, "b n 4 h w"]) -> CameraAnswers:
         """The raw answers for premultiplied RGBA pictures in [0, 1] of any size."""
         batch, views = images.shape[:2]
-        maps = self.backbone(resize_images(images.flatten(0, 1), self.config.image_size))[-1]
+        resized = resize_images(images.flatten(0, 1), self.config.image_size)
+        maps = self.backbone(resized)[-1]
+        if self.config.pretrained:
+            maps = maps + self.lift(self.trunk(resized)[-1])
         role = self.role[[0, *[1] * (views - 1)]]
         tokens = maps.flatten(2).transpose(1, 2).unflatten(0, (batch, views)) + self.place + role[:, None]
         tokens = tokens.flatten(1, 2)

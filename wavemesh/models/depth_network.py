@@ -22,6 +22,7 @@ from wavemesh.checkpoint import load_module, save_weights
 from wavemesh.config import Count, Heads, Pixels, Widths, to_dict
 from wavemesh.geometry.camera import DEFAULT_DISTANCE
 from wavemesh.models.blocks import resize_images
+from wavemesh.models.efficientnet import FEATURES, EfficientNetLite
 from wavemesh.models.multiview_encoder import ResidualConv, TokenBlock
 
 CAMERA_FEATURES = 5
@@ -72,12 +73,16 @@ class PosedDepths(NamedTuple):
 
 @dataclass(frozen=True)
 class DepthConfig:
-    """Size of the network. Pictures are resized to image_size, maps have half of it; widths: at strides 2, 4, 8, 16."""
+    """Size of the network. Pictures are resized to image_size, maps have half of it; widths: at strides 2, 4, 8, 16.
+
+    pretrained: features are those of EfficientNet-Lite0 instead of the network's own.
+    """
 
     image_size: Pixels = 128
     widths: Widths = (32, 64, 96, 128)
     attention_blocks: Count = 2
     heads: Heads = 4
+    pretrained: bool = False
 
 
 class DepthNetwork(nn.Module):
@@ -87,12 +92,20 @@ class DepthNetwork(nn.Module):
         super().__init__()
         self.config = config or DepthConfig()
         widths = self.config.widths
-        self.stem = nn.Conv2d(4, widths[0], 5, stride=2, padding=2)
         self.camera = nn.ModuleList(nn.Linear(CAMERA_FEATURES, width) for width in widths)
-        self.down = nn.ModuleList(
-            nn.Conv2d(before, after, 3, stride=2, padding=1) for before, after in itertools.pairwise(widths)
-        )
-        self.encoder = nn.ModuleList(ResidualConv(width) for width in widths)
+        if self.config.pretrained:
+            self.trunk = EfficientNetLite(fixed=3)
+            self.lift = nn.ModuleList(
+                nn.Sequential(nn.Conv2d(before, after, 1), nn.GroupNorm(8, after))
+                for before, after in zip(FEATURES, widths, strict=True)
+            )
+            self.outline = nn.ModuleList(nn.Conv2d(1, width, 3, padding=1) for width in widths)
+        else:
+            self.stem = nn.Conv2d(4, widths[0], 5, stride=2, padding=2)
+            self.down = nn.ModuleList(
+                nn.Conv2d(before, after, 3, stride=2, padding=1) for before, after in itertools.pairwise(widths)
+            )
+            self.encoder = nn.ModuleList(ResidualConv(width) for width in widths)
         side = self.config.image_size // 2 ** len(widths)
         self.place = nn.Parameter(0.02 * torch.randn(side**2, widths[-1]))
         self.attention = nn.ModuleList(
@@ -104,13 +117,8 @@ class DepthNetwork(nn.Module):
 
     def forward(self, images: Float[Tensor, "b 4 h w"], cameras: Float[Tensor, "b 5"]) -> Depths:
         """The depths of premultiplied RGBA pictures in [0, 1] of any size; cameras: see `camera_features`."""
-        x = self.stem(resize_images(images, self.config.image_size))
-        skips = []
-        for level, block in enumerate(self.encoder):
-            if level:
-                x = self.down[level - 1](x)
-            x = block(x + self.camera[level](cameras)[..., None, None])
-            skips.append(x)
+        skips = self._features(resize_images(images, self.config.image_size), cameras)
+        x = skips[-1]
         tokens = x.flatten(2).transpose(1, 2) + self.place
         for attention in self.attention:
             tokens = attention(tokens)
@@ -123,6 +131,21 @@ class DepthNetwork(nn.Module):
         # The back lies behind the front.
         back = front + F.softplus(thickness)
         return Depths(torch.stack([front, back], dim=1), spread.clamp(-8.0, 3.0).exp() + _LEAST_SCALE)
+
+    def _features(self, images: Tensor, cameras: Tensor) -> list[Tensor]:
+        """Maps at strides 2, 4, 8 and 16."""
+        places = [camera(cameras)[..., None, None] for camera in self.camera]
+        if self.config.pretrained:
+            maps = []
+            for level, seen in enumerate(self.trunk(images)):
+                outline = F.adaptive_avg_pool2d(images[:, 3:], seen.shape[-1])
+                maps.append(self.lift[level](seen) + self.outline[level](outline) + places[level])
+            return maps
+        x = self.stem(images)
+        maps = [self.encoder[0](x + places[0])]
+        for down, block, place in zip(self.down, self.encoder[1:], places[1:], strict=True):
+            maps.append(block(down(maps[-1]) + place))
+        return maps
 
     def of_views(
         self,

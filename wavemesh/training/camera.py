@@ -28,7 +28,8 @@ from wavemesh.models.camera_head import (
     circle_targets,
     turn_probabilities,
 )
-from wavemesh.training.muon import kernel_groups
+from wavemesh.training.depth import TRUNK_RATE
+from wavemesh.training.muon import kernel_groups, slowed
 
 _CIRCLE_WEIGHT, _TURN_WEIGHT = 0.3, 0.3
 # Radians of elevation and NDC of offset count more than a unit of the azimuth's circle: they are small numbers. The
@@ -74,7 +75,8 @@ class CameraTask:
 
     def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
         """Kernels by Muon, everything else by AdamW."""
-        return kernel_groups(self.model, lr, ("place", "role", "cameras", "azimuths"), MUON_RATE)
+        groups = kernel_groups(self.model, lr, ("place", "role", "cameras", "azimuths"), MUON_RATE)
+        return slowed(groups, self.model.trunk, TRUNK_RATE) if self.settings.pretrained else groups
 
     def batches(self, seed: int, start_step: int) -> Iterator[dict[str, Tensor]]:
         """Endless batches of images (B, N, 4, h, w), poses (B, N, 3, 4) and intrinsics (B, N, 3)."""

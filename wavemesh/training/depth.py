@@ -18,7 +18,7 @@ from wavemesh.data.depths import ViewDepths
 from wavemesh.data.photographs import photographic
 from wavemesh.data.stream import open_shapes
 from wavemesh.models.depth_network import DepthConfig, DepthNetwork, Depths, camera_features
-from wavemesh.training.muon import kernel_groups
+from wavemesh.training.muon import kernel_groups, slowed
 
 _SLOPE_WEIGHT = 2.0
 _STEP = 0.15  # world units between neighbours: more is an edge, where slopes mean nothing
@@ -26,6 +26,7 @@ _STEP = 0.15  # world units between neighbours: more is an edge, where slopes me
 _CAMERA_NOISE = (0.05, 0.03, 0.1, 0.02, 0.02)
 _NOISY = 0.5
 MUON_RATE = 2.5
+TRUNK_RATE = 0.15
 
 
 class DepthTask:
@@ -38,8 +39,9 @@ class DepthTask:
         self.model: nn.Module = DepthNetwork(config)
 
     def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
-        """Kernels by Muon, everything else by AdamW."""
-        return kernel_groups(self.model, lr, ("place", "answer"), MUON_RATE)
+        """Kernels by Muon, everything else by AdamW; what was trained before more slowly."""
+        groups = kernel_groups(self.model, lr, ("place", "answer"), MUON_RATE)
+        return slowed(groups, self.model.trunk, TRUNK_RATE) if self.settings.pretrained else groups
 
     def batches(self, seed: int, start_step: int) -> Iterator[dict[str, Tensor]]:
         """Endless batches of images (B, 4, h, w), cameras (B, 5), depths (B, 2, s, s) and whether seen (B, s, s)."""

@@ -43,6 +43,15 @@ def kernel_groups(model: nn.Module, lr: float, others: Sequence[str], rate: floa
     ]
 
 
+def slowed(groups: list[dict[str, Any]], slow: nn.Module, rate: float) -> list[dict[str, Any]]:
+    """The groups, what they have of a module that was trained before in one of its own, for AdamW at lr times rate."""
+    before = {id(parameter) for parameter in slow.parameters()}
+    others = [{**group, "params": [each for each in group["params"] if id(each) not in before]} for group in groups]
+    lr = min(group["lr"] for group in groups)
+    tuned = [each for each in slow.parameters() if each.requires_grad]
+    return [*others, {"params": tuned, "lr": rate * lr, "orthogonal": False, "weight_decay": 0.0}]
+
+
 def orthogonalised(matrix: Float[Tensor, "r c"]) -> Float[Tensor, "r c"]:
     """The matrix with singular values near 1 (0.7 to 1.2) and its singular vectors kept, by Newton-Schulz steps."""
     a, b, c = _QUINTIC
